@@ -1,0 +1,117 @@
+"""What the tests share: the scaffolder run as a user runs it, the TypeScript compilers, and booted generated servers."""
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+DOOR = ROOT / "scripts" / "api_scaffolder.py"
+CACHE = pathlib.Path(os.environ.get("SENIOR_BACKEND_CACHE") or ROOT / ".cache")
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "examples")]
+
+from node_server import Server, SetupError, node_program, npm_packages  # noqa: E402
+
+COMPILERS = {"5.9": "typescript/bin/tsc", "7": "typescript7/bin/tsc"}
+COMPILER_OPTIONS = {
+    "strict": True, "exactOptionalPropertyTypes": True, "noUncheckedIndexedAccess": True, "erasableSyntaxOnly": True, "allowImportingTsExtensions": True, "noEmit": True,
+    "target": "es2023", "lib": ["es2023"], "module": "nodenext", "moduleResolution": "nodenext", "skipLibCheck": True, "types": ["node"],
+}
+
+
+def or_skip(reason: str, work, *arguments):
+    """What work gives; the test is skipped, saying why, when the machine lacks what it needs (never on a build server)."""
+    try:
+        return work(*arguments)
+    except SetupError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"{reason}: {error}")
+
+
+@pytest.fixture(scope="session")
+def node() -> pathlib.Path:
+    """A Node.js >= 22.18."""
+    return or_skip("no Node.js >= 22.18", node_program, CACHE)
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> pathlib.Path:
+    """node_modules with the three frameworks, zod, and TypeScript 5.9 (typescript) and 7 (typescript7), as pinned in tests/npm/package.json."""
+    packages = json.loads((ROOT / "tests" / "npm" / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    return or_skip("npm packages cannot be installed", npm_packages, CACHE, "test", packages)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How one run of the scaffolder ended; report is its JSON object."""
+    code: int
+    out: str
+    err: str
+
+    @property
+    def report(self) -> dict:
+        return json.loads(self.out)
+
+
+def run_door(*arguments: object, cwd: pathlib.Path | None = None, **options) -> Result:
+    """Run scripts/api_scaffolder.py in a process of its own, stdin at its end."""
+    done = subprocess.run([sys.executable, str(DOOR), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL, **options)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def scaffold(tmp_path: pathlib.Path):
+    """scaffold(spec, *flags, output=None) -> (Result, folder). spec: path of a document, or the document itself as a dict; --json is always given."""
+    folders = iter(range(1000))
+
+    def run(spec: pathlib.Path | dict, *flags: str, output: pathlib.Path | None = None) -> tuple[Result, pathlib.Path]:
+        number = next(folders)
+        if isinstance(spec, dict):
+            document = tmp_path / f"openapi-{number}.json"
+            document.write_text(json.dumps(spec), encoding="utf-8")
+            spec = document
+        folder = output or tmp_path / f"generated-{number}"
+        return run_door(spec, "--output", folder, "--json", *flags), folder
+    return run
+
+
+@pytest.fixture
+def link_modules(node_modules: pathlib.Path):
+    """link_modules(folder): makes a generated folder able to import its packages, without an install of its own."""
+    def link(folder: pathlib.Path) -> None:
+        if not (folder / "node_modules").exists():
+            (folder / "node_modules").symlink_to(node_modules, target_is_directory=True)
+        if not (folder / "package.json").exists():
+            (folder / "package.json").write_text('{"type": "module", "private": true}\n', encoding="utf-8")
+    return link
+
+
+@pytest.fixture
+def compile_ts(node: pathlib.Path, node_modules: pathlib.Path, link_modules):
+    """compile_ts(folder, version="7") -> list of the compiler's error lines for all .ts files of the folder; empty when it accepts them."""
+    def compile_folder(folder: pathlib.Path, version: str = "7") -> list[str]:
+        link_modules(folder)
+        config = folder / f"tsconfig.{version}.test.json"
+        config.write_text(json.dumps({"compilerOptions": COMPILER_OPTIONS, "include": ["**/*.ts"], "exclude": ["node_modules"]}), encoding="utf-8")
+        done = subprocess.run([str(node), str(node_modules / COMPILERS[version]), "-p", str(config), "--pretty", "false"], cwd=folder, capture_output=True, text=True)
+        config.unlink()
+        errors = [line for line in done.stdout.splitlines() if "error TS" in line]
+        return errors if done.returncode == 0 or errors else [f"tsc {version} exit {done.returncode}: {done.stdout}{done.stderr}"]
+    return compile_folder
+
+
+@pytest.fixture
+def serve(node: pathlib.Path, link_modules):
+    """serve(folder, environment=None) -> a running Server (port, request(...), output()) of a folder made --with-app; stopped when the test ends."""
+    with contextlib.ExitStack() as running:
+        def start(folder: pathlib.Path, environment: dict[str, str] | None = None) -> Server:
+            link_modules(folder)
+            return running.enter_context(Server(folder, node, environment))
+        yield start
