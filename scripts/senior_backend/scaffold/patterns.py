@@ -1,0 +1,51 @@
+"""JSON Schema patterns as TypeScript: what the source means in ECMAScript, and whether it may be run on text from outside."""
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+
+from senior_backend.scaffold.regex.ambiguity import danger
+from senior_backend.scaffold.regex.syntax import Node, NotARegex, Parsed, parse
+
+# /^...$/i: read as text it could match nothing, since ^ stands behind a slash
+SLASHED = re.compile(r"/(\^.*\$)/([a-z]*)\Z", re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pattern:
+    """expression: a TypeScript regular expression literal, or None when there is none with this meaning.
+    problem: why there is none, or what about it the author may not have meant; "" when all is well.
+    danger: "exponential" or "polynomial" when a text can be found on which it takes that long, else "".
+    """
+    expression: str | None
+    problem: str
+    danger: str
+    tree: Node | None = dataclasses.field(default=None, repr=False, compare=False)
+    flags: str = ""
+
+
+@functools.cache
+def check_pattern(source: str) -> Pattern:
+    """The pattern as ECMA-262 has it, with the flag u and not anchored."""
+    slashed = SLASHED.match(source)
+    try:
+        parsed = parse(slashed[1]) if slashed else parse(source)
+    except NotARegex as error:
+        return Pattern(None, str(error), "")
+    flags, notes = parsed.flags, list(parsed.notes)
+    if slashed:
+        flags += slashed[2]
+        notes.append("the slashes around the pattern are taken for those of a JavaScript literal")
+        if set(slashed[2]) - set("imsu"):
+            return Pattern(None, f"the flags {slashed[2]} do not belong to a pattern", "")
+    return Pattern(expression(parsed, flags), "; ".join(notes), danger(parsed.tree), parsed.tree, flags)
+
+
+def expression(parsed: Parsed, flags: str) -> str:
+    r"""A literal between slashes.
+
+    >>> expression(parse("^a/b"), "")
+    '/^a\\/b/u'
+    """
+    return f"/{parsed.text}/{''.join(sorted({*flags, 'u'}))}"
