@@ -51,7 +51,7 @@ def scaffold(arguments: argparse.Namespace, out: Console) -> Outcome:
     api = read_api(source, lenient=arguments.lenient, need_operations=not arguments.types_only)
     out.detail(f"{api.title} {api.version} (OpenAPI {api.spec_version}): {len(api.operations)} operations, {len(api.schemas)} schemas")
     made = generate_types(api) if arguments.types_only else generate(api, Options(arguments.framework, arguments.with_app, arguments.errors))
-    result = Writer(pathlib.Path(arguments.output), check=arguments.check, force=arguments.force).write(made.files, made.owned)
+    result = Writer(pathlib.Path(arguments.output), check=arguments.check, force=arguments.force).write(made.files, made.owned, complete=not arguments.types_only)
     return outcome(arguments, out, api, made, result)
 
 
