@@ -26,6 +26,9 @@ export type AuthorizationHook<Principal> = Hook<{ readonly value: string }, Prin
 /** Called when TLS has verified the client's certificate: see `context.raw.socket`. */
 export type CertificateHook<Principal> = Hook<{ readonly verified: boolean }, Principal>;
 
+/** Who a hook gives. */
+export type PrincipalOf<AnyHook> = AnyHook extends (...given: never[]) => infer Given ? NonNullable<Awaited<Given>> : never;
+
 /** A security scheme of the document. `attempt` gives undefined when the request carries no such credential. */
 export interface Scheme<Principal> {
   readonly challenge: string;

@@ -56,6 +56,9 @@ export type Replies = Readonly<Record<string, Contents>>;
 /** Turns an error into the body that the document declares for its status. */
 export type ErrorShape<Body> = (failure: Failure) => Body;
 
+/** The body of a reply with a status. */
+export type ReplyBody<Reply, Status extends number> = Reply extends { status: infer Own; body: infer Body } ? (Status extends Own ? Body : never) : never;
+
 interface RouteBase {
   readonly method: Method;
   readonly path: string;

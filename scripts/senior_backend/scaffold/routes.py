@@ -1,0 +1,160 @@
+"""<tag>.routes.ts: one tag's routes as a typed table."""
+from __future__ import annotations
+
+from senior_backend.openapi.model import Api, MediaType, Operation, Parameter
+from senior_backend.scaffold.error_shapes import ErrorShapes
+from senior_backend.scaffold.names import Names
+from senior_backend.scaffold.plan import BodyPlan, OperationPlan, ReplyPlan
+from senior_backend.scaffold.typescript import key, string
+
+HEADER = "// Generated from the API document; edits are lost when it is generated again.\n"
+LOCATIONS = {"path": "path", "query": "query", "header": "headers"}
+USUAL_STYLE = {"path": ("simple", False), "query": ("form", True), "header": ("simple", False)}
+SCALARS = ("string", "integer", "number", "boolean")
+
+
+def write_routes(api: Api, names: Names, plans: list[OperationPlan], tag: str, shapes: ErrorShapes) -> str:
+    """The module of one tag; plans are those of all tags."""
+    own = [plan for plan in plans if plan.tag == tag]
+    tables = [RouteTable(api, names, plan, shapes) for plan in own]
+    principal = "Principal" if any(is_secured(plan.operation) for plan in own) else "unknown"
+    bodies = "".join(table.text() for table in tables)
+    imports = {
+        "./runtime.ts": sorted({"route", "type Route", *(codec for table in tables for codec in table.codecs)}, key=lambda name: name.removeprefix("type ").lower()),
+        "./types.ts": sorted(f"type {name}" for plan in own for name in (plan.request_type, plan.reply_type)),
+        "./validators.ts": sorted({validator for table in tables for validator in table.validators}),
+    }
+    lines = [HEADER]
+    lines += ["import * as errors from './errors.handlers.ts';\n"] * any(table.has_errors for table in tables)
+    lines.append(f"import * as handlers from './{names.tag(tag).file}.handlers.ts';\n")
+    lines.append(import_line(imports["./runtime.ts"], "./runtime.ts"))
+    lines += ["import type { Principal } from './security.ts';\n"] * (principal == "Principal")
+    lines += [import_line(imports[module], module) for module in ("./types.ts", "./validators.ts") if imports[module]]
+    lines += ["import { parseXml, writeXml } from './xml.ts';\n"] * any("xml" in table.codecs for table in tables)
+    table_type = f"Route<{principal}>" if principal != "unknown" else "Route"
+    return "".join(lines) + f"\nexport const routes: readonly {table_type}[] = [\n{bodies}];\n"
+
+
+def import_line(imported: list[str], module: str) -> str:
+    keyword = "import"
+    if all(name.startswith("type ") for name in imported):
+        keyword, imported = "import type", [name.removeprefix("type ") for name in imported]
+    line = f"{keyword} {{ {', '.join(imported)} }} from '{module}';\n"
+    return line if len(line) <= 120 else f"{keyword} {{\n" + "".join(f"  {name},\n" for name in imported) + f"}} from '{module}';\n"
+
+
+def is_secured(operation: Operation) -> bool:
+    return bool(operation.security)
+
+
+class RouteTable:
+    """One operation's entry, and what it needs imported."""
+
+    def __init__(self, api: Api, names: Names, plan: OperationPlan, shapes: ErrorShapes):
+        self.api, self.names, self.plan, self.operation = api, names, plan, plan.operation
+        self.errors = shapes.of(plan)
+        self.has_errors = bool(self.errors)
+        self.codecs: set[str] = set()
+        self.validators: set[str] = set()
+
+    def text(self) -> str:
+        operation, plan = self.operation, self.plan
+        principal = f", {self.principal()}" if operation.security else ""
+        members = [
+            f"method: '{operation.method.upper()}'", f"path: {string(operation.path)}", f"operationId: {string(operation.operation_id or plan.name)}",
+            self.parameters(), self.styles(), self.bodies(), "bodyRequired: true" if plan.bodies and plan.body_required else "",
+            self.replies(), self.security(), self.error_shapes(), f"handler: handlers.{plan.name}",
+        ]
+        inner = "".join(f"    {member},\n" for member in members if member)
+        return f"  route<{plan.request_type}, {plan.reply_type}{principal}>({{\n{inner}  }}),\n"
+
+    def principal(self) -> str:
+        return principal_type(self.operation)
+
+    def parameters(self) -> str:
+        plan = self.plan
+        parts = {"path": plan.path_validator, "query": plan.query_validator, "headers": plan.headers_validator, "cookies": plan.cookies_validator}
+        self.validators.update(validator for validator in parts.values() if validator)
+        given = [f"{part}: {validator}" for part, validator in parts.items() if validator]
+        return f"parameters: {{ {', '.join(given)} }}" if given else ""
+
+    def styles(self) -> str:
+        unusual: dict[str, list[str]] = {}
+        for parameter in self.operation.parameters:
+            if style := self.style(parameter):
+                unusual.setdefault(LOCATIONS[parameter.location], []).append(f"{key(parameter.name)}: {style}")
+        return braced("styles", [f"{part}: {{ {', '.join(entries)} }}" for part, entries in unusual.items()]) if unusual else ""
+
+    def style(self, parameter: Parameter) -> str:
+        """How the parameter is written, '' where that is the usual way or makes no difference."""
+        if parameter.location not in USUAL_STYLE:
+            return ""
+        style, explode = USUAL_STYLE[parameter.location]
+        if parameter.content_type is not None:
+            is_json = parameter.content_type.endswith(("/json", "+json"))
+            return f"{{ style: '{style}', explode: {str(explode).lower()}, content: 'json' }}" if is_json else ""
+        is_marked = parameter.style in ("label", "matrix", "deepObject")
+        if (parameter.style, parameter.explode) == (style, explode) or not is_marked and self.is_scalar(parameter.schema):
+            return ""
+        return f"{{ style: '{parameter.style}', explode: {str(parameter.explode).lower()} }}"
+
+    def is_scalar(self, schema) -> bool:
+        for _ in range(8):
+            if not isinstance(schema, dict) or "$ref" not in schema:
+                break
+            schema = self.api.schemas.get(schema["$ref"])
+        return isinstance(schema, dict) and schema.get("type") in SCALARS
+
+    def bodies(self) -> str:
+        return braced("bodies", [f"{string(body.media.content_type)}: {self.content(body)}" for body in self.plan.bodies]) if self.plan.bodies else ""
+
+    def replies(self) -> str:
+        statuses: dict[str, list[str]] = {}
+        for reply in self.plan.replies:
+            contents = statuses.setdefault(reply.response.status, [])
+            if reply.media is not None:
+                contents.append(f"{string(reply.media.content_type)}: {self.content(reply)}")
+        entries = [f"{status}: {{ {', '.join(contents)} }}" if contents else f"{status}: {{}}" for status, contents in statuses.items()]
+        return braced("replies", [entry if entry[0].isalpha() or entry[:3].isdigit() and entry[3] == ":" else f"'{entry[:3]}'{entry[3:]}" for entry in entries])
+
+    def content(self, content: BodyPlan | ReplyPlan) -> str:
+        self.codecs.add(content.codec)
+        if content.validator:
+            self.validators.add(content.validator)
+        arguments = [content.validator] if content.validator else []
+        if content.codec == "xml":
+            arguments.insert(0, "{ parse: parseXml, write: writeXml }")
+        elif content.codec in ("form", "multipart") and content.validator and (fields := field_styles(content.media)):
+            arguments.append(fields)
+        return f"{content.codec}({', '.join(arguments)})"
+
+    def security(self) -> str:
+        if not self.operation.security:
+            return ""
+        return f"security: [{', '.join(self.requirement(requirement) for requirement in self.operation.security)}]"
+
+    def requirement(self, requirement: dict[str, list[str]]) -> str:
+        schemes = [f"{self.names.scheme(scheme)}: [{', '.join(map(string, scopes))}]" for scheme, scopes in requirement.items()]
+        return f"{{ {', '.join(schemes)} }}" if schemes else "{}"
+
+    def error_shapes(self) -> str:
+        entries = [f"{status if status.isdigit() or status == 'default' else string(status)}: errors.{name}" for status, name in self.errors.items()]
+        return f"errors: {{ {', '.join(entries)} }}" if entries else ""
+
+
+def principal_type(operation: Operation) -> str:
+    """The principal of a secured operation; there may be none when it is open to all as well."""
+    return "Principal | undefined" if {} in operation.security else "Principal"
+
+
+def braced(name: str, entries: list[str]) -> str:
+    """A member whose value is an object, on one line when it fits."""
+    line = f"{name}: {{ {', '.join(entries)} }}"
+    return line if len(line) <= 114 else f"{name}: {{\n" + "".join(f"      {entry},\n" for entry in entries) + "    }"
+
+
+def field_styles(media: MediaType) -> str:
+    """Fields whose arrays or objects are not simply repeated or bracketed."""
+    unusual = [f"{key(name)}: {{ style: '{encoding.style}', explode: {str(encoding.explode).lower()} }}" for name, encoding in media.encoding.items()
+               if encoding.style in ("form", "spaceDelimited", "pipeDelimited") and not (encoding.explode and encoding.style == "form") and encoding.content_type is None]
+    return f"{{ {', '.join(unusual)} }}" if unusual else ""
