@@ -1,0 +1,119 @@
+"""What can be said of a schema without writing it: the JSON types that it admits, whether it is closed, which members it hides."""
+from __future__ import annotations
+
+from senior_backend.openapi.model import Api, Schema
+from senior_backend.scaffold.views import View, Views
+
+KINDS = frozenset(("null", "boolean", "number", "string", "array", "object"))
+ANNOTATIONS = frozenset((
+    "title", "description", "default", "example", "examples", "deprecated", "readOnly", "writeOnly", "externalDocs", "xml", "discriminator", "nullable", "$comment", "$schema", "$id",
+    "contentMediaType", "contentEncoding", "contentSchema", "$defs", "definitions"))
+OBJECT_KEYWORDS = frozenset((
+    "properties", "required", "additionalProperties", "minProperties", "maxProperties", "patternProperties", "propertyNames", "dependentRequired", "dependentSchemas",
+    "unevaluatedProperties"))
+ARRAY_KEYWORDS = frozenset(("items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains", "unevaluatedItems"))
+STRING_KEYWORDS = frozenset(("minLength", "maxLength", "pattern", "format"))
+NUMBER_KEYWORDS = frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"))
+KEYWORDS_OF = {"object": OBJECT_KEYWORDS, "array": ARRAY_KEYWORDS, "string": STRING_KEYWORDS, "number": NUMBER_KEYWORDS}
+APPLICATORS = frozenset(("$ref", "allOf", "anyOf", "oneOf", "if", "dependentSchemas", "not"))
+
+
+def kind_of(value) -> str:
+    """The JSON type of a value; integers are numbers."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"
+
+
+def says_nothing(schema: dict) -> bool:
+    """Whether only annotations stand in it."""
+    return all(keyword in ANNOTATIONS or keyword.startswith("x-") for keyword in schema)
+
+
+class Facts:
+    """Answers are remembered per component, so that each schema is looked at once."""
+
+    def __init__(self, api: Api, views: Views):
+        self.schemas, self.views = api.schemas, views
+        self.known_kinds: dict[str, frozenset[str]] = {}
+        self.known_closed: dict[str, bool] = {}
+        self.known_hidden: dict[tuple[str, View], dict[str, bool]] = {}
+
+    def target(self, schema: Schema) -> Schema:
+        """The schema at the end of a chain of references without siblings."""
+        for _ in range(32):
+            if not isinstance(schema, dict) or "$ref" not in schema or len(schema) > 1:
+                break
+            schema = self.schemas[schema["$ref"]]
+        return schema
+
+    def kinds(self, schema: Schema) -> frozenset[str]:
+        """The JSON types of the values that it can admit."""
+        if isinstance(schema, bool):
+            return KINDS if schema else frozenset()
+        found = KINDS
+        if "type" in schema:
+            types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+            found = frozenset("number" if name == "integer" else name for name in types)
+        if "enum" in schema:
+            found &= {kind_of(value) for value in schema["enum"]}
+        if "const" in schema:
+            found &= {kind_of(schema["const"])}
+        if "$ref" in schema:
+            found &= self.component_kinds(schema["$ref"])
+        for part in schema.get("allOf", ()):
+            found &= self.kinds(part)
+        for keyword in ("anyOf", "oneOf"):
+            if schema.get(keyword):
+                found &= frozenset().union(*map(self.kinds, schema[keyword]))
+        return found
+
+    def component_kinds(self, key: str) -> frozenset[str]:
+        if key not in self.known_kinds:
+            self.known_kinds[key] = KINDS      # what a reference back to it sees
+            self.known_kinds[key] = self.kinds(self.schemas[key])
+        return self.known_kinds[key]
+
+    def closed(self, schema: Schema) -> bool:
+        """Whether it may refuse members that it does not name."""
+        if isinstance(schema, bool):
+            return False
+        if schema.get("additionalProperties") is False or schema.get("unevaluatedProperties") is False:
+            return True
+        if "$ref" in schema and self.component_closed(schema["$ref"]):
+            return True
+        return any(self.closed(part) for keyword in ("allOf", "anyOf", "oneOf") for part in schema.get(keyword, ()))
+
+    def component_closed(self, key: str) -> bool:
+        if key not in self.known_closed:
+            self.known_closed[key] = False
+            self.known_closed[key] = self.closed(self.schemas[key])
+        return self.known_closed[key]
+
+    def hidden_members(self, schema: Schema, view: View) -> list[str]:
+        """Names that are not part of the view wherever they are declared in the schema or in what it is composed of."""
+        if not self.views.varied[view]:
+            return []
+        return [name for name, hidden in self.members(schema, view).items() if hidden]
+
+    def members(self, schema: Schema, view: View) -> dict[str, bool]:
+        """All member names of a schema and of what it is composed of -> whether every declaration hides the member."""
+        if isinstance(schema, bool):
+            return {}
+        found = {name: self.views.hidden(member, view) for name, member in schema.get("properties", {}).items()}
+        parts = [self.component_members(schema["$ref"], view)] if "$ref" in schema else []
+        parts += [self.members(part, view) for keyword in ("allOf", "anyOf", "oneOf") for part in schema.get(keyword, ())]
+        for part in parts:
+            for name, hidden in part.items():
+                found[name] = found.get(name, True) and hidden
+        return found
+
+    def component_members(self, key: str, view: View) -> dict[str, bool]:
+        if (key, view) not in self.known_hidden:
+            self.known_hidden[key, view] = {}
+            self.known_hidden[key, view] = self.members(self.schemas[key], view)
+        return self.known_hidden[key, view]

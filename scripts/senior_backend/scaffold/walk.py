@@ -1,0 +1,187 @@
+"""The one walk over schemas from which types and validators are written."""
+from __future__ import annotations
+
+import dataclasses
+
+from senior_backend.openapi.model import Report, Schema
+from senior_backend.scaffold import leftovers, objects
+from senior_backend.scaffold.compositions import all_of, alternatives
+from senior_backend.scaffold.facts import Facts, KEYWORDS_OF
+from senior_backend.scaffold.names import Names
+from senior_backend.scaffold.scalars import admitted_values, number_shape, string_shape, values_shape
+from senior_backend.scaffold.shape import NEVER, NULL, Rank, Shape, UNKNOWN, checked, union
+from senior_backend.scaffold.typescript import literal, string
+from senior_backend.scaffold.views import View, references
+
+PLAIN = frozenset(("type", "description", "title", "example", "examples", "default", "deprecated", "readOnly", "writeOnly", "format"))
+BOOLEAN = Shape("boolean", "z.boolean()")
+GUARDS = {"object": "whenObject", "array": "whenArray", "string": "whenString", "number": "whenNumber"}
+
+
+class Walk:
+    """Turns schemas into shapes as one view sees them. `shared` remembers what validators.ts needs."""
+
+    def __init__(self, names: Names, facts: Facts, view: View, shared: Shared):
+        self.names, self.facts, self.view, self.shared = names, facts, view, shared
+        self.plain: dict[tuple[str, str | None], Shape] = {}
+        self.binary = "string"
+        self.hides_members = bool(names.views.varied[view])
+        self.component = ""                    # key of the component being written, while nothing stands between it and the schema at hand
+
+    def shape(self, schema: Schema, assume: str = "", whole: bool = True) -> Shape:
+        """assume: the JSON type that the value is known to have; whole: False for a part of an allOf, whose hidden members are dropped by the whole."""
+        if isinstance(schema, bool) or not schema:
+            return NEVER if schema is False else UNKNOWN
+        kind = schema.get("type")
+        if kind.__class__ is str and kind != "object" and kind != "array" and schema.keys() <= PLAIN:
+            return self.plain_shape(kind, schema)
+        if "$ref" in schema and len(schema) == 1:
+            return self.reference(schema["$ref"])
+        return self.composed(schema, assume, whole)
+
+    def plain_shape(self, kind: str, schema: dict) -> Shape:
+        """A scalar without limits; the same few make up most of a document."""
+        wanted = kind, schema.get("format")
+        if wanted not in self.plain or wanted[1] in ("binary", "date-time"):
+            self.plain[wanted] = self.typed(kind, schema)
+        return self.plain[wanted]
+
+    def reference(self, key: str) -> Shape:
+        name = self.names.schema(key, self.view)
+        if self.component and (self.component, key) in self.shared.endless:
+            return self.cut(key)
+        return Shape(name, f"{name}Schema", deferred=name not in self.shared.declared)
+
+    def cut(self, key: str) -> Shape:
+        """A component that refers back to the one being written: what it says besides its alternatives."""
+        schema = self.facts.schemas[key]
+        rest = {keyword: value for keyword, value in schema.items() if keyword not in ("oneOf", "anyOf", "discriminator", "$ref", "allOf")}
+        if "oneOf" not in schema and "anyOf" not in schema:
+            self.warn(f"{key} refers to itself without an end; the reference is left out", self.facts.schemas[self.component])
+        return self.shape(rest)
+
+    def composed(self, schema: dict, assume: str, whole: bool) -> Shape:
+        kinds = self.facts.kinds(schema)
+        assume = assume if assume else next(iter(kinds)) if len(kinds) == 1 else ""
+        parts = [self.base(schema, kinds, assume), *self.parts(schema, assume)]
+        shape = all_of(self, schema, [part for part in parts if part is not UNKNOWN])
+        left = leftovers.on_top(schema)
+        if not shape.exact or leftovers.interpreted_whole(schema):
+            shape = self.interpreted(schema, shape, assume)
+        elif left:
+            shape = checked(shape, [f"{self.helper('keywords')}({leftovers.data(self, left)}{self.definitions_argument(left)})"])
+        hidden = self.facts.hidden_members(schema, self.view) if whole and self.hides_members else []
+        return self.dropping(shape, hidden) if hidden else shape
+
+    def interpreted(self, schema: dict, shape: Shape, assume: str) -> Shape:
+        """The same type, decided by the interpreter."""
+        if assume and "type" not in schema:
+            schema = {"type": assume, **schema}
+        self.shared.casts.append(shape.type)
+        generic = "" if shape.type == "unknown" else f"<{shape.type}>"
+        zod = f"{self.helper('jsonSchema')}{generic}({leftovers.data(self, schema)}{self.definitions_argument(schema)})"
+        return dataclasses.replace(shape, zod=zod, deferred=False, exact=True)
+
+    def base(self, schema: dict, kinds: frozenset[str], assume: str) -> Shape:
+        """What the schema's own keywords say, without its compositions."""
+        if "enum" in schema or "const" in schema:
+            return self.enumerated(schema, kinds)
+        kind = schema.get("type")
+        if isinstance(kind, str):
+            return self.typed(kind, schema)
+        if isinstance(kind, list):
+            return union([self.typed(name, schema) for name in kind if not (name == "integer" and "number" in kind)])
+        present = [name for name, keywords in KEYWORDS_OF.items() if not keywords.isdisjoint(schema)]
+        if assume in present:
+            return self.typed(assume, schema)
+        guarded = [self.guarded(name, schema) for name in present if name in kinds]
+        if len(guarded) < 2:
+            return guarded[0] if guarded else UNKNOWN
+        return Shape("unknown", guarded[0].zod + "".join(f".and({shape.zod})" for shape in guarded[1:]), deferred=any(shape.deferred for shape in guarded), exact=all(shape.exact for shape in guarded))
+
+    def enumerated(self, schema: dict, kinds: frozenset[str]) -> Shape:
+        shape = values_shape(self, admitted_values(schema, kinds))
+        rest = {keyword: value for keyword, value in schema.items() if keyword in leftovers.BESIDE_VALUES}
+        rest = {keyword: value for keyword, value in rest.items() if any(keyword in KEYWORDS_OF[kind] for kind in kinds if kind in KEYWORDS_OF)}
+        return checked(shape, [f"{self.helper('keywords')}({leftovers.data(self, rest)}{self.definitions_argument(rest)})"] if rest else [])
+
+    def typed(self, kind: str, schema: dict) -> Shape:
+        """The keywords of one JSON type, on a value of that type."""
+        if kind == "string":
+            return string_shape(self, schema)
+        if kind == "object" or kind == "array":
+            component, self.component = self.component, ""
+            shape = objects.object_shape(self, schema) if kind == "object" else objects.array_shape(self, schema)
+            self.component = component
+            return shape
+        if kind == "boolean":
+            return BOOLEAN
+        return NULL if kind == "null" else number_shape(self, schema, kind == "integer")
+
+    def guarded(self, kind: str, schema: dict) -> Shape:
+        """The keywords of one JSON type, which other values pass by."""
+        shape = self.typed(kind, schema)
+        if shape.zod in ("z.string()", "z.number()", "z.array(z.unknown())", "z.record(z.string(), z.unknown())"):
+            return UNKNOWN
+        typed = shape.type if kind in ("object", "array") else "unknown"
+        rank = shape.rank if typed == shape.type else Rank.ATOM
+        return dataclasses.replace(shape, zod=f"{self.helper(GUARDS[kind])}({shape.zod})", type=typed, rank=rank)
+
+    def parts(self, schema: dict, assume: str) -> list[Shape]:
+        found = [self.reference(schema["$ref"])] if "$ref" in schema else []
+        found += [self.shape(part, assume, whole=False) for part in schema.get("allOf", ())]
+        for keyword in ("oneOf", "anyOf"):
+            if keyword in schema:
+                found.append(alternatives(self, schema, keyword, assume))
+        return found
+
+    def dropping(self, shape: Shape, hidden: list[str]) -> Shape:
+        return dataclasses.replace(shape, zod=f"{self.helper('without')}({literal(hidden)}, {shape.zod})")
+
+    def hides(self, schema: Schema) -> bool:
+        return self.hides_members and self.names.views.hidden(schema, self.view)
+
+    def is_binary(self, schema: dict) -> bool:
+        return schema.get("format") == "binary" and self.binary != "string"
+
+    def binary_shape(self) -> Shape:
+        return Shape("File", "z.file()") if self.binary == "file" else Shape("File | string", "z.union([z.file(), z.string()])", Rank.UNION)
+
+    def documentation(self, schema: Schema) -> str:
+        return objects.documentation(schema)
+
+    def helper(self, name: str) -> str:
+        self.shared.helpers.add(name)
+        return name
+
+    def format_data(self, name: str) -> str:
+        self.shared.helpers.add("formats")
+        return f"formats[{string(name)}]"
+
+    def definition(self, key: str) -> str:
+        """The name by which the interpreter finds a schema."""
+        name = self.names.schema(key, self.view)
+        self.shared.wanted.setdefault(name, (key, self.names.views.of(key, self.view)))
+        return name
+
+    def definitions_argument(self, schema: Schema) -> str:
+        return ", definitions" if references(schema, set()) else ""
+
+    def warn(self, message: str, node, key=None) -> None:
+        if (id(node), message) not in self.shared.warned:
+            self.shared.warned.add((id(node), message))
+            self.shared.report.warn(message, node, key)
+
+
+class Shared:
+    """What the walks of all views gather for the two files."""
+
+    def __init__(self, report: Report):
+        self.report = report
+        self.declared: set[str] = set()        # types whose validators stand above the one being written
+        self.endless: set[tuple[str, str]] = set()                 # references between components that a type alias cannot follow
+        self.interfaces: dict[str, frozenset[str] | None] = {}     # interface -> names of its members, None with an index signature
+        self.helpers: set[str] = set()         # functions of json-schema.ts and formats.ts
+        self.casts: list[str] = []             # type expressions inside zod expressions
+        self.wanted: dict[str, tuple[str, View]] = {}
+        self.warned: set[tuple[int, str]] = set()
