@@ -1,0 +1,140 @@
+"""Where a $ref leads: within its file, or to another file below the folder of the document. Nothing else is ever opened."""
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import pathlib
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from senior_backend.console import CommandError
+from senior_backend.openapi.document import Document, load
+from senior_backend.openapi.kinds import quoted
+
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+CHAIN_LIMIT = 100           # references that lead to references, in one place
+
+
+class Dangling(Exception):
+    """A reference leads nowhere, or where it must not."""
+
+    def __init__(self, message: str, hint: str = ""):
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+@dataclasses.dataclass(slots=True)
+class Target:
+    """What a reference leads to."""
+    document: Document
+    tokens: tuple[str, ...]             # of the pointer within the document
+    node: Any
+
+
+class References:
+    """Resolves references; every file is read once."""
+
+    def __init__(self, root: Document, documents: list[Document]):
+        self.folder = pathlib.Path(os.path.realpath(root.path.parent))
+        self.documents = documents
+        self.by_path = {root.path: root}
+        self.failures: dict[pathlib.Path, Dangling] = {}
+        self.targets: dict[tuple[int, str], Target] = {}
+        self.anchors: dict[int, dict[str, tuple]] = {}
+        self.moved: dict[int, Any] = {}             # id of a schema -> the mapping that its keywords were moved to
+        self.lifted: dict[int, Target] = {}         # id of a schema whose $ref is a key already -> what it refers to
+
+    def resolve(self, reference: str, document: Document) -> Target:
+        """Raises Dangling."""
+        found = self.targets.get((id(document), reference))
+        if found is None:
+            location, _, fragment = reference.partition("#")
+            owner = self.file(location, document) if location else document
+            found = self.targets[id(document), reference] = self.within(owner, unquote(fragment), reference)
+        return found
+
+    def follow(self, node: Any, document: Document) -> Target:
+        """What a node is after all references that it consists of; Target.tokens are those of the first one. Raises Dangling."""
+        first: tuple[str, ...] = ()
+        for _ in range(CHAIN_LIMIT):
+            if type(node) is not dict or type(node.get("$ref")) is not str:
+                return Target(document, first, node)
+            target = self.resolve(node["$ref"], document)
+            first, node, document = first or target.tokens, target.node, target.document
+        raise Dangling("the references lead in a circle")
+
+    # files
+    def file(self, location: str, document: Document) -> Document:
+        path = self.allowed_path(unquote(location), document)
+        if path in self.failures:
+            raise self.failures[path]
+        if path not in self.by_path:
+            try:
+                self.by_path[path] = load(path, os.path.join(os.path.dirname(document.name), unquote(location)))
+            except CommandError as error:
+                self.failures[path] = Dangling(f"the file of the reference {quoted(location)} cannot be used: {error.message}", error.hint)
+                raise self.failures[path] from error
+            self.documents.append(self.by_path[path])
+        return self.by_path[path]
+
+    def allowed_path(self, location: str, document: Document) -> pathlib.Path:
+        """The real path of a file below the folder of the root document."""
+        if SCHEME.match(location) or location.startswith(("/", "\\")) or "\\" in location or "\0" in location:
+            raise Dangling(f"the reference {quoted(location)} is not followed: only files below the folder of the document are", "copy the file next to the document and refer to it by a relative path")
+        path = pathlib.Path(os.path.realpath(document.path.parent / location))
+        if not path.is_relative_to(self.folder):
+            raise Dangling(f"the reference {quoted(location)} is not followed: it leads out of the folder of the document", "move the file below that folder")
+        return path
+
+    # pointers
+    def within(self, document: Document, fragment: str, reference: str) -> Target:
+        if fragment and not fragment.startswith("/"):
+            return self.anchor(document, fragment, reference)
+        tokens = tuple(token.replace("~1", "/").replace("~0", "~") for token in fragment.split("/")[1:])
+        node, owner = document.root, document
+        for number, token in enumerate(tokens):
+            node, owner = self.step(node, owner, token, reference)
+        return Target(owner, tokens, node)
+
+    def step(self, node: Any, document: Document, token: str, reference: str, chain: int = 0) -> tuple[Any, Document]:
+        """One level down; through a reference when the level is one."""
+        if type(node) is dict:
+            if token in node:
+                return node[token], document
+            if id(node) in self.moved:
+                return self.step(self.moved[id(node)], document, token, reference, chain)
+            if "$ref" in node and chain < CHAIN_LIMIT:
+                target = self.lifted.get(id(node)) or self.resolve(node["$ref"], document)
+                return self.step(target.node, target.document, token, reference, chain + 1)
+        elif type(node) is list and token.isdecimal() and int(token) < len(node):
+            return node[int(token)], document
+        known = [name for name in node if type(name) is str] if type(node) is dict else []
+        near = difflib.get_close_matches(token, known, 1, 0.6)
+        raise Dangling(f"the reference {quoted(reference)} leads nowhere: there is no {quoted(token)}", f"did you mean {quoted(near[0])}?" if near else "")
+
+    def anchor(self, document: Document, name: str, reference: str) -> Target:
+        if id(document) not in self.anchors:
+            self.anchors[id(document)] = find_anchors(document.root)
+        if name not in self.anchors[id(document)]:
+            raise Dangling(f"the reference {quoted(reference)} leads nowhere: no schema has that $anchor", "write it as a pointer: #/components/schemas/NAME")
+        tokens, node = self.anchors[id(document)][name]
+        return Target(document, tokens, node)
+
+
+def find_anchors(root: Any) -> dict[str, tuple[tuple[str, ...], Any]]:
+    """name -> (pointer, node) of every $anchor of a document."""
+    found: dict[str, tuple[tuple[str, ...], Any]] = {}
+    pending: list[tuple[tuple[str, ...], Any]] = [((), root)]
+    seen: set[int] = set()
+    while pending:
+        tokens, node = pending.pop()
+        if type(node) not in (dict, list) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        for keyword in ("$anchor", "$dynamicAnchor") if type(node) is dict else ():
+            if type(node.get(keyword)) is str:
+                found.setdefault(node[keyword], (tokens, node))
+        pending.extend(((*tokens, str(key)), value) for key, value in (node.items() if type(node) is dict else enumerate(node)))
+    return found
