@@ -67,6 +67,12 @@ def run_door(*arguments: object, cwd: pathlib.Path | None = None, **options) -> 
 
 
 @pytest.fixture
+def door():
+    """door(*arguments, cwd=None, **subprocess options) -> Result of the scaffolder run as it is documented, in a process of its own."""
+    return run_door
+
+
+@pytest.fixture
 def scaffold(tmp_path: pathlib.Path):
     """scaffold(spec, *flags, output=None) -> (Result, folder). spec: path of a document, or the document itself as a dict; --json is always given."""
     folders = iter(range(1000))
