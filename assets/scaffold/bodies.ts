@@ -34,8 +34,8 @@ const content =
 export const json = content('json');
 export const form = content('form');
 export const multipart = content('multipart');
-export const text = content('text') as (schema?: z.ZodType<string>) => Content<string>;
-export const binary = content('binary') as (schema?: z.ZodType<Uint8Array>) => Content<Uint8Array>;
+export const text = <Value extends string = string>(schema?: z.ZodType<Value>): Content<Value> => content('text')(schema);
+export const binary = (): Content<Uint8Array> => content('binary')();
 export const xml = <Value>(codec: XmlCodec, schema?: z.ZodType<Value>): Content<Value> => ({ codec: 'xml', schema, fields: {}, xml: codec });
 
 /** Whether the request says that a body follows. */

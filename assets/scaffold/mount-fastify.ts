@@ -8,8 +8,11 @@ export function mount<Principal>(app: FastifyInstance, routes: readonly Route<Pr
   app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
-    for (const [url, entries] of byUrl(pathEntries(routes))) {
-      const serve = handlerOf(entries, serving, scope.prefix);
+    const all = pathEntries(routes);
+    served.set(scope.server, [...(served.get(scope.server) ?? []), answererOf(all, serving, scope.prefix)]);
+    for (const [url, entries] of byUrl(all)) {
+      const answer = answererOf(entries, serving, scope.prefix);
+      const serve: RouteHandlerMethod = async (request, reply) => (await answer(request, reply)) ?? reply.callNotFound();
       const declared = new Set<string>(entries.flatMap((entry) => entry.allowed));
       const errorHandler = (error: FastifyError, request: FastifyRequest, reply: FastifyReply): unknown => {
         // a malformed or missing Content-Type is ours to judge, after the credentials
@@ -23,30 +26,47 @@ export function mount<Principal>(app: FastifyInstance, routes: readonly Route<Pr
   });
 }
 
-type Respond = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
+type Answerer = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply> | undefined;
+
+// by HTTP server, for requests that Fastify's router hands to nobody: with broken escapes, or methods that it does not know
+const served = new WeakMap<object, readonly Answerer[]>();
+
+function answerServed(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
+  for (const answer of served.get(request.server.server) ?? []) {
+    const answered = answer(request, reply);
+    if (answered !== undefined) return answered;
+  }
+  return undefined;
+}
 
 /** The handler of `setNotFoundHandler`: paths that nobody knows. */
-export function notFound(options: ServerOptions = {}): Respond {
-  return async (request, reply) => send(reply, failed(nothingHere(), requestIdOf(request.raw), options));
+export function notFound(options: ServerOptions = {}): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply> {
+  return async (request, reply) => (await answerServed(request, reply)) ?? (await send(reply, failed(nothingHere(), requestIdOf(request.raw), options)));
 }
 
 /** The handler of `setErrorHandler` and `frameworkErrors`: what hooks threw, and addresses that Fastify itself refuses. */
 export function errorHandler(options: ServerOptions = {}): (error: unknown, request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply> {
   return async (error, request, reply) => {
-    // Fastify reads the body even of a path that nobody knows
-    const unread = request.is404 && error instanceof Error && 'code' in error && String(error.code).startsWith('FST_ERR_CTP');
-    return await send(reply, failed(unread ? nothingHere() : error, requestIdOf(request.raw), options));
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    // of a path that nobody knows Fastify reads the body all the same
+    if (request.is404 && code.startsWith('FST_ERR_CTP')) return await notFound(options)(request, reply);
+    const answered = code === 'FST_ERR_BAD_URL' ? await answerServed(request, reply) : undefined;
+    return answered ?? (await send(reply, failed(error, requestIdOf(request.raw), options)));
   };
 }
 
-function handlerOf<Principal>(entries: readonly PathEntry<Principal>[], serving: Service<Principal>, prefix: string): RouteHandlerMethod {
-  return async (request, reply) => {
+/** Answers with the entry that the request's path belongs to; undefined when it belongs to none. */
+function answererOf<Principal>(entries: readonly PathEntry<Principal>[], serving: Service<Principal>, prefix: string): Answerer {
+  return (request, reply) => {
     const asked = incoming(request, prefix);
     const entry = entries.find(({ matcher }) => matcher.test(asked.path));
-    if (entry === undefined) return reply.callNotFound();
-    const route = routeFor(entry, request.method);
-    return await send(reply, route === undefined ? refuseMethod(entry, request.raw, serving) : await respond(route, entry, asked, serving));
+    return entry && answerEntry(entry, asked, serving, reply);
   };
+}
+
+async function answerEntry<Principal>(entry: PathEntry<Principal>, asked: Incoming, serving: Service<Principal>, reply: FastifyReply): Promise<FastifyReply> {
+  const route = routeFor(entry, asked.raw.method ?? '');
+  return await send(reply, route === undefined ? refuseMethod(entry, asked.raw, serving) : await respond(route, entry, asked, serving));
 }
 
 function incoming({ raw, body }: FastifyRequest, prefix: string): Incoming {

@@ -206,7 +206,7 @@ async function readBody({ bodies, bodyRequired }: Route<never>, { raw, parsed }:
   if (!hasBody(raw) && header === undefined) return absent;
   const { name, content, media } = chooseContent(bodies, header);
   checkEncoding(content, media, raw);
-  const named = Object.keys(bodies).length > 1 ? { contentType: name } : {};
+  const named = Object.keys(bodies).length > 1 || name.endsWith('*') ? { contentType: media.name } : {};
   let value: unknown;
   if (raw.readableDidRead && parsed !== undefined) value = fromParsed(content, parsed);
   else {

@@ -7,6 +7,7 @@ import unicodedata
 
 from senior_backend.openapi.model import Api
 from senior_backend.scaffold.frameworks.base import Framework
+from senior_backend.scaffold.plan import OwnedFile
 from senior_backend.scaffold.runtime import asset
 
 DEPENDENCIES = {"zod": "^4.6.0"}
@@ -18,12 +19,13 @@ COMPILER_OPTIONS = {
 }
 
 
-def application_files(api: Api, framework: Framework) -> dict[str, str]:
+def application_files(api: Api, framework: Framework) -> dict[str, OwnedFile]:
     """app.ts, server.ts, package.json and tsconfig.json."""
-    return {
+    texts = {
         "app.ts": asset(framework.APP), "server.ts": asset(framework.SERVER),
         "package.json": as_json(package(api, framework)), "tsconfig.json": as_json({"compilerOptions": COMPILER_OPTIONS, "include": ["*.ts"]}),
     }
+    return {name: OwnedFile(text, []) for name, text in texts.items()}
 
 
 def as_json(value) -> str:

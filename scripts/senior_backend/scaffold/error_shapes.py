@@ -15,7 +15,8 @@ ERRORS_HEADER = """// The error bodies that the API document declares: what clie
 """
 TYPE_NAME = re.compile(r"[A-Z][A-Za-z0-9_$]*\Z")
 RUNTIME_TYPES = frozenset(["ErrorShape", "ReplyBody"])
-MESSAGES = frozenset("message detail details description reason errormessage errordescription msg userMessage error summary text".lower().split())
+# the likeliest first: of several in one body the first holds the message
+MESSAGES = "message errormessage msg usermessage errordescription detail details description text summary title error reason".split()
 CODES = frozenset("code errorcode error type name kind key slug title status reason".split())
 STATUSES = frozenset("status statuscode httpstatus httpstatuscode code errorcode".split())
 REQUEST_IDS = frozenset("requestid traceid correlationid instanceid".split())
@@ -188,8 +189,10 @@ def mapped(name: str, schema: dict, siblings: set[str]) -> str:
         return "requestId"
     if word == "status" or word == "statuscode":
         return "String(status)"
-    is_code = word in CODES and (word not in MESSAGES or siblings & (MESSAGES - {word}))
-    return "code" if is_code else "message" if word in MESSAGES or not siblings else ""
+    likeliest = next((candidate for candidate in MESSAGES if candidate in siblings), word)
+    if word in CODES and (word not in MESSAGES or word != likeliest):
+        return "code"
+    return "message" if word in MESSAGES or not siblings else ""
 
 
 def item_member(name: str, schema: dict) -> str:

@@ -84,10 +84,23 @@ def contents(replies: list[ReplyPlan]) -> list[ReplyPlan]:
 
 
 def content_type_expression(chosen: list[ReplyPlan], several: bool) -> str:
-    if not several:
+    """What the reply says about its content type, '' where it need not: one that the client likes."""
+    is_range = chosen[0].media.content_type.endswith("*")
+    if not several and (not is_range or chosen[0].codec == "json"):
         return ""
-    types = [string(reply.media.content_type) for reply in chosen]
+    types = list(dict.fromkeys(string(concrete_type(reply)) for reply in chosen))
     return types[0] if len(types) == 1 else f"context.preferred({', '.join(types)})"
+
+
+def concrete_type(reply: ReplyPlan) -> str:
+    """A type inside a range."""
+    content_type = reply.media.content_type
+    if not content_type.endswith("*"):
+        return content_type
+    if reply.codec == "json":
+        return "application/json"
+    kind = content_type.partition("/")[0]
+    return {"image": "image/png", "text": "text/plain", "audio": "audio/mpeg", "video": "video/mp4", "*": "application/octet-stream"}.get(kind, f"{kind}/octet-stream")
 
 
 def body_expression(reply: ReplyPlan, examples: Examples) -> str:

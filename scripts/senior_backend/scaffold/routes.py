@@ -111,11 +111,10 @@ class RouteTable:
     def replies(self) -> str:
         statuses: dict[str, list[str]] = {}
         for reply in self.plan.replies:
-            contents = statuses.setdefault(reply.response.status, [])
+            contents = statuses.setdefault(status_key(reply.response.status), [])
             if reply.media is not None:
                 contents.append(f"{string(reply.media.content_type)}: {self.content(reply)}")
-        entries = [f"{status}: {{ {', '.join(contents)} }}" if contents else f"{status}: {{}}" for status, contents in statuses.items()]
-        return braced("replies", [entry if entry[0].isalpha() or entry[:3].isdigit() and entry[3] == ":" else f"'{entry[:3]}'{entry[3:]}" for entry in entries])
+        return braced("replies", [f"{status}: {{ {', '.join(contents)} }}" if contents else f"{status}: {{}}" for status, contents in statuses.items()])
 
     def content(self, content: BodyPlan | ReplyPlan) -> str:
         self.codecs.add(content.codec)
@@ -138,13 +137,21 @@ class RouteTable:
         return f"{{ {', '.join(schemes)} }}" if schemes else "{}"
 
     def error_shapes(self) -> str:
-        entries = [f"{status if status.isdigit() or status == 'default' else string(status)}: errors.{name}" for status, name in self.errors.items()]
+        entries = [f"{status_key(status)}: errors.{name}" for status, name in self.errors.items()]
         return f"errors: {{ {', '.join(entries)} }}" if entries else ""
 
 
 def principal_type(operation: Operation) -> str:
     """The principal of a secured operation; there may be none when it is open to all as well."""
     return "Principal | undefined" if {} in operation.security else "Principal"
+
+
+def status_key(status: str) -> str:
+    """
+    >>> status_key("200"), status_key("4xx"), status_key("default")
+    ('200', "'4XX'", 'default')
+    """
+    return status if status.isdigit() or status == "default" else string(status.upper())
 
 
 def braced(name: str, entries: list[str]) -> str:
