@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 
+OLDEST_TO_SERVE = (20,)
 OLDEST_NODE = (22, 18)          # the first that runs .ts files by itself
 NODE_PACKAGE = {"node": "24"}   # a Node.js binary from npm, for machines with an older one
 
@@ -49,13 +50,17 @@ def npm_packages(cache: pathlib.Path, name: str, packages: dict[str, str]) -> pa
 
 
 def npm_install(folder: pathlib.Path, *flags: str) -> None:
-    """`npm install` in a folder; SetupError with npm's own words when it fails."""
-    npm = shutil.which("npm")
-    if not npm:
+    npm(folder, "install", "--no-audit", "--no-fund", "--loglevel=error", *flags)
+
+
+def npm(folder: pathlib.Path, *arguments: str) -> None:
+    """Run npm in a folder; SetupError with its own words when it fails."""
+    program = shutil.which("npm")
+    if not program:
         raise SetupError("npm is missing: install Node.js >= 20 with npm (Debian: apt-get install nodejs npm)")
-    done = subprocess.run([npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *flags], cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
-        raise SetupError(f"npm install in {folder} failed:\n{(done.stderr or done.stdout).strip()[-2000:]}")
+        raise SetupError(f"npm {' '.join(arguments)} in {folder} failed:\n{(done.stderr + done.stdout).strip()[-2000:]}")
 
 
 @contextlib.contextmanager
@@ -79,15 +84,15 @@ def free_port() -> int:
 
 
 class Server:
-    """`node server.ts` of a generated folder on a free port; stopped at the end of the with block, by its own process id."""
+    """A generated server on a free port (`node server.ts`, or the compiled program); stopped at the end of the with block, by its own process id."""
 
-    def __init__(self, folder: pathlib.Path, node: pathlib.Path, environment: dict[str, str] | None = None):
-        self.folder, self.node, self.port = folder, node, free_port()
+    def __init__(self, folder: pathlib.Path, node: pathlib.Path, environment: dict[str, str] | None = None, program: str = "server.ts"):
+        self.folder, self.command, self.port = folder, [str(node), program], free_port()
         self.environment = {**os.environ, **(environment or {}), "PORT": str(self.port)}
 
     def __enter__(self) -> Server:
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([str(self.node), "server.ts"], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(self.command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         if not self.answers():
             self.stop()
             raise SetupError(f"the server in {self.folder} does not start:\n{self.output()[-3000:]}")
