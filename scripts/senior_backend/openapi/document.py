@@ -29,20 +29,23 @@ class Document:
     path: pathlib.Path
     text: str
     root: Any
-    marks: dict[int, tuple] | None      # YAML: id of a container -> (mark of its entry, mark of its first character); None for JSON
+    marks: dict[int, tuple] | None      # YAML: id of a container -> (row of its entry, row and column of its first character), from 0; None for JSON
     duplicates: list[tuple[dict, str]]  # mappings that give a key twice
 
 
 def load(path: pathlib.Path, name: str) -> Document:
     """The parsed file; CommandError with every place when it cannot be read."""
     text = decode(read_bytes(path, name), name)
+    exhausted = False
     with collection_paused():
         try:
             root, marks, duplicates = parse(text, path.suffix.lower() == ".json")
         except SyntaxProblem as problem:
             raise invalid([Place(name, problem.line, "#", problem.message, problem.hint)]) from None
-        except (MemoryError, RecursionError):
-            raise invalid([Place(name, 1, "#", "the file is too large or nested too deeply to be read")]) from None
+        except MemoryError:
+            exhausted = True        # told below, where what was read is gone and there is memory again
+    if exhausted:
+        raise invalid([Place(name, 1, "#", "there is not enough memory to read the file")])
     return Document(name, path, text, root, marks, duplicates)
 
 

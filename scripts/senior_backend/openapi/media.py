@@ -27,7 +27,7 @@ class MediaReader:
         self.responses: dict[tuple, Response] = {}
 
     def body(self, container: dict, document: Document) -> Body | None:
-        target = self.source.target(container, "requestBody", document, "requestBody")
+        target = self.source.target(container, "requestBody", document, "requestBody", vital=True)
         if target is None:
             return None
         node = target.node
@@ -39,16 +39,20 @@ class MediaReader:
 
     def content(self, node: dict, document: Document) -> list[MediaType]:
         found: dict[str, MediaType] = {}
+        left_out: dict[str, str] = {}
         for written, _ in self.source.entries(node, "content"):
             content_type = content_type_of(written)
             if not content_type:
                 self.source.report.error(f"{quoted(written)} is no media type: expected for example application/json", node["content"], written)
             elif content_type in found:
-                self.source.report.warn(f"{quoted(written)} is left out: {content_type} is there already, and parameters of media types are not told apart", node["content"], written)
+                left_out[written] = content_type
             else:
                 target = self.source.target(node["content"], written, document, "a media type")
                 if target is not None:
                     found[content_type] = self.media_type(content_type, target.node, target.document)
+        if left_out:
+            told = ", ".join(sorted(set(left_out.values())))
+            self.source.report.warn(f"{len(left_out)} media types that differ only in their parameters are left out: {told} is read once", node["content"], next(iter(left_out)))
         return list(found.values())
 
     def media_type(self, content_type: str, node: dict, document: Document) -> MediaType:
@@ -83,7 +87,7 @@ class MediaReader:
         return list(found.values())
 
     def response(self, status: str, container: dict, key: str, document: Document, operation: dict) -> Response | None:
-        target = self.source.target(container, key, document, "a response")
+        target = self.source.target(container, key, document, "a response", spare=True)
         if target is None:
             return None
         component = target.tokens[-1] if target.tokens[:-1] in COMPONENT_HOMES else None
@@ -106,7 +110,7 @@ class MediaReader:
     def headers(self, node: dict, document: Document) -> list[Header]:
         found = []
         for name, _ in self.source.entries(node, "headers"):
-            target = self.source.target(node["headers"], name, document, "a header")
+            target = self.source.target(node["headers"], name, document, "a header", spare=True)
             if target is not None and name.lower() != "content-type":
                 found.append(Header(name, self.source.switch(target.node, "required"), self.header_schema(target.node, target.document), self.source.text(target.node, "description")))
         return found

@@ -9,7 +9,7 @@ from senior_backend.openapi.kinds import kind, quoted
 from senior_backend.openapi.media import MediaReader
 from senior_backend.openapi.model import METHODS, MISSING, Body, Operation, Parameter, Response, SecurityScheme
 from senior_backend.openapi.parameters import ParameterReader
-from senior_backend.openapi.paths import placeholders, shape, template_problem
+from senior_backend.openapi.paths import placeholders, shape, template_problem, without_operators
 from senior_backend.openapi.security import read_requirements
 from senior_backend.openapi.source import Source
 
@@ -44,7 +44,7 @@ class OperationReader:
         return found
 
     def path_item(self, path: str, paths: dict, document: Document) -> list[Operation]:
-        target = self.source.target(paths, path, document, f"the path {quoted_path(path)}")
+        target = self.source.target(paths, path, document, f"the path {quoted_path(path)}", vital=True)
         if target is None:
             return []
         node, document = target.node, target.document
@@ -63,7 +63,7 @@ class OperationReader:
             elif field in ("query", "additionalOperations"):
                 self.report.warn(f"{field} is left out: the servers cannot route such methods", node, field)
             elif field not in PATH_FIELDS and not method.startswith("x-"):
-                self.report.error(f"{quoted(field)} is no method: expected {', '.join(METHODS)}", node, field)
+                self.report.warn(f"{quoted(field)} is left out: expected a method, one of {', '.join(METHODS)}", node, field)
         return [operation for operation in found if operation is not None]
 
     def operation(self, path: str, method: str, node: dict, shared: list[Parameter], document: Document) -> Operation | None:
@@ -78,6 +78,7 @@ class OperationReader:
             self.report.warn("callbacks are left out: the server does not call anybody", node, "callbacks")
         if body is not None and method in WITHOUT_BODY:
             self.report.warn(f"a body has no defined meaning for {method.upper()}; it is read all the same", node)
+        path = without_operators(path, {parameter.name for parameter in parameters if parameter.location == "path"})
         return Operation(method, path, self.operation_id(node), self.tag(node), source.text(node, "summary"), source.text(node, "description"), source.switch(node, "deprecated"),
                          self.fitted(path, node, parameters), body, responses, security, node)
 
@@ -100,7 +101,7 @@ class OperationReader:
     def fitted(self, path: str, node: dict, parameters: list[Parameter]) -> list[Parameter]:
         """The parameters with exactly the path's placeholders among them."""
         names = placeholders(path)
-        declared = {parameter.name for parameter in parameters if parameter.location == "path"}
+        declared = [parameter.name for parameter in parameters if parameter.location == "path"]
         for name in [name for name in declared if name not in names]:
             near = difflib.get_close_matches(name, names, 1)
             self.report.warn(f"the path {quoted_path(path)} has no placeholder for its parameter {quoted(name)}: it is left out", node, hint=f"did you mean {quoted(near[0])}?" if near else "")

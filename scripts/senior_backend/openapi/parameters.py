@@ -23,6 +23,9 @@ class ParameterReader:
         target = self.source.target(container, index, document, "a parameter")
         if target is None:
             return None
+        if target.tokens and not ("name" in target.node or "in" in target.node):
+            self.source.report.warn("the reference leads to something that is no parameter: it is left out", container[index], "$ref")
+            return None
         if id(target.node) not in self.known:
             self.known[id(target.node)] = self.made(target.node, target.document)
         return self.known[id(target.node)]

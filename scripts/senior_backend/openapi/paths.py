@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+URI_TEMPLATE = re.compile(r"[.;/?&+#]?([^{}*]+)\*?")      # RFC 6570 operators, which OpenAPI replaced by style and explode
 
 
 def template_problem(path: str) -> str:
@@ -29,3 +30,11 @@ def placeholders(path: str) -> list[str]:
 def shape(path: str) -> str:
     """The template without the names of its placeholders: /users/{}."""
     return PLACEHOLDER.sub("{}", path)
+
+
+def without_operators(path: str, declared: set[str]) -> str:
+    """The template with {.id}, {;id} and {id*} written as {id}, where id is what is declared."""
+    def plain(match: re.Match) -> str:
+        inner = URI_TEMPLATE.fullmatch(match[1])
+        return f"{{{inner[1]}}}" if match[1] not in declared and inner and inner[1] in declared else match[0]
+    return PLACEHOLDER.sub(plain, path)

@@ -120,11 +120,11 @@ class YamlLines:
     def line(self, spot: Spot) -> int:
         if spot.container not in self.document.marks:
             return 1
-        entry, start = self.document.marks[spot.container]
+        entry, row, column = self.document.marks[spot.container]
         if spot.key is None:
-            return entry.line + 1
+            return entry + 1
         self.rows = self.rows or YAML_BREAK.split(self.document.text)
-        return self.scalar(start.line, start.column, spot.key) + 1
+        return self.scalar(row, column, spot.key) + 1
 
     def scalar(self, first: int, column: int, key: str | int) -> int:
         """The row of an entry of the block collection that begins at (first, column); of the collection itself when it is written in one line."""

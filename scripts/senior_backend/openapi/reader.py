@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 from senior_backend.openapi import swagger2
+from senior_backend.openapi.circles import open_circles
 from senior_backend.openapi.dialect import Dialect, dialect_of
 from senior_backend.openapi.discriminators import complete_discriminators
-from senior_backend.openapi.document import Document, collection_paused, invalid, load
+from senior_backend.openapi.document import collection_paused, invalid, load
 from senior_backend.openapi.kinds import kind, quoted
 from senior_backend.openapi.model import Api
 from senior_backend.openapi.operations import OperationReader
@@ -31,8 +32,8 @@ def read_api(path: pathlib.Path, lenient: bool = False, need_operations: bool = 
     with collection_paused():
         api = read(open_root(path))
         report = api.report
-        if not api.operations and (need_operations or not api.schemas):
-            check_emptiness(api, report.documents[0])
+        if not api.operations and not report.errors:
+            check_emptiness(api, need_operations)
         if report.errors and (not lenient or not api.operations and not api.schemas):
             places = report.located(report.errors)
             raise invalid(sorted(places, key=lambda place: (place.file != str(path), place.file, place.line)))
@@ -68,6 +69,7 @@ def read_source(source: Source) -> Api:
     schemes = read_schemes(source)
     operations = (Operations2 if dialect.swagger else OperationReader)(source, schemes).read()
     complete_discriminators(source.schemas)
+    open_circles(source.schemas.schemas, report)
     note_what_is_left_out(source)
     if root.get("info") is None:
         report.warn("the document has no info: title and version are missing", root)
@@ -88,12 +90,13 @@ def note_what_is_left_out(source: Source) -> None:
         source.report.error("paths are missing: the document declares no operation", root)
 
 
-def check_emptiness(api: Api, document: Document) -> None:
-    root, report = document.root, api.report
+def check_emptiness(api: Api, need_operations: bool) -> None:
+    root = api.report.documents[0].root
+    place = "paths" if "paths" in root else None
     if not api.schemas:
-        report.error("the document declares no operation and no schema", root, "paths" if "paths" in root else None)
-    else:
-        report.warn("the document declares no operation: there are only types", root, "paths" if "paths" in root else None)
+        api.report.error("the document declares no operation and no schema" if need_operations else "the document declares no schema", root, place)
+    elif need_operations:
+        api.report.warn("the document declares no operation: there are only types", root, place)
 
 
 def tags_of(source: Source) -> dict[str, str]:

@@ -18,11 +18,14 @@ CHAIN_LIMIT = 100           # references that lead to references, in one place
 
 
 class Dangling(Exception):
-    """A reference leads nowhere, or where it must not."""
+    """A reference leads nowhere. Real documents have such gaps, so that alone does not make one unusable; `refused` ones do: they lead where they must not.
 
-    def __init__(self, message: str, hint: str = ""):
+    absent: nothing stands there anyway.
+    """
+
+    def __init__(self, message: str, hint: str = "", refused: bool = False, absent: bool = False):
         super().__init__(message)
-        self.message, self.hint = message, hint
+        self.message, self.hint, self.refused, self.absent = message, hint, refused, absent
 
 
 @dataclasses.dataclass(slots=True)
@@ -63,7 +66,7 @@ class References:
                 return Target(document, first, node)
             target = self.resolve(node["$ref"], document)
             first, node, document = first or target.tokens, target.node, target.document
-        raise Dangling("the references lead in a circle")
+        raise Dangling("the references lead in a circle", refused=True)
 
     # files
     def file(self, location: str, document: Document) -> Document:
@@ -72,9 +75,9 @@ class References:
             raise self.failures[path]
         if path not in self.by_path:
             try:
-                self.by_path[path] = load(path, os.path.join(os.path.dirname(document.name), unquote(location)))
+                self.by_path[path] = load(path, os.path.normpath(os.path.join(os.path.dirname(document.name), unquote(location))))
             except CommandError as error:
-                self.failures[path] = Dangling(f"the file of the reference {quoted(location)} cannot be used: {error.message}", error.hint)
+                self.failures[path] = Dangling(f"the file of the reference {quoted(location)} cannot be used: {error.message}", error.hint, refused=os.path.exists(path))
                 raise self.failures[path] from error
             self.documents.append(self.by_path[path])
         return self.by_path[path]
@@ -82,10 +85,10 @@ class References:
     def allowed_path(self, location: str, document: Document) -> pathlib.Path:
         """The real path of a file below the folder of the root document."""
         if SCHEME.match(location) or location.startswith(("/", "\\")) or "\\" in location or "\0" in location:
-            raise Dangling(f"the reference {quoted(location)} is not followed: only files below the folder of the document are", "copy the file next to the document and refer to it by a relative path")
+            raise Dangling(f"the reference {quoted(location)} is not followed: only files below the folder of the document are", "copy the file next to the document and refer to it by a relative path", refused=True)
         path = pathlib.Path(os.path.realpath(document.path.parent / location))
         if not path.is_relative_to(self.folder):
-            raise Dangling(f"the reference {quoted(location)} is not followed: it leads out of the folder of the document", "move the file below that folder")
+            raise Dangling(f"the reference {quoted(location)} is not followed: it leads out of the folder of the document", "move the file below that folder", refused=True, absent=not os.path.exists(path))
         return path
 
     # pointers

@@ -163,7 +163,8 @@ class SchemaReader:
         try:
             key = self.key_of_target(self.references.resolve(reference, document))
         except Dangling as dangling:
-            self.report.error(dangling.message, node, "$ref", dangling.hint)
+            tell = self.report.error if dangling.refused else self.report.warn
+            tell(dangling.message, node, "$ref", dangling.hint)
             return None
         self.by_reference[memo] = key
         return key

@@ -62,13 +62,22 @@ class Source:
             self.report.error(f"{key} must be true or false, not {kind(value)}", node, key)
         return default
 
-    def target(self, container: Any, key: Any, document: Document, what: str) -> Target | None:
-        """What the entry is after its references: a mapping, or None with the error told."""
+    def dangling(self, problem: Dangling, node: Any, vital: bool, spare: bool) -> None:
+        """Tell of a reference that leads nowhere: an error when it was refused or nothing harmless can stand for its target."""
+        harmless = not vital and (not problem.refused or spare and problem.absent)
+        tell = self.report.warn if harmless else self.report.error
+        tell(problem.message, node, "$ref", problem.hint)
+
+    def target(self, container: Any, key: Any, document: Document, what: str, vital: bool = False, spare: bool = False) -> Target | None:
+        """What the entry is after its references: a mapping, or None with the problem told.
+
+        vital: the document is unusable without it; spare: it only adds to what is answered, a missing file above the folder does no harm.
+        """
         node = container[key]
         try:
             target = self.references.follow(node, document)
         except Dangling as dangling:
-            self.report.error(dangling.message, node, "$ref", dangling.hint)
+            self.dangling(dangling, node, vital, spare)
             return None
         if type(target.node) is dict:
             return target

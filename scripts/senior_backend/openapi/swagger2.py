@@ -90,7 +90,7 @@ class Operations2(OperationReader):
 
     def path_item(self, path: str, paths: dict, document: Document) -> list:
         self.path_body = []
-        target = self.source.target(paths, path, document, f"the path {quoted(path)}")
+        target = self.source.target(paths, path, document, f"the path {quoted(path)}", vital=True)
         if target is not None:
             self.path_body = self.body_parameters(target.node, target.document)
         return super().path_item(path, paths, document)

@@ -13,6 +13,7 @@ from senior_backend.openapi.kinds import quoted
 from senior_backend.openapi.syntax import DEPTH_LIMIT, NODE_LIMIT, SyntaxProblem
 
 ALIASED_LIMIT = 250_000     # values that aliases may repeat; as many as GitHub's whole document has
+CONTAINER_LIMIT = 750_000   # mappings and lists; eight times GitHub's, about 300 bytes each with its mark
 CONSTANTS = {word: value for words, value in ((("null", "Null", "NULL", "~", ""), None), (("true", "True", "TRUE"), True), (("false", "False", "FALSE"), False)) for word in words}
 NUMBER_START = frozenset("0123456789+-.")
 INTEGER, OCTAL, HEXADECIMAL = re.compile(r"[-+]?[0-9]+"), re.compile(r"0o[0-7]+"), re.compile(r"0x[0-9a-fA-F]+")
@@ -61,7 +62,7 @@ class Builder:
 
     def __init__(self, yaml: Any, parser: Any):
         self.yaml, self.parser = yaml, parser
-        self.marks: dict[int, tuple] = {}
+        self.marks: dict[int, tuple[int, int, int]] = {}
         self.duplicates: list[tuple[dict, str]] = []
         self.anchors: dict[str, tuple[Any, str | None]] = {}    # name -> (value, text when it is a scalar)
         self.sizes: dict[str, int] = {}                         # name -> values in it, known once it is complete
@@ -100,7 +101,8 @@ class Builder:
             elif kind is mapping or kind is sequence:
                 made = {} if kind is mapping else []
                 self.begin(event, made, in_mapping and key is None, len(outer), MAPPING_TAGS if kind is mapping else SEQUENCE_TAGS)
-                marks[id(made)] = (key_mark if in_mapping else event.start_mark, event.start_mark)
+                mark = event.start_mark
+                marks[id(made)] = (key_mark.line if in_mapping else mark.line, mark.line, mark.column)
                 if in_mapping:
                     container[key] = made
                 else:
@@ -138,6 +140,8 @@ class Builder:
         line = event.start_mark.line + 1
         if as_key:
             raise SyntaxProblem("a mapping's key must be text", line)
+        if len(self.marks) > CONTAINER_LIMIT:
+            raise SyntaxProblem(f"the file holds more than {CONTAINER_LIMIT} mappings and lists", line)
         if depth >= DEPTH_LIMIT:
             raise SyntaxProblem(f"nested more than {DEPTH_LIMIT} levels deep", line)
         if event.tag not in tags:
