@@ -11,10 +11,15 @@ from senior_backend.openapi.schemas import SchemaReader
 
 def complete_discriminators(reader: SchemaReader) -> None:
     """For every discriminator that was met: {"propertyName", "mapping": {value: key}}; unusable ones are left out and told."""
+    completed: dict[int, dict] = {}         # by id: an alias of YAML may give one discriminator to several schemas
     while reader.discriminators:
         schema, document = reader.discriminators.pop()
+        if id(schema["discriminator"] if "discriminator" in schema else None) in completed:
+            continue
         holder = schema if "discriminator" in schema else reader.references.moved.get(id(schema), schema)
         complete(reader, holder, schema, document)
+        if type(holder.get("discriminator")) is dict:
+            completed[id(holder["discriminator"])] = holder["discriminator"]
         reader.drain()
 
 
@@ -33,8 +38,11 @@ def complete(reader: SchemaReader, holder: dict, schema: dict, document: Documen
     for branch in [*listed(holder, "oneOf"), *listed(holder, "anyOf")]:
         key = branch.get("$ref") if type(branch) is dict else None
         if key is not None and key not in named:
-            mapping.setdefault(key, key)
-    holder["discriminator"] = reader.report.stands_for({"propertyName": given["propertyName"], "mapping": mapping}, written if type(written) is dict else schema)
+            mapping.setdefault(reader.names.get(key, key), key)
+    name = given["propertyName"]
+    given.clear()
+    given.update(propertyName=name, mapping=mapping)
+    holder["discriminator"] = given if given is written else reader.report.stands_for(given, schema)
 
 
 def listed(schema: dict, keyword: str) -> list:
@@ -49,14 +57,14 @@ def explicit(reader: SchemaReader, discriminator: dict, document: Document) -> d
         if written is not None:
             reader.report.error(f"mapping must be a mapping of values to schemas, not {kind(written)}", discriminator, "mapping")
         return {}
-    found = {}
-    for value, target in written.items():
+    for value, target in list(written.items()):
         key = key_of(reader, target, document)
         if key is None:
             reader.report.warn(f"the mapping of {quoted(value)} leads to no schema: it is left out", written, value)
+            del written[value]
         else:
-            found[value] = key
-    return found
+            written[value] = key
+    return written
 
 
 def key_of(reader: SchemaReader, target: Any, document: Document) -> str | None:

@@ -64,7 +64,7 @@ class MediaReader:
 
     def encodings(self, node: dict) -> dict[str, Encoding]:
         found = {}
-        for field, written in self.source.entries(node, "encoding"):
+        for field, written in self.source.mapping(node, "encoding").items():
             if type(written) is not dict:
                 self.source.report.error(f"an encoding must be a mapping, not {kind(written)}", node["encoding"], field)
                 continue
@@ -109,7 +109,7 @@ class MediaReader:
 
     def headers(self, node: dict, document: Document) -> list[Header]:
         found = []
-        for name, _ in self.source.entries(node, "headers"):
+        for name in self.source.mapping(node, "headers"):
             target = self.source.target(node["headers"], name, document, "a header", spare=True)
             if target is not None and name.lower() != "content-type":
                 found.append(Header(name, self.source.switch(target.node, "required"), self.header_schema(target.node, target.document), self.source.text(target.node, "description")))

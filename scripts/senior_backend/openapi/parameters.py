@@ -69,7 +69,7 @@ class ParameterReader:
         """The schema, and the content type of a parameter that is a serialised document."""
         if "schema" in node:
             return self.source.schemas.at(node, "schema", document), None
-        for written, _ in self.source.entries(node, "content"):
+        for written in self.source.mapping(node, "content"):
             target = self.source.target(node["content"], written, document, "a media type")
             if target is not None:
                 schema = self.source.schemas.at(target.node, "schema", target.document) if "schema" in target.node else True

@@ -59,7 +59,7 @@ class DocumentReport(Report):
             holder = id(container)
             for key, value in container.items() if type(container) is dict else enumerate(container) if type(container) is list else ():
                 if (type(value) is dict or type(value) is list) and id(value) not in entries:
-                    entries[id(value)] = (holder, STANDS_FOR if id(value) in stand_ins else key, document)
+                    entries[id(value)] = (id(stand_ins[id(value)][1]), STANDS_FOR, document) if id(value) in stand_ins else (holder, key, document)
                     pending.append(value)
 
     def spot(self, problem: Problem) -> Spot:

@@ -65,7 +65,7 @@ def read(report: DocumentReport) -> Api:
 def read_source(source: Source) -> Api:
     root, report, dialect = source.root.root, source.report, source.dialect
     holder = root if dialect.swagger else source.mapping(root, "components")
-    source.schemas.read_components({name: schema for name, schema in source.entries(holder, dialect.components[-1])})
+    source.schemas.read_components(source.mapping(holder, dialect.components[-1]))
     schemes = read_schemes(source)
     operations = (Operations2 if dialect.swagger else OperationReader)(source, schemes).read()
     complete_discriminators(source.schemas)
@@ -112,7 +112,7 @@ def servers_of(source: Source) -> list[str]:
     """The URLs of the servers, variables replaced by their defaults."""
     root = source.root.root
     if source.dialect.swagger:
-        return swagger2.servers_of(root)
+        return swagger2.servers_of(source)
     found = []
     for index, server in enumerate(source.sequence(root, "servers")):
         if type(server) is not dict or type(server.get("url")) is not str:

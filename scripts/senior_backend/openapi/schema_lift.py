@@ -20,7 +20,7 @@ def allow_null(schema: dict, report: DocumentReport) -> dict | None:
     elif type(written) is list and "null" not in written:
         schema["type"] = [*written, "null"]
     if type(schema.get("enum")) is list and None not in schema["enum"]:
-        schema["enum"] = report.stands_for([*schema["enum"], None], schema["enum"])
+        schema["enum"] = report.stands_for([*schema["enum"], None], schema)
     return None
 
 

@@ -24,9 +24,9 @@ class SchemaReader:
     def __init__(self, root: Document, dialect: Dialect, references: References, report: DocumentReport):
         self.root, self.dialect, self.references, self.report = root, dialect, references, report
         self.schemas: dict[str, Schema] = {}
-        self.component_keys: dict[int, str] = {}        # id of a schema of the root document's components -> name
         self.keys: dict[tuple[int, tuple], str] = {}    # (id of a document, tokens) -> key
         self.keys_by_node: dict[int, str] = {}
+        self.names: dict[str, str] = {}                 # derived key -> the last segment of what it was derived from
         self.by_reference: dict[tuple[int, str], str | None] = {}
         self.pending: list[tuple[Any, Any, Document]] = []      # (container, key of a schema in it, document)
         self.seen: set[int] = set()
@@ -177,6 +177,7 @@ class SchemaReader:
                 raise Dangling(f"the reference leads to {kind(target.node)}: expected a schema")
             key = derived_key(target.document.path, target.document is self.root, target.tokens, self.schemas)
             self.schemas[key] = target.node
+            self.names[key] = target.tokens[-1] if target.tokens else key
             if type(target.node) is dict:
                 self.keys_by_node[id(target.node)] = key
             self.pending.append((self.schemas, key, target.document))

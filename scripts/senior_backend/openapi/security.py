@@ -15,7 +15,7 @@ def read_schemes(source: Source) -> dict[str, SecurityScheme]:
     holder = source.root.root if source.dialect.swagger else source.mapping(source.root.root, "components")
     field = "securityDefinitions" if source.dialect.swagger else "securitySchemes"
     found = {}
-    for key, _ in source.entries(holder, field):
+    for key in source.mapping(holder, field):
         target = source.target(holder[field], key, source.root, "a security scheme")
         scheme = read_scheme(source, key, target.node) if target else None
         if scheme:

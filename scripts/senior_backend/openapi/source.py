@@ -32,7 +32,7 @@ class Source:
         return {}
 
     def entries(self, node: dict, key: str) -> Iterator[tuple[str, Any]]:
-        """The entries of the mapping node[key], extensions (x-...) left out."""
+        """The entries of the mapping node[key], where extensions (x-...) may stand between them."""
         return ((name, value) for name, value in self.mapping(node, key).items() if name[:2].lower() != "x-")
 
     def sequence(self, node: dict, key: str) -> list:

@@ -61,7 +61,7 @@ class Media2(MediaReader):
             return []
         is_file = type(node["schema"]) is dict and node["schema"].get("type") == "file"
         schema = self.source.schemas.at(node, "schema", document)
-        examples = {content_type_of(name): value for name, value in self.source.entries(node, "examples")}
+        examples = {content_type_of(name): value for name, value in self.source.mapping(node, "examples").items()}
         types = self.produces(operation) or ["application/octet-stream" if is_file else "application/json"]
         return [MediaType(content_type, schema, {}, examples.get(content_type, MISSING), node) for content_type in types]
 
@@ -141,10 +141,11 @@ class Operations2(OperationReader):
         return Body(bool(required), "", [MediaType(content_type, schema, encoding, MISSING, node) for content_type in types], node)
 
 
-def servers_of(root: dict) -> list[str]:
-    host, base = root.get("host"), root.get("basePath")
-    base = base if type(base) is str else ""
-    if type(host) is not str:
+def servers_of(source: Source) -> list[str]:
+    """The URLs that host, basePath and schemes make."""
+    root = source.root.root
+    host, base = source.text(root, "host"), source.text(root, "basePath")
+    if not host:
         return [base] if base else []
-    schemes = [scheme for scheme in root.get("schemes") or ["https"] if type(scheme) is str]
-    return [f"{scheme}://{host}{base}" for scheme in schemes]
+    schemes = [scheme for scheme in source.sequence(root, "schemes") if type(scheme) is str]
+    return [f"{scheme}://{host}{base}" for scheme in schemes or ["https"]]
