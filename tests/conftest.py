@@ -66,7 +66,7 @@ def run_door(*arguments: object, cwd: pathlib.Path | None = None, **options) -> 
     return Result(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def door():
     """door(*arguments, cwd=None, **subprocess options) -> Result of the scaffolder run as it is documented, in a process of its own."""
     return run_door

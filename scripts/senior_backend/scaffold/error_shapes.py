@@ -114,14 +114,14 @@ class Filler:
         return mapped(name, schema, set()) or literal(example, "  " * depth)
 
     def fill_object(self, schema: dict, example: dict, depth: int) -> str:
-        properties, required = self.properties(schema)
+        properties, required = self.properties(schema, example)
         siblings = {simple(name) for name in properties}
         members = []
         for name in dict.fromkeys([*example, *properties]):
             own = self.target(properties.get(name, {}))
             is_nested = isinstance(example.get(name), (dict, list))
             value = "" if is_nested else mapped(name, own, siblings)
-            if not value and name in example and (is_nested or name in required):
+            if not value and name in example and (is_nested or name in required or name not in properties):
                 value = self.fill(own, example[name], name, depth + 1)
             if value:
                 members.append(key(name) if value == name else f"{key(name)}: {value}")
@@ -143,11 +143,14 @@ class Filler:
         members = ", ".join(f"{key(name)}: {expression}" for name, expression in names.items())
         return f"details.map((problem) => ({{ {members} }}))"
 
-    def properties(self, schema: dict, depth: int = 0) -> tuple[dict[str, Schema], set[str]]:
-        """Properties and required names, those of allOf included."""
+    def properties(self, schema: dict, example=None, depth: int = 0) -> tuple[dict[str, Schema], set[str]]:
+        """Properties and required names, with those of allOf and of the branches that an example takes."""
         properties, required = dict(schema.get("properties") or {}), set(schema.get("required") or [])
-        for part in (schema.get("allOf") or []) if depth < 8 else []:
-            more, needed = self.properties(self.target(part), depth + 1)
+        parts = list(schema.get("allOf") or [])
+        for keyword in ("anyOf", "oneOf"):
+            parts += [branch for branch in schema.get(keyword) or [] if example is not None and self.examples.satisfies(example, branch, "response")][:1]
+        for part in parts if depth < 8 else []:
+            more, needed = self.properties(self.target(part), example, depth + 1)
             properties = {**more, **properties}
             required |= needed
         return properties, required
