@@ -10,6 +10,7 @@ import dataclasses
 import enum
 import json
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -30,6 +31,10 @@ class ExitCode(enum.IntEnum):
 
 
 STATUS = {ExitCode.DONE: "success", ExitCode.FOUND: "findings", ExitCode.REFUSED: "refused"}
+
+
+# what a terminal would obey instead of showing it, in texts that come from documents
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class CommandError(Exception):
@@ -72,7 +77,8 @@ class Console:
 
 
 def write(stream: TextIO, text: str) -> None:
-    """Write text whatever the stream's encoding can hold; what it cannot becomes \\u escapes."""
+    """Write text whatever the stream's encoding can hold; what it cannot, and control characters, become escapes."""
+    text = CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
     try:
         stream.write(text)
     except UnicodeEncodeError:
@@ -104,19 +110,21 @@ def run(tool: str, parser: ArgumentParser, command: Callable[[argparse.Namespace
     console = console or Console(*standard_streams())
     as_json = "--json" in argv
     try:
-        arguments = parser.parse_args(argv)
-        console.verbose = arguments.verbose
-        outcome = command(arguments, console)
-    except CommandError as error:
-        return report_error(tool, error, console, as_json)
-    except KeyboardInterrupt:
-        return report_error(tool, CommandError("interrupted", "", ExitCode.INTERRUPTED, "INTERRUPTED"), console, as_json)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")
+        try:
+            arguments = parser.parse_args(argv)
+            console.verbose = arguments.verbose
+            return report(tool, command(arguments, console), console, as_json)
+        except CommandError as error:
+            return report_error(tool, error, console, as_json)
+        except KeyboardInterrupt:
+            return report_error(tool, CommandError("interrupted", "", ExitCode.INTERRUPTED, "INTERRUPTED"), console, as_json)
+        except BrokenPipeError:
+            raise
+        except Exception:
+            return report_error(tool, bug(tool), console, as_json)
+    except BrokenPipeError:         # the reader (head, less) has gone: nobody is left to tell, and the work is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), console.out.fileno())
         return int(ExitCode.DONE)
-    except Exception:
-        return report_error(tool, bug(tool), console, as_json)
-    return report(tool, outcome, console, as_json)
 
 
 def standard_streams() -> tuple[TextIO, TextIO]:

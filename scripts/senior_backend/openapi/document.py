@@ -98,7 +98,8 @@ def parse(text: str, named_json: bool) -> tuple[Any, dict[int, tuple] | None, li
 def invalid(places: list[Place]) -> CommandError:
     """The error that lists all problems of a document, one per line."""
     hints = list(dict.fromkeys(place.hint for place in places if place.hint))
-    return CommandError("\n".join(map(str, places)), hints[0] if len(hints) == 1 else "", identifier="INVALID_DOCUMENT", data={"problems": [place.as_json() for place in places]})
+    hint = hints[0] if len(hints) == 1 else f"mend the document at the place{'s' if len(places) > 1 else ''} named above"
+    return CommandError("\n".join(map(str, places)), hint, identifier="INVALID_DOCUMENT", data={"problems": [place.as_json() for place in places]})
 
 
 @contextlib.contextmanager
