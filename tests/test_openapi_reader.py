@@ -1,0 +1,295 @@
+"""From documents to the api model: operations, schemas, references, and what is said about what is wrong."""
+import gzip
+import json
+import csv
+import pathlib
+
+import pytest
+
+from senior_backend.console import CommandError
+from senior_backend.openapi.model import MISSING
+from senior_backend.openapi.reader import read_api
+
+CORPUS = pathlib.Path(__file__).resolve().parents[2] / "shared" / "corpora" / "openapi"
+OK = {"200": {"description": "ok"}}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """read(paths, schemas, version, files, lenient, **rest of the document) -> Api; files: name -> data of further files."""
+    def make(paths=None, schemas=None, version="3.1.0", files=None, lenient=False, **rest):
+        components = {**rest.pop("components", {}), **({"schemas": schemas} if schemas else {})}
+        paths = {"/a": {"get": {"responses": OK}}} if paths is None else paths
+        document = {"openapi": version, "info": {"title": "t", "version": "1"}, "paths": paths, "components": components, **rest}
+        for name, data in (files or {}).items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(json.dumps(data))
+        (tmp_path / "api.json").write_text(json.dumps(document, indent=1))
+        return read_api(tmp_path / "api.json", lenient=lenient)
+    return make
+
+
+def told(problems, api) -> dict[str, str]:
+    return {place.pointer: place.message for place in api.report.located(problems)}
+
+
+def refused(read, *arguments, **options) -> dict[str, str]:
+    with pytest.raises(CommandError) as caught:
+        read(*arguments, **options)
+    assert all(problem["line"] for problem in caught.value.data["problems"])
+    return {problem["pointer"]: problem["message"] for problem in caught.value.data["problems"]}
+
+
+def answer(schema) -> dict:
+    return {"get": {"responses": {"200": {"description": "ok", "content": {"application/json": {"schema": schema}}}}}}
+
+
+# schemas
+LIFTED = [
+    ({"type": "string", "nullable": True}, {"type": ["string", "null"]}),
+    ({"type": "string", "nullable": True, "enum": ["a"]}, {"type": ["string", "null"], "enum": ["a", None]}),
+    ({"nullable": True, "enum": ["a"]}, {"enum": ["a", None]}),
+    ({"type": "string", "nullable": False}, {"type": "string"}),
+    ({"allOf": [{"$ref": "#/components/schemas/B"}], "nullable": True, "description": "d"}, {"description": "d", "anyOf": [{"allOf": [{"$ref": "B"}]}, {"type": "null"}]}),
+    ({"oneOf": [{"type": "string"}], "nullable": True}, {"anyOf": [{"oneOf": [{"type": "string"}]}, {"type": "null"}]}),
+    ({"$ref": "#/components/schemas/B", "nullable": True}, {"anyOf": [{"$ref": "B"}, {"type": "null"}]}),
+    ({"$ref": "#/components/schemas/B", "minLength": 3}, {"$ref": "B"}),
+    ({"type": "number", "minimum": 1, "exclusiveMinimum": True, "maximum": 9, "exclusiveMaximum": False}, {"type": "number", "exclusiveMinimum": 1, "maximum": 9}),
+    ({"type": "string", "example": "x"}, {"type": "string", "examples": ["x"]}),
+    ({"type": "array", "items": {"type": "integer", "nullable": True}}, {"type": "array", "items": {"type": ["integer", "null"]}}),
+]
+
+
+@pytest.mark.parametrize("written, expected", LIFTED)
+def test_schemas_of_openapi_30_become_json_schema_2020_12(read, written, expected):
+    api = read(schemas={"A": written, "B": {"type": "string"}}, version="3.0.3")
+    assert api.schemas["A"] == expected
+
+
+def test_schemas_of_openapi_31_stay_as_they_are(read):
+    written = {"type": ["string", "null"], "exclusiveMinimum": 3, "prefixItems": [True], "if": {"minLength": 1}, "$ref": "#/components/schemas/B", "maxLength": 3, "examples": [1], "const": {"$ref": "#/x"}}
+    api = read(schemas={"A": written, "B": {"properties": {"$ref": {"type": "string"}}}})
+    assert api.schemas["A"] == {**written, "$ref": "B"} and not api.report.warnings
+    assert api.schemas["B"] == {"properties": {"$ref": {"type": "string"}}}
+
+
+def test_lifting_what_aliases_share_lifts_it_once(tmp_path):
+    (tmp_path / "a.yaml").write_text("openapi: 3.0.0\ninfo: {title: t, version: 1}\npaths: {}\ncomponents:\n  schemas:\n    A: &a {type: string, nullable: true, enum: &e [x]}\n    B: *a\n    C: {type: string, enum: *e}\n")
+    api = read_api(tmp_path / "a.yaml")
+    assert api.schemas == {"A": {"type": ["string", "null"], "enum": ["x", None]}, "B": api.schemas["A"], "C": {"type": "string", "enum": ["x"]}}
+
+
+def test_references_become_keys(read):
+    schemas = {"A b/c": {"type": "object", "properties": {"id": {"type": "integer"}, "next": {"$ref": "#/components/schemas/A%20b~1c"}}}, "T~": True, "{x}": {"type": "string"},
+               "Use": {"prefixItems": [{"$ref": "#/components/schemas/A b~1c/properties/id"}, {"$ref": "#/components/schemas/T~0"}, {"$ref": "#/components/schemas/%7Bx%7D"}, {"$ref": "#spot"}]},
+               "Anchored": {"$anchor": "spot", "type": "null"}}
+    api = read({"/a/{b}": answer({"$ref": "#/paths/~1a~1{b}/parameters/0/schema"}) | {"parameters": [{"name": "b", "in": "path", "required": True, "schema": {"type": "boolean"}}]}}, schemas)
+    keys = [branch["$ref"] for branch in api.schemas["Use"]["prefixItems"]]
+    assert keys[1:] == ["T~", "{x}", "Anchored"] and api.schemas[keys[0]] is api.schemas["A b/c"]["properties"]["id"]
+    assert api.schemas["A b/c"]["properties"]["next"] == {"$ref": "A b/c"}
+    [media] = api.operations[0].responses[0].media
+    assert api.schemas[media.schema["$ref"]] == {"type": "boolean"} and len(api.schemas) == len(schemas) + 2
+
+
+def test_references_lead_to_files_below_the_folder_and_inside_them(read):
+    files = {"models/pet.json": {"Pet": {"type": "object", "properties": {"owner": {"$ref": "person.json"}, "self": {"$ref": "#/Pet"}}}},
+             "models/person.json": {"type": "object", "properties": {"pets": {"items": {"$ref": "../models/pet.json#/Pet"}}, "root": {"$ref": "../api.json#/components/schemas/Local"}}}}
+    api = read({"/p": answer({"$ref": "models/pet.json#/Pet"})}, {"Pet": {"$ref": "models/pet.json#/Pet"}, "Local": {"type": "string"}}, files=files)
+    assert set(api.schemas) == {"Pet", "Local", "person"}
+    assert api.schemas["Pet"]["properties"] == {"owner": {"$ref": "person"}, "self": {"$ref": "Pet"}}
+    assert api.schemas["person"]["properties"] == {"pets": {"items": {"$ref": "Pet"}}, "root": {"$ref": "Local"}}
+
+
+@pytest.mark.parametrize("target", ["../out.json", "/etc/passwd", "file:///etc/passwd", "https://example.com/x.json", "//host/x", "C:\\x", "%2e%2e/out.json", "in/../../out.json", "link.json", "..\\out.json"])
+def test_references_out_of_the_folder_are_refused_and_not_read(tmp_path, target, monkeypatch):
+    project = tmp_path / "project"
+    project.mkdir()
+    (tmp_path / "out.json").write_text('{"title": "secret"}')
+    (project / "link.json").symlink_to(tmp_path / "out.json")
+    (project / "api.json").write_text(json.dumps({"openapi": "3.0.0", "info": {}, "paths": {"/a": answer({"$ref": target})}}))
+    with pytest.raises(CommandError) as caught:
+        read_api(project / "api.json")
+    assert "not followed" in caught.value.message and "secret" not in caught.value.message and "api.json:1" in caught.value.message
+
+
+def test_a_reference_that_leads_nowhere_is_told_with_the_nearest_name(read):
+    api = read({"/a": answer({"$ref": "#/components/schemas/Pett"})}, {"Pet": {"type": "string"}})
+    [place] = api.report.located(api.report.warnings)
+    assert place.pointer.endswith("/schema/$ref") and "'Pett'" in place.message and "'Pet'" in place.hint
+    assert api.operations[0].responses[0].media[0].schema == {}
+
+
+def test_references_in_a_circle_are_an_error_and_recursion_is_not(read):
+    api = read(schemas={"Node": {"properties": {"next": {"$ref": "#/components/schemas/Node"}}}, "A": {"items": {"$ref": "#/components/schemas/B"}}, "B": {"not": {"items": {"$ref": "#/components/schemas/A"}}}})
+    assert not api.report.warnings
+    problems = refused(read, schemas={"A": {"$ref": "#/components/schemas/B"}, "B": {"$ref": "#/components/schemas/A"}})
+    assert list(problems) == ["#/components/schemas/A/$ref"]
+    assert "circle" in str(refused(read, {"/a": {"get": {"responses": {"200": {"$ref": "#/components/responses/A"}}}}}, components={"responses": {"A": {"$ref": "#/components/responses/A"}}}))
+
+
+def test_children_inherit_the_base_without_its_list_of_children(read):
+    base = {"type": "object", "properties": {"kind": {"type": "string"}}, "oneOf": [{"$ref": "#/components/schemas/Cat"}], "discriminator": {"propertyName": "kind"}}
+    cat = {"allOf": [{"$ref": "#/components/schemas/Base"}, {"properties": {"lives": {"type": "integer"}}}]}
+    api = read(schemas={"Base": base, "Cat": cat, "Odd": {"anyOf": [{"$ref": "#/components/schemas/Odd"}, {"type": "string"}]}})
+    assert api.schemas["Base"]["discriminator"] == {"propertyName": "kind", "mapping": {"Cat": "Cat"}}
+    assert api.schemas["Cat"]["allOf"][0] == {"$ref": "BaseBase"} and set(api.schemas["BaseBase"]) == {"type", "properties"}
+    assert api.schemas["Odd"]["anyOf"][0] == {} and "#/components/schemas/Odd/anyOf/0/$ref" in told(api.report.warnings, api)
+
+
+def test_discriminators_are_completed(read):
+    names = ["Cat", "Dog", "Cow"]
+    mapping = {"dog": "#/components/schemas/Dog", "meow": "Cat", "gone": "#/components/schemas/Gone", "far": "far.json"}
+    union = {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in names], "discriminator": {"propertyName": "kind", "mapping": mapping}}
+    api = read(schemas={"Pet": union, **{name: {"type": "object"} for name in names}}, files={"far.json": {"type": "object"}})
+    assert api.schemas["Pet"]["discriminator"] == {"propertyName": "kind", "mapping": {"dog": "Dog", "meow": "Cat", "far": "far", "Cow": "Cow"}}
+    assert list(told(api.report.warnings, api)) == ["#/components/schemas/Pet/discriminator/mapping/gone"]
+
+
+BAD_SCHEMAS = {
+    "type": ({"type": "strng"}, "/type", "'strng'"), "minimum": ({"minimum": "3"}, "/minimum", "a number"), "maxLength": ({"maxLength": -1}, "/maxLength", "whole number"),
+    "pattern": ({"pattern": 3}, "/pattern", "must be text"), "enum": ({"enum": "a"}, "/enum", "a list"), "required": ({"required": [1]}, "/required", "property names"),
+    "properties": ({"properties": ["a"]}, "/properties", "a mapping of schemas"), "inside": ({"properties": {"x": 3}}, "/properties/x", "a schema must be a mapping"), "allOf": ({"allOf": {}}, "/allOf", "a list of schemas"),
+    "items": ({"items": "Pet"}, "/items", "a schema must be a mapping"), "uniqueItems": ({"uniqueItems": "yes"}, "/uniqueItems", "true or false"), "$ref": ({"$ref": 3}, "/$ref", "must be text"),
+    "discriminator": ({"discriminator": {}}, "/discriminator", "propertyName"), "multipleOf": ({"multipleOf": 0}, "/multipleOf", "more than 0"), "list": ([1], "", "a schema must be a mapping"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SCHEMAS)
+def test_bad_schemas_are_errors_with_their_place_and_are_left_out_when_lenient(read, name):
+    written, place, expected = BAD_SCHEMAS[name]
+    [(pointer, message)] = refused(read, schemas={"A": written, "B": {"type": "string"}}).items()
+    assert pointer == "#/components/schemas/A" + place and expected in message
+    api = read(schemas={"A": written, "B": {"type": "string"}}, lenient=True)
+    assert api.schemas["B"] == {"type": "string"} and api.schemas["A"] in (True, {}, {"properties": {"x": True}}, {"items": True})
+    assert list(told(api.report.errors, api)) == [pointer]
+
+
+# operations
+def test_parameters_are_merged_resolved_and_filled_with_defaults(read):
+    shared = [{"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}, {"name": "q", "in": "query", "schema": {"type": "string"}}]
+    own = [{"$ref": "#/components/parameters/Q"}, {"name": "X-A", "in": "header", "schema": {"type": "array"}, "example": None}, {"name": "c", "in": "cookie", "schema": True},
+           {"name": "j", "in": "query", "content": {"application/json; v=1": {"schema": {"type": "object"}}}}, {"name": "authorization", "in": "header"}]
+    q = {"name": "q", "in": "query", "required": True, "explode": False, "schema": {"type": "array"}, "examples": {"a": {"value": [1]}}, "deprecated": True, "description": "d"}
+    api = read({"/a/{id}": {"parameters": shared, "get": {"parameters": own, "responses": OK}}}, components={"parameters": {"Q": q}})
+    got = [(p.name, p.location, p.required, p.style, p.explode, p.content_type, p.example) for p in api.operations[0].parameters]
+    assert got == [("id", "path", True, "simple", False, None, MISSING), ("q", "query", True, "form", False, None, [1]), ("X-A", "header", False, "simple", False, None, None),
+                   ("c", "cookie", False, "form", True, None, MISSING), ("j", "query", False, "form", True, "application/json", MISSING)]
+    assert not api.report.warnings
+
+
+def test_paths_and_parameters_that_do_not_fit_are_told(read):
+    api = read({"/a/{id}/{.b*}": {"get": {"parameters": [{"name": "ib", "in": "path", "schema": {}}, {"name": "b", "in": "path", "required": True, "schema": {}}], "responses": OK}}, "/x#y": {"get": {}}})
+    [operation] = api.operations
+    assert operation.path == "/a/{id}/{b}" and [p.name for p in operation.parameters] == ["b", "id"] and operation.parameters[1].schema == {"type": "string"}
+    assert {message.split(" ")[1] for message in told(api.report.warnings, api).values()} >= {"path", "parameter"} and len(api.report.warnings) == 4
+
+
+@pytest.mark.parametrize("path", ["users", "/open/{a", "/twice/{a}/{a}", "/dup/{a}{b}", "/none/{}", "/close}"])
+def test_templates_that_no_router_can_serve_are_errors_that_name_the_path(read, path):
+    [message] = refused(read, {path: {"get": {"responses": OK}}}).values()
+    assert path in message
+
+
+def test_the_same_template_and_method_twice_is_an_error(read):
+    [(pointer, message)] = refused(read, {"/x/{a}": {"get": {"responses": OK}}, "/x/{b}": {"get": {"responses": OK}, "put": {"responses": OK}}}).items()
+    assert pointer == "#/paths/~1x~1{b}/get" and "/x/{a}" in message
+    api = read({"/x/{a}": {"get": {"responses": OK}}, "/x/{b}": {"get": {"responses": OK}, "put": {"responses": OK}}}, lenient=True)
+    assert [(operation.method, operation.path) for operation in api.operations] == [("get", "/x/{a}"), ("put", "/x/{b}")]
+
+
+def test_bodies_responses_and_headers(read):
+    body = {"required": True, "description": "b", "content": {"Multipart/Form-Data; boundary=x": {"schema": {"type": "object"}, "encoding": {"x-f": {"contentType": "image/PNG", "style": "deepObject"}, "g": {}}, "example": {"g": 1}}}}
+    responses = {"2xx": {"$ref": "#/components/responses/Good"}, "default": {"description": "d", "content": {"application/json": {}, "application/json; v=2": {}}}, "x-more": 1}
+    good = {"description": "good", "headers": {"X-Count": {"required": True, "schema": {"type": "integer"}, "description": "c"}, "Content-Type": {}}, "content": {"text/plain": {"schema": {"type": "string"}}}}
+    api = read({"/a": {"post": {"requestBody": {"$ref": "#/components/requestBodies/B"}, "responses": responses, "operationId": "make", "tags": ["T", "U"]}}}, components={"responses": {"Good": good}, "requestBodies": {"B": body}})
+    [operation] = api.operations
+    [media] = operation.body.media
+    assert (operation.tag, operation.operation_id, operation.body.required, media.content_type, media.example) == ("T", "make", True, "multipart/form-data", {"g": 1})
+    assert {field: (e.content_type, e.style, e.explode) for field, e in media.encoding.items()} == {"x-f": ("image/png", "deepObject", False), "g": (None, "form", True)}
+    first, second = operation.responses
+    assert (first.status, first.component, first.description, [m.content_type for m in first.media]) == ("2XX", "Good", "good", ["text/plain"])
+    assert [(h.name, h.required, h.schema) for h in first.headers] == [("X-Count", True, {"type": "integer"})]
+    assert (second.status, second.component, second.media[0].schema) == ("default", None, None) and len(second.media) == 1 and len(api.report.warnings) == 1
+
+
+def test_security_is_per_operation_or_of_the_document(read):
+    schemes = {"x-key": {"type": "apiKey", "in": "header", "name": "X-Key"}, "jwt": {"type": "http", "scheme": "Bearer"}}
+    paths = {"/a": {"get": {"responses": OK}, "put": {"security": [], "responses": OK}, "post": {"security": [{}, {"jwt": ["a"], "x-key": []}], "responses": OK}}}
+    api = read(paths, components={"securitySchemes": schemes}, security=[{"jwt": []}])
+    assert [operation.security for operation in api.operations] == [[{"jwt": []}], [], [{}, {"jwt": ["a"], "x-key": []}]]
+    assert (api.security_schemes["x-key"].parameter, api.security_schemes["jwt"].scheme) == ("X-Key", "bearer")
+    assert list(refused(read, {"/a": {"get": {"security": [{"jwtt": []}], "responses": OK}}}, components={"securitySchemes": schemes})) == ["#/paths/~1a/get/security/0/jwtt"]
+    lenient = read({**paths, "/b": {"get": {"security": [{"jwtt": []}], "responses": OK}}}, components={"securitySchemes": schemes}, lenient=True)
+    assert "/b" not in [operation.path for operation in lenient.operations], "an operation never loses its lock"
+
+
+def test_what_is_not_expressed_is_told(read):
+    operation = {"requestBody": {"content": {"application/json": {}}}, "callbacks": {"x": {}}, "responses": {"200": {"description": "", "links": {"l": {}}}}, "operationId": "same", "servers": [{"url": "/v2"}]}
+    api = read({"/a": {"get": operation, "query": {}, "gte": {}, "X-ok": 1}, "/b": {"post": {"operationId": "same"}}}, webhooks={"w": {}}, version="3.2.0")
+    assert set(told(api.report.warnings, api)) == {"#/webhooks", "#/paths/~1a/query", "#/paths/~1a/gte", "#/paths/~1a/get/callbacks", "#/paths/~1a/get", "#/paths/~1a/get/responses/200/links",
+                                                   "#/paths/~1b/post", "#/paths/~1b/post/operationId", "#/paths/~1a/get/servers"}
+    assert api.operations[0].body is not None
+
+
+def test_all_problems_are_found_in_one_pass_and_the_rest_is_read_when_lenient(read):
+    paths = {"/a": {"get": {"parameters": [{"name": "a", "in": "nowhere"}, {"in": "query"}, 3], "responses": {"20": {"description": ""}, "200": []}}}, "b": {}, "/c": [], "/d": {"get": {"responses": OK, "tags": "x"}}}
+    assert set(refused(read, paths, {"S": {"type": 1}})) == {
+        "#/components/schemas/S/type", "#/paths/~1a/get/parameters/0/in", "#/paths/~1a/get/parameters/1", "#/paths/~1a/get/parameters/2", "#/paths/~1a/get/responses/20",
+        "#/paths/~1a/get/responses/200", "#/paths/b", "#/paths/~1c", "#/paths/~1d/get/tags"}
+    api = read(paths, {"S": {"type": 1}}, lenient=True)
+    assert [(operation.path, operation.parameters, operation.responses and operation.responses[0].status) for operation in api.operations] == [("/a", [], []), ("/d", [], "200")]
+    assert len(api.report.errors) == 9
+
+
+VERSIONS = {"openapi: 4.0.0": False, "openapi: 3.0": True, "openapi: 3.1.1": True, "swagger: 2.1": False, "swagger: 2.0": True, "swagger: '2.0'": True, "openapi: [3]": False, "title: x": False, "openapi: 3.2.0": True}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_versions(tmp_path, version):
+    (tmp_path / "a.yaml").write_text(f"{version}\ninfo: {{title: t, version: 1}}\npaths: {{/a: {{get: {{responses: {{200: {{description: ok}}}}}}}}}}\n")
+    if VERSIONS[version]:
+        assert [response.status for response in read_api(tmp_path / "a.yaml").operations[0].responses] == ["200"]
+    else:
+        with pytest.raises(CommandError, match="a.yaml:1: .*version"):
+            read_api(tmp_path / "a.yaml")
+
+
+def test_empty_documents_are_refused_unless_they_hold_schemas(read):
+    assert "no operation" in str(refused(read, {}))
+    api = read({}, {"A": {"type": "string"}})
+    assert list(api.schemas) == ["A"] and "only types" in str(told(api.report.warnings, api))
+
+
+def test_servers_and_tags(read):
+    api = read(servers=[{"url": "https://{host}/{v}", "variables": {"host": {"default": "h"}}}], tags=[{"name": "T", "description": "d"}])
+    assert api.servers == ["https://h/{v}"] and api.tags == {"T": "d"} and (api.title, api.version, api.spec_version) == ("t", "1", "3.1.0")
+
+
+# documents of the world
+def corpus() -> list[tuple[str, str]]:
+    index = CORPUS / "index.tsv"
+    return [(row["file"], row["expect"]) for row in csv.DictReader(index.open(), delimiter="\t")] if index.exists() else []
+
+
+@pytest.mark.parametrize("file, expect", corpus() or [pytest.param("", "", marks=pytest.mark.skip(reason="../shared/corpora/openapi is not there"))])
+def test_public_documents(tmp_path, file, expect):
+    path = CORPUS / file
+    if path.suffix == ".gz":
+        path = tmp_path / path.stem
+        path.write_bytes(gzip.decompress((CORPUS / file).read_bytes()))
+    try:
+        api = read_api(path)
+    except CommandError as error:
+        assert expect != "good", error.message
+        assert all(problem["line"] for problem in error.data["problems"])
+        return
+    assert expect != "broken"
+    assert all(place.line and place.pointer.startswith("#") for place in api.report.located(api.report.warnings))
+    pending, seen = [*api.schemas.values()], set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict) and id(node) not in seen:
+            seen.add(id(node))
+            assert "$ref" not in node or not isinstance(node["$ref"], str) or node["$ref"] in api.schemas
+            pending += [value for key, value in node.items() if key in ("items", "not", "additionalProperties")] + [child for key in ("allOf", "anyOf", "oneOf") for child in node.get(key, ())]
+            pending += node["properties"].values() if isinstance(node.get("properties"), dict) else ()
