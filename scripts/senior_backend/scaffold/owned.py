@@ -31,7 +31,12 @@ def import_lines(blocks: list[OwnedBlock], taken: set[str]) -> str:
     for block in blocks:
         for module, names in block.imports.items():
             modules.setdefault(module, set()).update(name for name in names if name.removeprefix("type ") not in taken)
-    return "".join(import_line(module, sorted(names, key=lambda name: name.removeprefix("type ").lower())) for module, names in sorted(modules.items()) if names)
+    return "".join(import_line(module, sorted(names, key=import_order)) for module, names in sorted(modules.items()) if names)
+
+
+def import_order(name: str) -> tuple[str, str]:
+    """By name, whether it is a type or not; the names themselves decide between `Route` and `route`."""
+    return name.removeprefix("type ").lower(), name
 
 
 def import_line(module: str, names: list[str]) -> str:

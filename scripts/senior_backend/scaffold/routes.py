@@ -20,7 +20,7 @@ def write_routes(api: Api, names: Names, plans: list[OperationPlan], tag: str, s
     principal = "Principal" if any(is_secured(plan.operation) for plan in own) else "unknown"
     bodies = "".join(table.text() for table in tables)
     imports = {
-        "./runtime.ts": sorted({"route", "type Route", *(codec for table in tables for codec in table.codecs)}, key=lambda name: name.removeprefix("type ").lower()),
+        "./runtime.ts": sorted({"route", "type Route", *(codec for table in tables for codec in table.codecs)}, key=lambda name: (name.removeprefix("type ").lower(), name)),
         "./types.ts": sorted(f"type {name}" for plan in own for name in (plan.request_type, plan.reply_type)),
         "./validators.ts": sorted({validator for table in tables for validator in table.validators}),
     }
