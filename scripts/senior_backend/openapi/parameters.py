@@ -35,7 +35,7 @@ class ParameterReader:
         if type(name) is not str or not name:
             report.error("a parameter must have a name" if name is None else f"the name of a parameter must be text, not {kind(name)}", node, "name" if "name" in node else None)
             return None
-        if location not in STYLES:
+        if type(location) is not str or location not in STYLES:
             return self.elsewhere(node, name, location)
         required = self.source.switch(node, "required")
         if location == "header" and name.lower() in RESERVED_HEADERS:
@@ -54,8 +54,8 @@ class ParameterReader:
             self.source.report.warn(f"the parameter {quoted(name)} is left out: in: querystring is not read", node, "in")
             return
         expected = "expected path, query, header or cookie"
-        self.source.report.error(f"the parameter {quoted(name)} must say where it is in: {expected}" if location is None else f"in must be text: {expected}, not {kind(location)}"
-                                 if type(location) is not str else f"{quoted(location)} is no place for a parameter: {expected}", node, "in" if "in" in node else None)
+        problem = f"the parameter {quoted(name)} must say where it is in" if location is None else f"{quoted(location)} is no place for a parameter" if type(location) is str else f"in must be text, not {kind(location)}"
+        self.source.report.error(f"{problem}: {expected}", node, "in" if "in" in node else None)
 
     def style(self, node: dict, location: str) -> tuple[str, bool]:
         style = self.source.text(node, "style") or STYLES[location][0]

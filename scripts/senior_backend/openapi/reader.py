@@ -11,7 +11,7 @@ from senior_backend.openapi.dialect import Dialect, dialect_of
 from senior_backend.openapi.discriminators import complete_discriminators
 from senior_backend.openapi.document import collection_paused, invalid, load
 from senior_backend.openapi.kinds import kind, quoted
-from senior_backend.openapi.model import Api
+from senior_backend.openapi.model import Api, Place
 from senior_backend.openapi.operations import OperationReader
 from senior_backend.openapi.places import DocumentReport
 from senior_backend.openapi.references import References
@@ -30,8 +30,11 @@ def read_api(path: pathlib.Path, lenient: bool = False, need_operations: bool = 
     in api.report.errors; only a document of which nothing is left is refused. A document without operations, but with schemas, is an api.
     """
     with collection_paused():
-        api = read(open_root(path))
-        report = api.report
+        report = open_root(path)
+        try:
+            api = read(report)
+        except RecursionError:
+            raise invalid([Place(str(path), 1, "#", "references follow one another too deeply")]) from None
         if not api.operations and not report.errors:
             check_emptiness(api, need_operations)
         if report.errors and (not lenient or not api.operations and not api.schemas):

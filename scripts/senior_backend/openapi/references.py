@@ -47,16 +47,23 @@ class References:
         self.targets: dict[tuple[int, str], Target] = {}
         self.anchors: dict[int, dict[str, tuple]] = {}
         self.moved: dict[int, Any] = {}             # id of a schema -> the mapping that its keywords were moved to
-        self.lifted: dict[int, Target] = {}         # id of a schema whose $ref is a key already -> what it refers to
+        self.keyed: set[int] = set()                # ids of schemas whose $ref is a key already
+        self.named: dict[str, Target] = {}          # key -> what it stands for
+        self.open: set[tuple[int, str]] = set()     # being resolved
 
     def resolve(self, reference: str, document: Document) -> Target:
         """Raises Dangling."""
-        found = self.targets.get((id(document), reference))
-        if found is None:
-            location, _, fragment = reference.partition("#")
-            owner = self.file(location, document) if location else document
-            found = self.targets[id(document), reference] = self.within(owner, unquote(fragment), reference)
-        return found
+        place = (id(document), reference)
+        if place not in self.targets:
+            if place in self.open:
+                raise Dangling("the references lead in a circle", refused=True)
+            self.open.add(place)
+            try:
+                location, _, fragment = reference.partition("#")
+                self.targets[place] = self.within(self.file(location, document) if location else document, unquote(fragment), reference)
+            finally:
+                self.open.discard(place)
+        return self.targets[place]
 
     def follow(self, node: Any, document: Document) -> Target:
         """What a node is after all references that it consists of; Target.tokens are those of the first one. Raises Dangling."""
@@ -108,8 +115,8 @@ class References:
                 return node[token], document
             if id(node) in self.moved:
                 return self.step(self.moved[id(node)], document, token, reference, chain)
-            if "$ref" in node and chain < CHAIN_LIMIT:
-                target = self.lifted.get(id(node)) or self.resolve(node["$ref"], document)
+            if type(node.get("$ref")) is str and chain < CHAIN_LIMIT:
+                target = self.named[node["$ref"]] if id(node) in self.keyed else self.resolve(node["$ref"], document)
                 return self.step(target.node, target.document, token, reference, chain + 1)
         elif type(node) is list and token.isdecimal() and int(token) < len(node):
             return node[int(token)], document

@@ -39,9 +39,9 @@ def lift_bound(schema: dict, keyword: str, bound: str) -> None:
         schema[keyword] = schema.pop(bound)
 
 
-def lift_items(schema: dict, report: DocumentReport) -> None:
+def lift_items(schema: dict) -> None:
     """items: [a, b] of older drafts becomes prefixItems."""
-    schema["prefixItems"] = report.stands_for(schema.pop("items"), schema)
+    schema["prefixItems"] = schema.pop("items")
     if "additionalItems" in schema:
         schema["items"] = schema.pop("additionalItems")
 

@@ -56,6 +56,7 @@ class SchemaReader:
             if type(node) is dict:
                 self.keys_by_node.setdefault(id(node), name)
             self.schemas[name] = node
+            self.references.named[name] = alias or Target(self.root, (*homes, name), node)
             self.pending.append((self.schemas, name, document))
         self.pending.reverse()
         self.drain()
@@ -109,7 +110,10 @@ class SchemaReader:
         key = self.key_of(reference, document, schema)
         if key is None:
             schema.pop("$ref")
-            return bool(schema) and not self.dialect.old_schemas
+            if self.dialect.old_schemas:
+                schema.clear()
+            return bool(schema)
+        self.references.keyed.add(id(schema))
         if len(schema) == 1:
             schema["$ref"] = key
             return False
@@ -144,8 +148,8 @@ class SchemaReader:
                 self.move(schema, allow_null(schema, self.report))
         elif keyword == "type" and value == "file":
             schema.update(type="string", format="binary")
-        elif keyword == "items":
-            lift_items(schema, self.report)
+        elif keyword == "items" and type(value) is list:
+            lift_items(schema)
             if "items" in schema:
                 self.pending.append((schema, "items", document))
         else:
@@ -177,6 +181,7 @@ class SchemaReader:
                 raise Dangling(f"the reference leads to {kind(target.node)}: expected a schema")
             key = derived_key(target.document.path, target.document is self.root, target.tokens, self.schemas)
             self.schemas[key] = target.node
+            self.references.named[key] = target
             self.names[key] = target.tokens[-1] if target.tokens else key
             if type(target.node) is dict:
                 self.keys_by_node[id(target.node)] = key

@@ -27,7 +27,7 @@ def read_scheme(source: Source, key: str, node: dict) -> SecurityScheme | None:
     written, name, location, scheme = node.get("type"), "", "", ""
     if source.dialect.swagger and written == "basic":
         written, scheme = "http", "basic"
-    elif written not in KINDS:
+    elif type(written) is not str or written not in KINDS:
         source.report.error(f"the type of a security scheme must be one of {', '.join(KINDS)}, not {kind(written)}", node, "type" if "type" in node else None)
         return None
     elif written == "http":

@@ -26,7 +26,7 @@ def schema_of(source: Source, node: dict, document: Document) -> Schema:
 
 class Parameters2(ParameterReader):
     def elsewhere(self, node: dict, name: str, location: Any) -> None:
-        if location not in BODY_PLACES:
+        if type(location) is not str or location not in BODY_PLACES:
             super().elsewhere(node, name, location)
 
     def style(self, node: dict, location: str) -> tuple[str, bool]:
@@ -102,7 +102,7 @@ class Operations2(OperationReader):
         return [(target.node, target.document) for target in targets if target is not None and target.node.get("in") in BODY_PLACES]
 
     def body(self, node: dict, document: Document) -> Body | None:
-        merged = {(parameter["in"], parameter.get("name") if parameter["in"] == "formData" else ""): (parameter, owner)
+        merged = {(parameter["in"], str(parameter.get("name")) if parameter["in"] == "formData" else ""): (parameter, owner)
                   for parameter, owner in [*self.path_body, *self.body_parameters(node, document)]}
         whole = [found for found in merged.values() if found[0]["in"] == "body"]
         fields = [found for found in merged.values() if found[0]["in"] == "formData"]
