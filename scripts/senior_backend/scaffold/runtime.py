@@ -33,8 +33,8 @@ def write_index(api: Api, names: Names, plans: list[OperationPlan], framework: F
     app_type = framework.APP_TYPE if framework.APP_TYPE_IS_DEFAULT else f"{{ {framework.APP_TYPE} }}"
     lines = [HEADER, f"import type {app_type} from '{framework.APP_TYPE_MODULE}';\n", "import { mount } from './mount.ts';\n"]
     lines += [f"import {{ routes as {tag.variable} }} from './{tag.file}.routes.ts';\n" for tag in tags]
-    lines.append("import type { ServerOptions } from './runtime.ts';\n")
-    lines += ["import { schemes } from './security.ts';\n"] * secured
+    lines.append("import type { Route, ServerOptions } from './runtime.ts';\n")
+    lines += ["import { schemes, type Principal } from './security.ts';\n"] * secured
     listed = f"[{', '.join(f'...{tag.variable}' for tag in tags)}]"
     if len(listed) > 90:
         listed = "[\n" + "".join(f"    ...{tag.variable},\n" for tag in tags) + "  ]"
@@ -42,6 +42,6 @@ def write_index(api: Api, names: Names, plans: list[OperationPlan], framework: F
         f"\nexport {{ {', '.join(framework.MOUNT_EXPORTS)} }} from './mount.ts';\nexport type {{ ServerOptions }} from './runtime.ts';\n",
         "\n/** Adds all routes to an app, the most specific paths first. Other paths stay the app's own. */\n",
         f"export function registerRoutes(app: {framework.APP_TYPE}, options: ServerOptions = {{}}): void {{\n",
-        f"  const routes = {listed};\n  mount(app, routes, {{ schemes{'' if secured else ': {}'}, options }});\n}}\n",
+        f"  const routes: readonly Route{'<Principal>' * secured}[] = {listed};\n  mount(app, routes, {{ schemes{'' if secured else ': {}'}, options }});\n}}\n",
     ]
     return "".join(lines)
