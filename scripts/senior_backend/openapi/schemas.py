@@ -14,6 +14,7 @@ from senior_backend.openapi.schema_keywords import ANNOTATIONS, LISTS, MAPS, NOT
 from senior_backend.openapi.schema_lift import allow_null, lift_bound, lift_example, lift_items
 
 BOUNDS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
+NULLABLE = frozenset(("nullable", "x-nullable"))
 NOT_FOLLOWED = ("$dynamicRef", "$recursiveRef", "$id")
 EMPTY_MEANS_ABSENT = frozenset((*NOTES, "format", "properties", "required", "example", "deprecated", "items", "additionalProperties", "enum", "discriminator"))
 
@@ -101,6 +102,7 @@ class SchemaReader:
             visit = visits.get(keyword)
             if visit is not None and visit(schema, keyword, value, document):
                 later.append(keyword)
+        later.sort(key=NULLABLE.__contains__)       # last: it may move the other keywords
         for keyword in later:
             self.rewrite(schema, keyword, document)
 
@@ -142,13 +144,13 @@ class SchemaReader:
             lift_bound(schema, keyword, BOUNDS[keyword])
         elif keyword in ("example", "x-example"):
             lift_example(schema, keyword, self.report)
-        elif keyword in ("nullable", "x-nullable"):
+        elif keyword in NULLABLE:
             del schema[keyword]
             if value is True:
                 self.move(schema, allow_null(schema, self.report))
         elif keyword == "type" and value == "file":
             schema.update(type="string", format="binary")
-        elif keyword == "items" and type(value) is list:
+        elif keyword == "items" and type(value) is list and value:
             lift_items(schema)
             if "items" in schema:
                 self.pending.append((schema, "items", document))
@@ -193,7 +195,7 @@ class SchemaReader:
     def needs_rewriting(self, schema: dict, keyword: str, value: Any, document: Document) -> bool:
         if keyword in BOUNDS and type(value) is not bool:
             return self.check(schema, keyword, value, document)
-        if keyword in ("nullable", "x-nullable") and type(value) is not bool:
+        if keyword in NULLABLE and type(value) is not bool:
             self.report.error(f"{keyword} must be true or false, not {kind(value)}", schema, keyword)
         return keyword != "nullable" or self.dialect.old_schemas or self.report_unfollowed(schema, keyword, value, document)
 
@@ -229,7 +231,8 @@ class SchemaReader:
         if value is None:
             return True
         if keyword == "items" and type(value) is list:
-            return not self.visit_list(schema, keyword, value, document)
+            self.visit_list(schema, keyword, value, document)
+            return True
         self.pending.append((schema, keyword, document))
         return False
 
