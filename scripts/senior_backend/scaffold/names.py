@@ -18,7 +18,7 @@ Request RequestContext Required Reply Response ReturnType Route Router RouterOpt
 """.split())
 TAKEN_VALUES = RESERVED | frozenset("""
 app Buffer console context express fastify format formats globalThis handler handlers hooks HttpError index isNaN koa mount notImplemented options process registerRoutes request reply
-response route router routes runtime schema security server types undefined validators z
+response route router routes runtime schema security server then types undefined validators z
 """.split())
 TAKEN_FILES = frozenset(["security", "errors", "con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))])
 FAMILY = ("Request", "Reply", "Path", "Query", "Headers", "Cookies")
