@@ -152,6 +152,12 @@ export function maxProperties(limit: number): Check {
   return rule((value) => !isObject(value) || Object.keys(value).length <= limit, `must have at most ${limit} members`);
 }
 
+export function required(name: string): Check {
+  return (payload) => {
+    if (isObject(payload.value) && !has(payload.value, name)) refuse(payload, 'is required', [name]);
+  };
+}
+
 export function object(): Check {
   return rule(isObject, 'must be an object');
 }
@@ -195,6 +201,11 @@ export function allOf<const S extends readonly z.ZodType[]>(schemas: S): z.ZodTy
     }
   };
   return whole.check(closed) as z.ZodType<Outputs<S>>;
+}
+
+/** The schema with members required that it leaves open. */
+export function requiring<T, const K extends keyof T & string>(schema: z.ZodType<T>, names: readonly K[]): z.ZodType<T & Required<Pick<T, K>>> {
+  return schema.check(...names.map(required)) as z.ZodType<T & Required<Pick<T, K>>>;
 }
 
 /** The schema after members were dropped that a sender has no say in. */

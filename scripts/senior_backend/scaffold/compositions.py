@@ -4,7 +4,8 @@ from __future__ import annotations
 import dataclasses
 
 from senior_backend.openapi.model import Schema
-from senior_backend.scaffold.shape import NEVER, Shape, UNKNOWN, call, intersection_type, union
+from senior_backend.scaffold.roles import Role
+from senior_backend.scaffold.shape import Shape, UNKNOWN, call, intersection_type, union
 from senior_backend.scaffold.typescript import key, string
 
 
@@ -20,6 +21,14 @@ def all_of(walk, schema: dict, parts: list[Shape]) -> Shape:
     else:
         zod = parts[0].zod + "".join(f".and({part.zod})" for part in parts[1:])
     return interface(walk, parts, Shape(typed, zod, rank, deferred, exact))
+
+
+def apart(schema: dict) -> tuple[dict, list[str]]:
+    """The schema without the required names that it declares no member for, and those names."""
+    elsewhere = [name for name in schema.get("required", ()) if name not in schema.get("properties", ())]
+    if not elsewhere:
+        return schema, []
+    return {**schema, "required": [name for name in schema["required"] if name not in elsewhere]}, elsewhere
 
 
 def interface(walk, parts: list[Shape], shape: Shape) -> Shape:
@@ -39,7 +48,7 @@ def interface(walk, parts: list[Shape], shape: Shape) -> Shape:
 def alternatives(walk, schema: dict, keyword: str, assume: str) -> Shape:
     """oneOf as z.xor (z.union where no value can be right twice) or by its discriminator; anyOf as z.union."""
     branches = schema[keyword]
-    shapes = [walk.shape(branch, assume) for branch in branches]
+    shapes = [walk.shape(branch, assume, Role.BRANCH) for branch in branches]
     chosen = by_discriminator(walk, schema, branches, shapes)
     if chosen:
         return chosen

@@ -112,6 +112,15 @@ class Facts:
                 found[name] = found.get(name, True) and hidden
         return found
 
+    def solid_members(self, schema: Schema, view: View, depth: int = 0) -> set[str]:
+        """Names of the members that its type declares whichever alternative holds."""
+        if isinstance(schema, bool) or depth > 16:
+            return set()
+        found = {name for name, member in schema.get("properties", {}).items() if not self.views.hidden(member, view)}
+        for part in [*schema.get("allOf", ()), *([self.schemas[schema["$ref"]]] if "$ref" in schema else [])]:
+            found |= self.solid_members(part, view, depth + 1)
+        return found
+
     def component_members(self, key: str, view: View) -> dict[str, bool]:
         if (key, view) not in self.known_hidden:
             self.known_hidden[key, view] = {}

@@ -5,15 +5,19 @@ import dataclasses
 
 from senior_backend.openapi.model import Report, Schema
 from senior_backend.scaffold import leftovers, objects
-from senior_backend.scaffold.compositions import all_of, alternatives
+from senior_backend.scaffold.compositions import all_of, alternatives, apart
 from senior_backend.scaffold.facts import Facts, KEYWORDS_OF
+from senior_backend.scaffold.merging import merged
 from senior_backend.scaffold.names import Names
+from senior_backend.scaffold.roles import Role
 from senior_backend.scaffold.scalars import admitted_values, number_shape, string_shape, values_shape
 from senior_backend.scaffold.shape import NEVER, NULL, Rank, Shape, UNKNOWN, checked, union
 from senior_backend.scaffold.typescript import literal, string
 from senior_backend.scaffold.views import View, references
 
+COMPOSITIONS = frozenset(("$ref", "allOf", "oneOf", "anyOf"))
 PLAIN = frozenset(("type", "description", "title", "example", "examples", "default", "deprecated", "readOnly", "writeOnly", "format"))
+ANY_OBJECT = "z.record(z.string(), z.unknown())"
 BOOLEAN = Shape("boolean", "z.boolean()")
 GUARDS = {"object": "whenObject", "array": "whenArray", "string": "whenString", "number": "whenNumber"}
 
@@ -28,8 +32,8 @@ class Walk:
         self.hides_members = bool(names.views.varied[view])
         self.component = ""                    # key of the component being written, while nothing stands between it and the schema at hand
 
-    def shape(self, schema: Schema, assume: str = "", whole: bool = True) -> Shape:
-        """assume: the JSON type that the value is known to have; whole: False for a part of an allOf, whose hidden members are dropped by the whole."""
+    def shape(self, schema: Schema, assume: str = "", role: Role = Role.WHOLE) -> Shape:
+        """assume: the JSON type that the value is known to have."""
         if isinstance(schema, bool) or not schema:
             return NEVER if schema is False else UNKNOWN
         kind = schema.get("type")
@@ -37,7 +41,7 @@ class Walk:
             return self.plain_shape(kind, schema)
         if "$ref" in schema and len(schema) == 1:
             return self.reference(schema["$ref"])
-        return self.composed(schema, assume, whole)
+        return self.composed(schema, assume, role)
 
     def plain_shape(self, kind: str, schema: dict) -> Shape:
         """A scalar without limits; the same few make up most of a document."""
@@ -60,18 +64,34 @@ class Walk:
             self.warn(f"{key} refers to itself without an end; the reference is left out", self.facts.schemas[self.component])
         return self.shape(rest)
 
-    def composed(self, schema: dict, assume: str, whole: bool) -> Shape:
+    def composed(self, schema: dict, assume: str, role: Role) -> Shape:
         kinds = self.facts.kinds(schema)
         assume = assume if assume else next(iter(kinds)) if len(kinds) == 1 else ""
-        parts = [self.base(schema, kinds, assume), *self.parts(schema, assume)]
-        shape = all_of(self, schema, [part for part in parts if part is not UNKNOWN])
+        source = merged(schema, assume == "object") if "allOf" in schema else schema
+        if role is Role.WHOLE and COMPOSITIONS.isdisjoint(source):
+            shape = self.base(source, kinds, assume)
+        else:
+            shape = self.joined(source, kinds, assume, role)
         left = leftovers.on_top(schema)
         if not shape.exact or leftovers.interpreted_whole(schema):
             shape = self.interpreted(schema, shape, assume)
         elif left:
-            shape = checked(shape, [f"{self.helper('keywords')}({leftovers.data(self, left)}{self.definitions_argument(left)})"])
-        hidden = self.facts.hidden_members(schema, self.view) if whole and self.hides_members else []
-        return self.dropping(shape, hidden) if hidden else shape
+            shape = checked(shape, [self.keywords(left)])
+        hidden = self.facts.hidden_members(schema, self.view) if role is not Role.PART and self.hides_members else []
+        return dataclasses.replace(shape, zod=f"{self.helper('without')}({literal(hidden)}, {shape.zod})") if hidden else shape
+
+    def joined(self, schema: dict, kinds: frozenset[str], assume: str, role: Role) -> Shape:
+        """The schema's own keywords and its compositions; required members may be declared in any of them."""
+        own, elsewhere = apart(schema)
+        parts = self.parts(schema, assume, elsewhere)
+        base = self.base(own, kinds, assume)
+        if base.zod == ANY_OBJECT and (role is not Role.WHOLE or any(part.type != "unknown" for part in parts)):
+            base = UNKNOWN
+        shape = all_of(self, schema, [part for part in [base, *parts] if part is not UNKNOWN])
+        return checked(shape, [f"{self.helper('required')}({string(name)})" for name in elsewhere])
+
+    def keywords(self, schema: dict) -> str:
+        return f"{self.helper('keywords')}({leftovers.data(self, schema)}{self.definitions_argument(schema)})"
 
     def interpreted(self, schema: dict, shape: Shape, assume: str) -> Shape:
         """The same type, decided by the interpreter."""
@@ -103,7 +123,7 @@ class Walk:
         shape = values_shape(self, admitted_values(schema, kinds))
         rest = {keyword: value for keyword, value in schema.items() if keyword in leftovers.BESIDE_VALUES}
         rest = {keyword: value for keyword, value in rest.items() if any(keyword in KEYWORDS_OF[kind] for kind in kinds if kind in KEYWORDS_OF)}
-        return checked(shape, [f"{self.helper('keywords')}({leftovers.data(self, rest)}{self.definitions_argument(rest)})"] if rest else [])
+        return checked(shape, [self.keywords(rest)] if rest else [])
 
     def typed(self, kind: str, schema: dict) -> Shape:
         """The keywords of one JSON type, on a value of that type."""
@@ -121,22 +141,33 @@ class Walk:
     def guarded(self, kind: str, schema: dict) -> Shape:
         """The keywords of one JSON type, which other values pass by."""
         shape = self.typed(kind, schema)
-        if shape.zod in ("z.string()", "z.number()", "z.array(z.unknown())", "z.record(z.string(), z.unknown())"):
+        if shape.exact and shape.zod in ("z.string()", "z.number()", "z.array(z.unknown())", ANY_OBJECT):
             return UNKNOWN
         typed = shape.type if kind in ("object", "array") else "unknown"
         rank = shape.rank if typed == shape.type else Rank.ATOM
         return dataclasses.replace(shape, zod=f"{self.helper(GUARDS[kind])}({shape.zod})", type=typed, rank=rank)
 
-    def parts(self, schema: dict, assume: str) -> list[Shape]:
-        found = [self.reference(schema["$ref"])] if "$ref" in schema else []
-        found += [self.shape(part, assume, whole=False) for part in schema.get("allOf", ())]
+    def parts(self, schema: dict, assume: str, elsewhere: list[str]) -> list[Shape]:
+        """The parts of the compositions; names that a referenced part declares move from `elsewhere` to that part."""
+        found = [self.requiring(schema["$ref"], elsewhere)] if "$ref" in schema else []
+        for part in schema.get("allOf", ()):
+            alone = isinstance(part, dict) and "$ref" in part and len(part) == 1
+            found.append(self.requiring(part["$ref"], elsewhere) if alone else self.shape(part, assume, Role.PART))
         for keyword in ("oneOf", "anyOf"):
             if keyword in schema:
                 found.append(alternatives(self, schema, keyword, assume))
         return found
 
-    def dropping(self, shape: Shape, hidden: list[str]) -> Shape:
-        return dataclasses.replace(shape, zod=f"{self.helper('without')}({literal(hidden)}, {shape.zod})")
+    def requiring(self, key: str, elsewhere: list[str]) -> Shape:
+        """A referenced schema with further required members."""
+        shape = self.reference(key)
+        names = [name for name in elsewhere if name in self.facts.solid_members(self.facts.schemas[key], self.view)] if elsewhere else []
+        if not names or shape.type != self.names.schema(key, self.view):
+            return shape
+        elsewhere[:] = [name for name in elsewhere if name not in names]
+        picked = " | ".join(map(string, names))
+        zod = f"{self.helper('requiring')}({shape.zod}, [{', '.join(map(string, names))}])"
+        return Shape(f"{shape.type} & Required<Pick<{shape.type}, {picked}>>", zod, Rank.INTERSECTION, shape.deferred)
 
     def hides(self, schema: Schema) -> bool:
         return self.hides_members and self.names.views.hidden(schema, self.view)
