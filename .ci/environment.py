@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes .venv with the packages of a requirements file: python3 .ci/environment.py requirements.txt [more.txt ...]
 
-Works where Python comes without ensurepip or pip (Debian without python3-venv): pip is then fetched from the package index as one file.
-Does nothing when .venv already holds exactly these requirements. Exit code 4, with what to install, when there is no way.
+What is there is added to, so that several sets of requirements share it. Works where Python comes without ensurepip or pip (Debian without python3-venv): pip is then fetched from the package index as one file.
+Does nothing when .venv already holds these requirements. Exit code 4, with what to install, when there is no way.
 """
 import hashlib
 import os
@@ -24,27 +24,34 @@ ADVICE = "install Python's own tools (Debian, Ubuntu: apt-get install python3-ve
 def main(files):
     if sys.version_info < (3, 11):
         sys.exit(fail(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]} ({sys.executable})", "run make with PYTHON=python3.11 or newer"))
-    wanted = "\n".join([sys.version, *(pathlib.Path(name).read_text(encoding="utf-8") for name in files)])
     stamp = VENV / "requirements.sha256"
-    digest = hashlib.sha256(wanted.encode()).hexdigest()
-    if not (stamp.exists() and stamp.read_text() == digest):
+    done = stamp.read_text().split() if stamp.exists() else []
+    wanted = [hashlib.sha256((sys.version + pathlib.Path(name).read_text(encoding="utf-8")).encode()).hexdigest() for name in files]
+    if not set(wanted) <= set(done):
         problems = make_environment(files)
         if problems:
             sys.exit(fail("no virtual environment could be made in .venv:\n" + "\n".join(f"  {problem}" for problem in problems), ADVICE))
-        stamp.write_text(digest)
+        stamp.write_text("\n".join(sorted({*done, *wanted})))
 
 
 def make_environment(files):
     """[] when .venv stands, else what each way failed with."""
     problems = []
+    requirements = [word for name in files for word in ("-r", name)]
+    if is_same_python() and run(python(), "-m", "pip", "install", "--quiet", *requirements) is None:
+        return []
     for way in (with_venv, with_uv, with_fetched_pip):
         shutil.rmtree(VENV, ignore_errors=True)
-        problem = way([word for name in files for word in ("-r", name)])
+        problem = way(requirements)
         if problem is None:
             return []
         problems.append(f"{way.__name__.replace('_', ' ')}: {problem}")
     shutil.rmtree(VENV, ignore_errors=True)
     return problems
+
+
+def is_same_python():
+    return python().exists() and subprocess.run([python(), "-c", "import sys; print(sys.version)"], capture_output=True, text=True).stdout.strip() == sys.version
 
 
 def with_venv(requirements):
