@@ -6,7 +6,7 @@ import functools
 import re
 
 from senior_backend.scaffold.regex.ambiguity import danger
-from senior_backend.scaffold.regex.syntax import Node, NotARegex, Parsed, parse
+from senior_backend.scaffold.regex.syntax import NotARegex, Parsed, parse
 
 # /^...$/i: read as text it could match nothing, since ^ stands behind a slash
 SLASHED = re.compile(r"/(\^.*\$)/([a-z]*)\Z", re.DOTALL)
@@ -21,31 +21,19 @@ class Pattern:
     expression: str | None
     problem: str
     danger: str
-    tree: Node | None = dataclasses.field(default=None, repr=False, compare=False)
-    flags: str = ""
+    parsed: Parsed | None = dataclasses.field(default=None, repr=False, compare=False)
 
 
 @functools.cache
 def check_pattern(source: str) -> Pattern:
     """The pattern as ECMA-262 has it, with the flag u and not anchored."""
     slashed = SLASHED.match(source)
+    flags = slashed[2] if slashed else ""
+    if set(flags) - set("imsu"):
+        return Pattern(None, f"the flags {flags} do not belong to a pattern", "")
     try:
-        parsed = parse(slashed[1]) if slashed else parse(source)
+        parsed = parse(slashed[1] if slashed else source, flags.replace("u", ""))
     except NotARegex as error:
         return Pattern(None, str(error), "")
-    flags, notes = parsed.flags, list(parsed.notes)
-    if slashed:
-        flags += slashed[2]
-        notes.append("the slashes around the pattern are taken for those of a JavaScript literal")
-        if set(slashed[2]) - set("imsu"):
-            return Pattern(None, f"the flags {slashed[2]} do not belong to a pattern", "")
-    return Pattern(expression(parsed, flags), "; ".join(notes), danger(parsed.tree), parsed.tree, flags)
-
-
-def expression(parsed: Parsed, flags: str) -> str:
-    r"""A literal between slashes.
-
-    >>> expression(parse("^a/b"), "")
-    '/^a\\/b/u'
-    """
-    return f"/{parsed.text}/{''.join(sorted({*flags, 'u'}))}"
+    notes = [*parsed.notes, *(["the slashes around the pattern are taken for those of a JavaScript literal"] if slashed else [])]
+    return Pattern(f"/{parsed.text}/{''.join(sorted({*parsed.flags, 'u'}))}", "; ".join(notes), danger(parsed.tree), parsed)

@@ -113,23 +113,23 @@ class Parsed:
     notes: list[str]                   # rewritten habits that the author may not have meant so
 
 
-def parse(source: str) -> Parsed:
+def parse(source: str, flags: str = "") -> Parsed:
     """Raises NotARegex."""
     source = source.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     if "[:" not in source:
-        return Parser(source).parse()
+        return Parser(source, flags).parse()
     try:
-        if (parsed := Parser(source).parse()).strict:
+        if (parsed := Parser(source, flags).parse()).strict:
             return parsed
     except NotARegex:
         pass                           # the classes of POSIX may make it one
-    return Parser(source, posix=True).parse()
+    return Parser(source, flags, posix=True).parse()
 
 
 class Parser:
-    def __init__(self, source: str, posix: bool = False):
+    def __init__(self, source: str, flags: str = "", posix: bool = False):
         self.source, self.posix, self.at, self.out = source, posix, 0, []
-        self.flags, self.strict, self.notes = "", True, []
+        self.flags, self.strict, self.notes = flags, True, []
         self.groups, self.depth = 0, 0
         self.alternatives: tuple[tuple[int, int], ...] = ()    # (start of the choice, start of its branch) of all choices around
         self.named: list[NamedGroup] = []
