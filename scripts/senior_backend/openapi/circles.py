@@ -26,14 +26,16 @@ def open_circles(schemas: dict[str, Schema], report: DocumentReport) -> None:
 
 def refuse_endless_chains(schemas: dict[str, Schema], report: DocumentReport) -> None:
     """References that lead to nothing but references, and back."""
-    for key, schema in schemas.items():
-        passed = []
-        while type(schema) is dict and "$ref" in schema and all(schema is not other for other in passed):
-            passed.append(schema)
-            schema = schemas.get(schema["$ref"])
-        if passed and schema is passed[0]:
-            report.error("the references lead in a circle", schema, "$ref")
-            del schema["$ref"]
+    sound: set[str] = set()
+    for start in schemas:
+        key, passed = start, set()
+        while key not in sound and key not in passed and type(schemas[key]) is dict and "$ref" in schemas[key]:
+            passed.add(key)
+            key = schemas[key]["$ref"]
+        if key in passed:
+            report.error("the references lead in a circle", schemas[key], "$ref")
+            del schemas[key]["$ref"]
+        sound |= passed
 
 
 def open_polymorphism(key: str, schemas: dict[str, Schema], report: DocumentReport) -> None:
