@@ -107,6 +107,8 @@ def body_expression(reply: ReplyPlan, examples: Examples) -> str:
     schema = reply.media.schema
     if reply.codec == "binary":
         return "new TextEncoder().encode('example')"
+    if reply.codec == "text" and reply.validator is None:
+        return "'example'"
     if schema is None:
-        return "'example'" if reply.codec == "text" else "{}"
+        return "{}"
     return literal(examples.of(schema, "response"), "  ")

@@ -6,6 +6,7 @@ from senior_backend.scaffold.error_shapes import ErrorShapes
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.plan import BodyPlan, OperationPlan, ReplyPlan
 from senior_backend.scaffold.typescript import key, string
+from senior_backend.scaffold.xml_shapes import XmlShapes
 
 HEADER = "// Generated from the API document; edits are lost when it is generated again.\n"
 LOCATIONS = {"path": "path", "query": "query", "header": "headers"}
@@ -13,10 +14,10 @@ USUAL_STYLE = {"path": ("simple", False), "query": ("form", True), "header": ("s
 SCALARS = ("string", "integer", "number", "boolean")
 
 
-def write_routes(api: Api, names: Names, plans: list[OperationPlan], tag: str, shapes: ErrorShapes) -> str:
+def write_routes(api: Api, names: Names, plans: list[OperationPlan], tag: str, shapes: ErrorShapes, xml: XmlShapes) -> str:
     """The module of one tag; plans are those of all tags."""
     own = [plan for plan in plans if plan.tag == tag]
-    tables = [RouteTable(api, names, plan, shapes) for plan in own]
+    tables = [RouteTable(api, names, plan, shapes, xml) for plan in own]
     principal = "Principal" if any(is_secured(plan.operation) for plan in own) else "unknown"
     bodies = "".join(table.text() for table in tables)
     imports = {
@@ -30,7 +31,10 @@ def write_routes(api: Api, names: Names, plans: list[OperationPlan], tag: str, s
     lines.append(import_line(imports["./runtime.ts"], "./runtime.ts"))
     lines += ["import type { Principal } from './security.ts';\n"] * (principal == "Principal")
     lines += [import_line(imports[module], module) for module in ("./types.ts", "./validators.ts") if imports[module]]
-    lines += ["import { parseXml, writeXml } from './xml.ts';\n"] * any("xml" in table.codecs for table in tables)
+    if any("xml" in table.codecs for table in tables):
+        lines.append("import { xmlCodec } from './xml.ts';\n")
+        constants = sorted({constant for table in tables for constant in table.xml_constants})
+        lines += [import_line(constants, "./xml-shapes.ts")] * bool(constants)
     table_type = f"Route<{principal}>" if principal != "unknown" else "Route"
     return "".join(lines) + f"\nexport const routes: readonly {table_type}[] = [\n{bodies}];\n"
 
@@ -50,12 +54,13 @@ def is_secured(operation: Operation) -> bool:
 class RouteTable:
     """One operation's entry, and what it needs imported."""
 
-    def __init__(self, api: Api, names: Names, plan: OperationPlan, shapes: ErrorShapes):
-        self.api, self.names, self.plan, self.operation = api, names, plan, plan.operation
+    def __init__(self, api: Api, names: Names, plan: OperationPlan, shapes: ErrorShapes, xml: XmlShapes):
+        self.api, self.names, self.plan, self.operation, self.xml = api, names, plan, plan.operation, xml
         self.errors = shapes.of(plan)
         self.has_errors = bool(self.errors)
         self.codecs: set[str] = set()
         self.validators: set[str] = set()
+        self.xml_constants: set[str] = set()
 
     def text(self) -> str:
         operation, plan = self.operation, self.plan
@@ -122,7 +127,8 @@ class RouteTable:
             self.validators.add(content.validator)
         arguments = [content.validator] if content.validator else []
         if content.codec == "xml":
-            arguments.insert(0, "{ parse: parseXml, write: writeXml }")
+            arguments.insert(0, self.xml.codec(content.media.schema))
+            self.xml_constants.update(self.xml.constants(content.media.schema))
         elif content.codec in ("form", "multipart") and content.validator and (fields := field_styles(content.media)):
             arguments.append(fields)
         return f"{content.codec}({', '.join(arguments)})"
