@@ -1,6 +1,7 @@
 """JSON texts: parsed with the duplicates found, and searched for the lines of pointers."""
 from __future__ import annotations
 
+import collections
 import json
 import math
 import re
@@ -23,8 +24,8 @@ def parse_json(text: str) -> tuple[Any, list[tuple[dict, str]]]:
     def mapping(pairs: list[tuple[str, Any]]) -> dict:
         made = dict(pairs)
         if len(made) != len(pairs):
-            names = [name for name, _ in pairs]
-            duplicates.extend((made, name) for name in made if names.count(name) > 1)
+            counts = collections.Counter(name for name, _ in pairs)
+            duplicates.extend((made, name) for name in made if counts[name] > 1)
         return made
     try:
         root = json.loads(text, object_pairs_hook=mapping, parse_constant=refuse_constant, parse_float=finite)

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any
+from typing import Any, Iterator
 
 from senior_backend.openapi.document import Document
 from senior_backend.openapi.json_text import json_lines
 from senior_backend.openapi.model import Place, Problem, Report
 
+YAML_KEY = re.compile(r"""(?:\? +)?(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<plain>[^"'#\s].*?))\s*:(?:\s|$)""")
 YAML_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
@@ -116,6 +117,7 @@ class YamlLines:
 
     def __init__(self, document: Document):
         self.document, self.rows = document, []
+        self.scanned: dict[tuple, dict[str | int, int]] = {}
 
     def line(self, spot: Spot) -> int:
         if spot.container not in self.document.marks:
@@ -124,21 +126,26 @@ class YamlLines:
         if spot.key is None:
             return entry + 1
         self.rows = self.rows or YAML_BREAK.split(self.document.text)
-        return self.scalar(row, column, spot.key) + 1
+        place = (row, column, type(spot.key))
+        if place not in self.scanned:
+            self.scanned[place] = dict(self.items(row, column) if type(spot.key) is int else self.keys(row, column))
+        return self.scanned[place].get(spot.key, row) + 1
 
-    def scalar(self, first: int, column: int, key: str | int) -> int:
-        """The row of an entry of the block collection that begins at (first, column); of the collection itself when it is written in one line."""
-        entry = "-" if type(key) is int else re.compile(r"(?:\? *)?(?:\"%s\"|'%s'|%s)\s*:(?:\s|$)" % ((re.escape(str(key)),) * 3))
-        count = 0
+    def block(self, first: int, column: int) -> Iterator[tuple[int, str]]:
+        """The rows on which an entry of the block collection that begins at (first, column) may stand. None of a collection written in one line is found."""
         for row in range(first, len(self.rows)):
             text = self.rows[row]
             indent = len(text) - len(text.lstrip(" "))
-            if row > first and indent < column and text.strip() and not text.lstrip().startswith("#"):
-                break
-            if entry == "-" and text[column:column + 1] == "-":
-                if count == key:
-                    return row
-                count += 1
-            elif entry != "-" and (row == first or indent == column) and entry.match(text, column):
-                return row
-        return first
+            if row == first or indent == column:
+                yield row, text
+            elif indent < column and text.strip() and text[indent] != "#":
+                return
+
+    def items(self, first: int, column: int) -> Iterator[tuple[int, int]]:
+        return enumerate(row for row, text in self.block(first, column) if text[column:column + 1] == "-")
+
+    def keys(self, first: int, column: int) -> Iterator[tuple[str, int]]:
+        for row, text in self.block(first, column):
+            found = YAML_KEY.match(text, column)
+            if found:
+                yield found["double"] or found["single"] or found["plain"] or "", row

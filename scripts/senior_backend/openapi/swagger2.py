@@ -43,7 +43,7 @@ class Parameters2(ParameterReader):
 
 def collection_style(source: Source, node: dict) -> tuple[str, bool]:
     written = node.get("collectionFormat", "csv")
-    if written in STYLES:
+    if type(written) is str and written in STYLES:
         return STYLES[written] if node.get("type") == "array" else ("form", False)
     source.report.warn(f"collectionFormat {kind(written)} is read as csv", node, "collectionFormat")
     return STYLES["csv"]
