@@ -11,7 +11,7 @@ import dataclasses
 
 from senior_backend.scaffold.regex import code_points
 from senior_backend.scaffold.regex.code_points import Ranges
-from senior_backend.scaffold.regex.syntax import Anchor, Backreference, Chars, Choice, Group, Look, Node, Repeat, Sequence
+from senior_backend.scaffold.regex.tree import Anchor, Chars, Choice, Group, Look, Node, Repeat, Sequence, walk
 
 POSITION_LIMIT = 300
 STEP_LIMIT = 60_000                    # about 50 ms
@@ -38,22 +38,6 @@ def danger(tree: Node) -> str:
     bodies = [look.item for look in walk(tree) if isinstance(look, Look)]
     found = {judged(tree, anchored=False), *(judged(Sequence([body]), anchored=True) for body in bodies)}
     return next((name for name in ("exponential", "polynomial") if name in found), "")
-
-
-def walk(tree: Node):
-    pending = [tree]
-    while pending:
-        node = pending.pop()
-        yield node
-        pending.extend(children(node))
-
-
-def children(node: Node) -> list[Node]:
-    if isinstance(node, Sequence):
-        return node.items
-    if isinstance(node, Choice):
-        return node.branches
-    return [node.item] if isinstance(node, (Repeat, Group, Look)) else []
 
 
 def judged(tree: Node, anchored: bool) -> str:

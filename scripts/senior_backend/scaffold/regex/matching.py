@@ -6,7 +6,7 @@ import re
 
 from senior_backend.scaffold.patterns import Pattern, check_pattern
 from senior_backend.scaffold.regex.code_points import Ranges
-from senior_backend.scaffold.regex.syntax import Anchor, Backreference, Chars, Choice, Group, Look, Node, Repeat, Sequence
+from senior_backend.scaffold.regex.tree import Anchor, Backreference, Chars, Choice, Group, Look, Node, Repeat, Sequence
 
 WORD_EDGE = "(?:(?<=[0-9A-Za-z_])(?![0-9A-Za-z_])|(?<![0-9A-Za-z_])(?=[0-9A-Za-z_]))"
 # texts that long are not tried on patterns that may backtrack without end

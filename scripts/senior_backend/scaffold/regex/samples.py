@@ -6,7 +6,7 @@ from typing import Iterator
 
 from senior_backend.scaffold.regex import code_points
 from senior_backend.scaffold.regex.code_points import Ranges
-from senior_backend.scaffold.regex.syntax import Backreference, Chars, Choice, Group, Look, Node, Repeat, Sequence
+from senior_backend.scaffold.regex.tree import Backreference, Chars, Choice, Group, Look, Node, Repeat, Sequence, walk
 
 ENDLESS = 1 << 40
 LENGTH_LIMIT = 20_000
@@ -33,7 +33,7 @@ def samples(tree: Node, low: int, high: int | None) -> Iterator[str]:
 class Sampler:
     def __init__(self, tree: Node):
         self.known: dict[int, tuple[int, int]] = {}
-        self.wanted = [node.ranges for look in looks_ahead(tree) for node in chars_in(look.item) if node.ranges and code_points.size(node.ranges) < 1000]
+        self.wanted = [node.ranges for look in looks_ahead(tree) for node in walk(look.item) if isinstance(node, Chars) and node.ranges and code_points.size(node.ranges) < 1000]
         self.captured: dict[int | str, str] = {}
         self.written = self.variant = 0
 
@@ -112,25 +112,7 @@ class Sampler:
 
 
 def looks_ahead(tree: Node) -> list[Look]:
-    found, pending = [], [tree]
-    while pending:
-        node = pending.pop(0)
-        if isinstance(node, Look) and not node.negative and not node.behind:
-            found.append(node)
-        pending.extend(parts(node))
-    return found
-
-
-def chars_in(tree: Node) -> list[Chars]:
-    return [tree] if isinstance(tree, Chars) else [node for part in parts(tree) for node in chars_in(part)]
-
-
-def parts(node: Node) -> list[Node]:
-    if isinstance(node, Sequence):
-        return node.items
-    if isinstance(node, Choice):
-        return node.branches
-    return [node.item] if isinstance(node, (Repeat, Group, Look)) else []
+    return [node for node in walk(tree) if isinstance(node, Look) and not node.negative and not node.behind]
 
 
 def common_letter(one: Ranges, other: Ranges) -> str:

@@ -11,9 +11,10 @@ import re
 from senior_backend.scaffold.regex import code_points
 from senior_backend.scaffold.regex.code_points import Ranges
 from senior_backend.scaffold.regex.property_names import SCRIPTS, is_property
+from senior_backend.scaffold.regex.spelling import SYNTAX_CHARACTERS, safe, written
+from senior_backend.scaffold.regex.tree import Anchor, Backreference, Chars, Choice, Group, Look, Node, Repeat, Sequence
 
 DEPTH_LIMIT = 100                      # of nested groups
-SYNTAX_CHARACTERS = frozenset("^$\\.*+?()[]{}|/")
 CONTROLS = {"f": 0x0C, "n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B}
 CLASS_ESCAPES = {"d": code_points.DIGITS, "s": code_points.SPACE, "w": code_points.WORD}
 POSIX_CLASSES = {
@@ -38,63 +39,10 @@ CODE_POINT = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-
 PERL_CODE_POINT = re.compile(r"\\x\{([0-9a-fA-F]{1,6})\}")
 CONTROL = re.compile(r"\\c([A-Za-z])")
 NULL = re.compile(r"\\0(?![0-9])")
-UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
 
 
 class NotARegex(ValueError):
     """The source is no regular expression that ECMAScript can hold; the message says why."""
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Chars:
-    """One code point of a set; ranges is None for a property whose members are not known here."""
-    ranges: Ranges | None
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Sequence:
-    items: list[Node]
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Choice:
-    branches: list[Node]
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Repeat:
-    item: Node
-    low: int
-    high: int | None                   # None: without end
-    lazy: bool
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Group:
-    """A capturing group."""
-    item: Node
-    number: int
-    name: str
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Look:
-    item: Node
-    behind: bool
-    negative: bool
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Anchor:
-    kind: str                          # "^", "$", "b" or "B"
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Backreference:
-    target: int | str                  # number or name of the group
-
-
-Node = Chars | Sequence | Choice | Repeat | Group | Look | Anchor | Backreference
 
 
 @dataclasses.dataclass(slots=True)
@@ -511,7 +459,7 @@ class Parser:
             return self.escaped_set(in_class=True)
         self.at += 1
         point = ord(letter)
-        self.out.append("\\" + letter if letter == "/" or letter == "-" and not self.strict else UNSAFE.sub(hexadecimal, letter))
+        self.out.append("\\" + letter if letter == "/" or letter == "-" and not self.strict else safe(letter))
         return ((point, point),)
 
 
@@ -529,16 +477,3 @@ def count_groups(source: str) -> int:
 
 def is_name(name: str) -> bool:
     return bool(name) and all(letter == "$" or letter.isidentifier() or index and (letter in "\u200c\u200d" or ("a" + letter).isidentifier()) for index, letter in enumerate(name))
-
-
-def written(point: int) -> str:
-    """A code point that stands for itself, outside and inside classes."""
-    letter = chr(point)
-    return "\\" + letter if letter in SYNTAX_CHARACTERS else UNSAFE.sub(hexadecimal, letter)
-
-
-def hexadecimal(match: re.Match[str]) -> str:
-    point = ord(match[0])
-    if 0xD800 <= point <= 0xDFFF:
-        return f"\\u{{{point:x}}}"
-    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(match[0]) or f"\\u{point:04x}"
