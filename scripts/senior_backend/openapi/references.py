@@ -123,9 +123,10 @@ class References:
                 return self.step(target.node, target.document, token, reference, chain + 1)
         elif type(node) is list and token.isdecimal() and int(token) < len(node):
             return node[int(token)], document
-        known = [name for name in node if type(name) is str] if type(node) is dict else []
-        near = difflib.get_close_matches(token, known[:HINT_NAMES], 1) if self.hints < HINT_LIMIT else []
-        self.hints += 1
+        near: list[str] = []
+        if type(node) is dict and self.hints < HINT_LIMIT:
+            near = difflib.get_close_matches(token, list(node)[:HINT_NAMES], 1)
+            self.hints += 1
         raise Dangling(f"the reference {quoted(reference)} leads nowhere: there is no {quoted(token)}", f"did you mean {quoted(near[0])}?" if near else "")
 
     def anchor(self, document: Document, name: str, reference: str) -> Target:
