@@ -44,10 +44,11 @@ class Checker:
 
     def __init__(self, views: Views, view: View, closed: bool = False):
         self.views, self.view, self.closed, self.steps = views, view, closed, 0
+        self.open = Checker(views, view) if closed else self       # decides conditions: what is not stated does not make them false
 
     def satisfies(self, value: Any, schema: Schema) -> bool:
         """False also when it would take too long to tell."""
-        self.steps = 0
+        self.steps = self.open.steps = 0
         try:
             self.whole(value, schema, 0)
         except (Failed, Exhausted):
@@ -99,13 +100,15 @@ class Checker:
         for keyword in ("anyOf", "oneOf"):
             if keyword in schema:
                 found = [result for part in schema[keyword] if (result := self.holding(value, part, depth)) is not None]
-                require(len(found) == 1 if keyword == "oneOf" else len(found) > 0)
+                require(len(found) > 0)
+                if keyword == "oneOf":
+                    require(len(found) == 1 and (not self.closed or sum(self.open.holding(value, part, depth) is not None for part in schema[keyword]) == 1))
                 for result in found:
                     seen.add(result)
         if "not" in schema:
-            require(self.holding(value, schema["not"], depth) is None)
+            require(self.open.holding(value, schema["not"], depth) is None)
         if "if" in schema:
-            result = self.holding(value, schema["if"], depth)
+            result = self.open.holding(value, schema["if"], depth)
             if result is not None:
                 seen.add(result)
             seen.add(self.check(value, schema.get("else" if result is None else "then", True), depth))
@@ -163,7 +166,7 @@ class Checker:
                 self.whole(item, prefix[index] if index < len(prefix) else schema["items"], depth)
                 seen.items.add(index)
         if "contains" in schema:
-            found = {index for index, item in enumerate(value) if self.holding(item, schema["contains"], depth) is not None}
+            found = {index for index, item in enumerate(value) if self.open.holding(item, schema["contains"], depth) is not None}
             require(schema.get("minContains", 1) <= len(found) <= schema.get("maxContains", len(found)))
             seen.items |= found
         if "unevaluatedItems" in schema:
