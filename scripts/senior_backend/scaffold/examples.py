@@ -95,7 +95,7 @@ class Maker:
             self.stack |= combined.keys
             try:
                 for value in self.values(combined, variant, depth):
-                    if combined.simple or self.right(value, schema):
+                    if not combined.needs_check or self.right(value, schema):
                         return value
             finally:
                 self.stack -= combined.keys

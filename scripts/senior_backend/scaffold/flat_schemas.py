@@ -16,9 +16,6 @@ CHECKED = frozenset(("not", "if", "oneOf", "anyOf", "contains", "uniqueItems", "
                      "unevaluatedProperties", "unevaluatedItems", "pattern", "format", "multipleOf", "const", "enum", "discriminator", "prefixItems"))
 
 
-PLAIN_VALUES = {"true": (True,), "false": (False,)}         # what booleans are called as keys of a mapping
-
-
 class Contradiction(Exception):
     """No value can satisfy the parts together."""
 
@@ -38,6 +35,7 @@ class Flat:
     keys: set[str] = dataclasses.field(default_factory=set)            # of the schemas that were referred to
     choices: list[list[Schema]] = dataclasses.field(default_factory=list)
     simple: bool = True                                                # a value made by the keywords needs no check
+    parts: int = 0                                                     # schemas that were added
 
     def all_of(self, keyword: str) -> list:
         return self.gathered.get(keyword, [])
@@ -60,6 +58,7 @@ class Flat:
         return self
 
     def add_keywords(self, part: dict) -> None:
+        self.parts += any(keyword not in ("$ref", "allOf") for keyword in part)
         if "type" in part:
             self.narrow([part["type"]] if isinstance(part["type"], str) else part["type"])
         if "const" in part or "enum" in part:
@@ -100,9 +99,14 @@ class Flat:
         if not self.types:
             raise Contradiction
 
+    @property
+    def needs_check(self) -> bool:
+        """Whether a value made by the keywords may still be wrong: further members that one part refuses may be another's own."""
+        return not self.simple or self.parts > 1 and any(more is not True for more in self.all_of("additionalProperties"))
+
     def copy(self) -> Flat:
         return Flat(set(self.types), list(self.order), self.values, list(self.hints), dict(self.limits), {keyword: list(found) for keyword, found in self.gathered.items()},
-                    {name: list(parts) for name, parts in self.properties.items()}, dict(self.required), list(self.needs), set(self.keys), [], self.simple)
+                    {name: list(parts) for name, parts in self.properties.items()}, dict(self.required), list(self.needs), set(self.keys), [], self.simple, self.parts)
 
     def wanted_types(self) -> list[str]:
         """The types in the order in which values of them are tried; null comes last."""
@@ -129,6 +133,13 @@ def discriminated(part: dict, keyword: str) -> Iterator[Schema]:
         value = names.get(branch.get("$ref")) if isinstance(branch, dict) else None
         if value is not None:
             name = discriminator["propertyName"]
-            yield {"allOf": [branch], "properties": {name: {"enum": [value, *PLAIN_VALUES.get(value, ())]}}, "required": [name]}
+            yield {"allOf": [branch], "properties": {name: {"enum": [value, *plain_values(value)]}}, "required": [name]}
         else:
             yield branch
+
+
+def plain_values(text: str) -> list[Any]:
+    """The boolean or number that a key of a mapping may stand for."""
+    if text in ("true", "false"):
+        return [text == "true"]
+    return [int(text)] if text.isdecimal() and text.isascii() and len(text) < 16 else []

@@ -97,8 +97,11 @@ class Checker:
     def compositions(self, value: Any, schema: dict, seen: Seen, depth: int) -> None:
         for part in schema.get("allOf", ()):
             seen.add(self.check(value, part, depth))
+        chosen = chosen_branch(value, schema)
+        if chosen:
+            seen.add(self.check(value, {"$ref": chosen}, depth))
         for keyword in ("anyOf", "oneOf"):
-            if keyword in schema:
+            if keyword in schema and not chosen:
                 found = [result for part in schema[keyword] if (result := self.holding(value, part, depth)) is not None]
                 require(len(found) > 0)
                 if keyword == "oneOf":
@@ -112,16 +115,6 @@ class Checker:
             if result is not None:
                 seen.add(result)
             seen.add(self.check(value, schema.get("else" if result is None else "then", True), depth))
-        if "discriminator" in schema and isinstance(value, dict):
-            self.discriminated(value, schema, depth)
-
-    def discriminated(self, value: dict, schema: dict, depth: int) -> None:
-        mapping = schema["discriminator"].get("mapping") or {}
-        chosen = value.get(schema["discriminator"]["propertyName"])
-        branches = [part["$ref"] for keyword in ("oneOf", "anyOf") for part in schema.get(keyword, ()) if isinstance(part, dict) and "$ref" in part]
-        if branches and isinstance(chosen, str) and mapping:
-            require(chosen in mapping)
-            self.check(value, {"$ref": mapping[chosen]}, depth)
 
     def check_object(self, value: dict, schema: dict, seen: Seen, depth: int) -> None:
         properties, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
@@ -174,6 +167,19 @@ class Checker:
                 if index not in seen.items:
                     self.whole(item, schema["unevaluatedItems"], depth)
             seen.items |= set(range(len(value)))
+
+
+def chosen_branch(value: Any, schema: dict) -> str:
+    """The key of the branch of oneOf or anyOf that the discriminator names for the value; "" when it names none. Raises Failed for a name without a branch."""
+    if "discriminator" not in schema or not isinstance(value, dict):
+        return ""
+    mapping = schema["discriminator"].get("mapping") or {}
+    name = value.get(schema["discriminator"]["propertyName"])
+    branches = {part["$ref"] for keyword in ("oneOf", "anyOf") for part in schema.get(keyword, ()) if isinstance(part, dict) and "$ref" in part}
+    if not mapping or not branches or not isinstance(name, str):
+        return ""
+    require(mapping.get(name) in branches)
+    return mapping[name]
 
 
 def require(holds: bool) -> None:
