@@ -52,6 +52,11 @@ export interface Keywords {
   readonly unevaluatedProperties?: JsonSchema;
 }
 
+/** A schema seen by its output alone: comparing all of a zod class with another is slow work for the compiler. */
+interface Typed<T> {
+  _zod: { output: T };
+}
+
 type Check = (payload: z.core.ParsePayload) => void;
 type Members = Record<string, unknown>;
 
@@ -110,6 +115,11 @@ export function multipleOf(step: number): Check {
   return rule((value) => typeof value !== 'number' || isMultiple(value, step), `must be a multiple of ${step}`);
 }
 
+/** An integer of 64 bits. Those beyond 2 ** 53 arrive rounded. */
+export function int64(): z.ZodNumber {
+  return z.number().refine(Number.isInteger, 'must be a whole number').gte(-(2 ** 63)).lt(2 ** 63);
+}
+
 // Equality of JSON values: the order of members does not matter.
 
 function canonical(value: unknown): string {
@@ -165,8 +175,8 @@ export function object(): Check {
 // Schemas.
 
 /** Runs a schema inside a transform, so that its issues keep their places. */
-function run<T>(schema: z.ZodType<T>, value: unknown, context: z.core.ParsePayload): T {
-  const result = schema.safeParse(value);
+function run<T>(schema: Typed<T>, value: unknown, context: z.core.ParsePayload): T {
+  const result = (schema as z.ZodType<T>).safeParse(value);
   if (result.success) return result.data;
   context.issues.push(...result.error.issues.map((issue) => ({ ...issue, input: value }) as z.core.$ZodRawIssue));
   return z.NEVER;
@@ -174,11 +184,11 @@ function run<T>(schema: z.ZodType<T>, value: unknown, context: z.core.ParsePaylo
 
 /** The schema where a value is of the type that the keywords are about; all other values pass. */
 function when(applies: (value: unknown) => boolean) {
-  return <T>(schema: z.ZodType<T>): z.ZodType<T> =>
+  return <T>(schema: Typed<T>): z.ZodType<T> =>
     z
       .unknown()
       .transform((value, context) => (applies(value) ? run(schema, value, context) : (value as T)))
-      .meta({ textShape: schema });
+      .meta({ textShape: schema as z.ZodType });
 }
 
 export const whenObject = when(isObject);
@@ -186,13 +196,14 @@ export const whenArray = when(Array.isArray);
 export const whenString = when((value) => typeof value === 'string');
 export const whenNumber = when((value) => typeof value === 'number');
 
-type Outputs<S extends readonly z.ZodType[]> = S extends readonly [infer First extends z.ZodType, ...infer Rest extends readonly z.ZodType[]]
-  ? z.output<First> & Outputs<Rest>
+type Outputs<S extends readonly Typed<unknown>[]> = S extends readonly [Typed<infer First>, ...infer Rest extends readonly Typed<unknown>[]]
+  ? First & Outputs<Rest>
   : unknown;
 
 /** Every schema holds; where one is closed, members that only another names are refused. */
-export function allOf<const S extends readonly z.ZodType[]>(schemas: S): z.ZodType<Outputs<S>> {
-  const whole = schemas.reduce((left: z.ZodType, right) => left.and(right), z.unknown());
+export function allOf<const S extends readonly Typed<unknown>[]>(parts: S): z.ZodType<Outputs<S>> {
+  const schemas = parts as readonly unknown[] as readonly z.ZodType[];
+  const whole = schemas.reduce((left, right) => left.and(right));
   const closed: Check = (payload) => {
     for (const schema of schemas) {
       const issues = schema.safeParse(payload.value).error?.issues ?? [];
@@ -204,17 +215,17 @@ export function allOf<const S extends readonly z.ZodType[]>(schemas: S): z.ZodTy
 }
 
 /** The schema with members required that it leaves open. */
-export function requiring<T, const K extends keyof T & string>(schema: z.ZodType<T>, names: readonly K[]): z.ZodType<T & Required<Pick<T, K>>> {
-  return schema.check(...names.map(required)) as z.ZodType<T & Required<Pick<T, K>>>;
+export function requiring<T, const K extends keyof T & string>(schema: Typed<T>, names: readonly K[]): z.ZodType<T & Required<Pick<T, K>>> {
+  return (schema as z.ZodType<T>).check(...names.map(required)) as z.ZodType<T & Required<Pick<T, K>>>;
 }
 
 /** The schema after members were dropped that a sender has no say in. */
-export function without<T>(names: readonly string[], schema: z.ZodType<T>): z.ZodType<T> {
+export function without<T>(names: readonly string[], schema: Typed<T>): z.ZodType<T> {
   const dropped = (value: unknown) => (isObject(value) ? Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name))) : value);
   return z
     .unknown()
     .transform((value, context) => run(schema, dropped(value), context))
-    .meta({ textShape: schema });
+    .meta({ textShape: schema as z.ZodType });
 }
 
 /** The branch that the value of a member names. */

@@ -33,8 +33,8 @@ def apart(schema: dict) -> tuple[dict, list[str]]:
 
 def interface(walk, parts: list[Shape], shape: Shape) -> Shape:
     """Interfaces and one object that says nothing about their members can be written as `interface A extends B { ... }`."""
-    own = [part for part in parts if part.type.startswith("{")]
-    bases = [part.type for part in parts if not part.type.startswith("{")]
+    own = [part for part in parts if part.braced]
+    bases = [part.type for part in parts if not part.braced]
     if len(own) > 1 or not all(base in walk.shared.interfaces for base in bases):
         return shape
     seen: set[str] = set()

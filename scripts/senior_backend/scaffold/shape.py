@@ -26,6 +26,11 @@ class Shape:
     bases: tuple[str, ...] = ()            # interfaces that the component's interface extends
     body: str = ""                         # `{ ... }` of the interface when it differs from `type`
 
+    @property
+    def braced(self) -> bool:
+        """Whether the type is one `{ ... }`, as an interface needs it."""
+        return self.rank is Rank.ATOM and self.type.startswith("{") and self.type.endswith("}")
+
 
 UNKNOWN = Shape("unknown", "z.unknown()")
 NEVER = Shape("never", "z.never()")

@@ -30,7 +30,7 @@ def type_statement(declaration: Declaration) -> str:
     shape, head = declaration.shape, comment(declaration.description)
     if shape.bases:
         return f"{head}export interface {declaration.name} extends {', '.join(shape.bases)} {shape.body}\n"
-    if shape.type.startswith("{") and not shape.rank:
+    if shape.braced:
         return f"{head}export interface {declaration.name} {shape.type}\n"
     space = "" if shape.type.startswith("\n") else " "
     return f"{head}export type {declaration.name} ={space}{shape.type};\n"

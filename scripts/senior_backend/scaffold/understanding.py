@@ -67,7 +67,7 @@ class Understanding:
         walk.component, walk.binary = "", "string"
         if shape.deferred:
             shape = dataclasses.replace(shape, zod=f"z.lazy(() => {shape.zod})")
-        if shape.members is not None and (shape.bases or shape.type.startswith("{")):
+        if shape.members is not None and (shape.bases or shape.braced):
             self.shared.interfaces[name] = shape.members
         self.shared.declared.add(name)
         return Declaration(name, shape, text_of(schema))
