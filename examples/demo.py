@@ -39,7 +39,7 @@ STEPS = [
     Step("the same as a web page, which it is not available as", "GET", "/books", 406, {"Accept": "text/html"}, code="NOT_ACCEPTABLE"),
     Step("a limit that is no number and a sort that does not exist", "GET", "/books?limit=ten&sort=size", 400, code="VALIDATION_ERROR", field="limit"),
     Step("an order", "POST", "/orders", 201, {**JSON, **TOKEN}, {"items": [{"isbn": ISBN, "quantity": 2}], "payment": {"method": "card", "token": "tok_4242424242"}}),
-    Step("an order of nothing, paid in shells: this operation declares its own error body", "POST", "/orders", 400, {**JSON, **TOKEN}, {"items": [], "payment": {"method": "shells"}}, field="items"),
+    Step("an order of nothing, paid in shells: this operation declares its own error body", "POST", "/orders", 400, {**JSON, **TOKEN}, {"items": [], "payment": {"method": "shells"}}, field="payment.method"),
     Step("a review without a token", "POST", f"/books/{ISBN}/reviews", 401, JSON, {"rating": 5, "text": "Better with every reading."}, code="UNAUTHORIZED"),
     Step("a review with six stars", "POST", f"/books/{ISBN}/reviews", 400, {**JSON, **TOKEN}, {"rating": 6, "text": "Even better."}, code="VALIDATION_ERROR", field="rating"),
     Step("broken JSON", "POST", f"/books/{ISBN}/reviews", 400, {**JSON, **TOKEN}, b'{"rating": 5,', code="BAD_REQUEST"),

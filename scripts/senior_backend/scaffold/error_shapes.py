@@ -176,7 +176,7 @@ def is_plain_text(schema: dict) -> bool:
 
 def is_plain_number(schema: dict) -> bool:
     return schema.get("type") in ("integer", "number") and not any(word in schema for word in ("enum", "const", "multipleOf", "exclusiveMaximum", "not", "oneOf", "anyOf", "allOf", "writeOnly")) \
-        and schema.get("minimum", 0) <= 100 and schema.get("maximum", 600) >= 599
+        and schema.get("minimum", 0) <= 400 and schema.get("maximum", 600) >= 599
 
 
 def mapped(name: str, schema: dict, siblings: set[str]) -> str:
