@@ -10,6 +10,7 @@ import pytest
 from node_server import Server
 
 FRAMEWORKS = ("express", "fastify", "koa")
+JSON_TYPE = {"Content-Type": "application/json"}
 TEXT, WHOLE, NUMBERS = {"type": "string"}, {"type": "integer"}, {"type": "array", "items": {"type": "integer"}}
 POINT = {"type": "object", "properties": {"x": WHOLE, "y": WHOLE}}
 
@@ -28,7 +29,7 @@ FILTER = {"type": "object", "properties": {"name": TEXT, "size": {"type": "objec
 QUERY = [
     parameter("whole", "query", WHOLE), parameter("number", "query", {"type": "number"}), parameter("flag", "query", {"type": "boolean"}), parameter("text", "query", TEXT),
     parameter("either", "query", {"anyOf": [WHOLE, {"type": "string", "enum": ["all"]}]}), parameter("maybe", "query", {"type": ["integer", "null"]}),
-    parameter("limit", "query", {"type": "integer", "default": 20, "maximum": 100}), parameter("level", "query", {"type": "integer", "enum": [1, 2]}),
+    parameter("big", "query", {"type": "integer", "format": "int64"}), parameter("limit", "query", {"type": "integer", "default": 20, "maximum": 100}), parameter("level", "query", {"type": "integer", "enum": [1, 2]}),
     parameter("many", "query", NUMBERS), parameter("commas", "query", NUMBERS, explode=False), parameter("names", "query", {"type": "array", "items": TEXT}, explode=False),
     parameter("spaces", "query", NUMBERS, style="spaceDelimited", explode=False), parameter("pipes", "query", NUMBERS, style="pipeDelimited", explode=False),
     parameter("filter", "query", FILTER, style="deepObject"), parameter("point", "query", POINT, explode=False), {"name": "json", "in": "query", "content": {"application/json": {"schema": POINT}}},
@@ -36,8 +37,8 @@ QUERY = [
 PERSON = {"type": "object", "required": ["name"], "properties": {"name": TEXT, "age": WHOLE, "id": {**WHOLE, "readOnly": True}}}
 JSON_BODY = {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Person"}}}}
 BODIES = {"content": {
-    "application/json": {"schema": POINT}, "text/plain": {"schema": TEXT}, "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-    "application/x-www-form-urlencoded": {"schema": {"type": "object", "properties": {"a": WHOLE, "list": NUMBERS, "point": POINT, "csv": NUMBERS}}, "encoding": {"csv": {"explode": False}}},
+    "application/json": {"schema": {**POINT, "properties": {**POINT["properties"], "big": {"type": "integer", "format": "int64"}, "text": TEXT}}}, "text/plain": {"schema": TEXT}, "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    "application/x-www-form-urlencoded": {"schema": {"type": "object", "required": ["list"], "properties": {"a": WHOLE, "list": NUMBERS, "point": POINT, "csv": NUMBERS}}, "encoding": {"csv": {"explode": False}}},
     "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": {
         "file": {"type": "string", "format": "binary"}, "count": WHOLE, "point": POINT, "notes": {"type": "array", "items": TEXT}}}},
 }}
@@ -200,6 +201,19 @@ def test_query_is_refused_with_all_fields(same, query, fields):
     expect_error(same("GET", f"/query?{query}"), 400, "VALIDATION_ERROR", fields)
 
 
+LEAST, MOST = -2 ** 63, 2 ** 63 - 1
+
+
+@pytest.mark.parametrize("number, status", [(MOST, 200), (MOST + 1, 400), (LEAST, 200), (LEAST - 1, 400), (2 ** 53 + 1, 200), (-2 ** 53 - 1, 200)])
+def test_integers_of_64_bits(same, number, status):
+    """JavaScript rounds them, but none crosses the limit of its range."""
+    query = same("GET", f"/query?big={number}")
+    body = same("POST", "/bodies", JSON_TYPE, f'{{"text": "\\"{number}", "big": {number}}}'.encode())
+    assert (query.status, body.status) == (status, status)
+    if status == 200:
+        assert query.json["query"]["big"] == body.json["body"]["big"] == pytest.approx(number) and body.json["body"]["text"] == f'"{number}'
+
+
 def test_prototype_names_do_no_harm(same):
     answer = same("GET", "/query?filter[deep][__proto__]=x&filter[__proto__][y]=1&__proto__[z]=1")
     assert answer.status == 200 and "y" not in answer.json["query"]["filter"]
@@ -244,9 +258,6 @@ def test_head_answers_as_get_without_a_body(same):
     assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"", "application/json")
 
 
-JSON_TYPE = {"Content-Type": "application/json"}
-
-
 @pytest.mark.parametrize("headers, body, status, code, fields", [
     (JSON_TYPE, b'{"name": ', 400, "BAD_REQUEST", []), (JSON_TYPE, b'{"name": "\xff"}', 400, "BAD_REQUEST", []), (JSON_TYPE, b"", 400, "VALIDATION_ERROR", ["body"]), ({}, None, 400, "VALIDATION_ERROR", ["body"]),
     (JSON_TYPE, b"null", 400, "VALIDATION_ERROR", ["body"]), (JSON_TYPE, b'{"age": "x"}', 400, "VALIDATION_ERROR", ["name", "age"]), ({}, b"{}", 415, "UNSUPPORTED_MEDIA_TYPE", []),
@@ -268,7 +279,7 @@ def multipart(*parts: tuple[str, str]) -> bytes:
 
 @pytest.mark.parametrize("content_type, body, value", [
     ("text/plain", "caf\u00e9".encode(), "caf\u00e9"), ("text/plain; charset=latin1", b"caf\xe9", "caf\u00e9"), ("text/plain", b"", ""), ("application/octet-stream", b"\x00\xff", {"bytes": [0, 255]}), ("application/json", b'{"x":1}', {"x": 1}),
-    ("application/x-www-form-urlencoded", b"a=1&list=1&list=2&point%5Bx%5D=3&csv=4,5", {"a": 1, "list": [1, 2], "point": {"x": 3}, "csv": [4, 5]}), ("application/x-www-form-urlencoded", b"point=%7B%22x%22%3A1%7D", {"point": {"x": 1}}),
+    ("application/x-www-form-urlencoded", b"a=1&list=1&list=2&point%5Bx%5D=3&csv=4,5", {"a": 1, "list": [1, 2], "point": {"x": 3}, "csv": [4, 5]}), ("application/x-www-form-urlencoded", b"point=%7B%22x%22%3A1%7D", {"point": {"x": 1}, "list": []}),
     ("multipart/form-data; boundary=X", multipart(('name="file"; filename="a.bin"\r\nContent-Type: image/png', "abc"), ('name="count"', "2"), ('name="notes"', "a"), ('name="notes"', "b"), ('name="point"', '{"y": 1}')),
      {"file": {"file": "a.bin", "type": "image/png", "size": 3}, "count": 2, "notes": ["a", "b"], "point": {"y": 1}}),
 ])

@@ -10,7 +10,7 @@ from senior_backend.openapi.reader import read_api
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.xml_shapes import XmlShapes, write_xml_shapes
 
-XML = pathlib.Path(__file__).resolve().parents[1] / "assets" / "scaffold" / "xml.ts"
+ASSETS = pathlib.Path(__file__).resolve().parents[1] / "assets" / "scaffold"
 SCHEMAS = {
     "Tag": {"type": "object", "properties": {"id": {"type": "integer"}}, "xml": {"name": "tag"}},
     "Pet": {
@@ -68,7 +68,8 @@ def api(tmp_path):
 def folder(api, tmp_path, link_modules):
     made = tmp_path / "made"
     made.mkdir()
-    shutil.copy(XML, made)
+    for name in ("xml.ts", "numbers.ts"):
+        shutil.copy(ASSETS / name, made)
     (made / "xml-shapes.ts").write_text(write_xml_shapes(api, Names(api), ["Pet", "Cat", "Tag"]), encoding="utf-8")
     link_modules(made)
     return made

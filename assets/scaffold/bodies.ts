@@ -6,6 +6,7 @@ import type * as z from 'zod';
 import { decodeTree, newTree, plant, shapeOf } from './decode.ts';
 import { HttpError, badRequest } from './http-error.ts';
 import { mostSpecific, parseMediaType, type MediaType } from './media-types.ts';
+import { readNumber } from './numbers.ts';
 import { decodeFields, decodeForm, parsePairs, type Pair, type Style, type Styles } from './parameters.ts';
 
 type Codec = 'json' | 'form' | 'multipart' | 'text' | 'binary' | 'xml';
@@ -127,9 +128,12 @@ export async function decodeBody(content: Content<unknown>, media: MediaType, by
   }
 }
 
+const JSON_TOKEN = /"[^"\\]*(?:\\[^][^"\\]*)*"?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+
 function parseJson(source: string): unknown {
   try {
-    return JSON.parse(source);
+    if (!/\d{16}/.test(source)) return JSON.parse(source);
+    return JSON.parse(source.replace(JSON_TOKEN, (token) => (/^-?[1-9]\d{15,}$/.test(token) ? String(readNumber(token)) : token)));
   } catch (cause) {
     throw badRequest('the body is not valid JSON', cause);
   }

@@ -1,6 +1,7 @@
 // Text as values: which types a zod schema wants where, and reading text as one of them.
 // Nothing is coerced: "abc" stays text where a number is wanted, so that the schema says what is wrong with it.
 import * as z from 'zod';
+import { readNumber } from './numbers.ts';
 
 type Schema = z.core.$ZodType;
 type Scalar = 'string' | 'number' | 'bigint' | 'boolean' | 'null' | 'file' | 'any';
@@ -132,17 +133,11 @@ function readingsOf({ scalars, literals }: Shape, text: string): unknown[] {
   const readings: unknown[] = [];
   if (literals.has(text)) readings.push(literals.get(text));
   if (scalars.has('boolean') && (text === 'true' || text === 'false')) readings.push(text === 'true');
-  if (scalars.has('number') && NUMBER.test(text)) readings.push(exactNumber(text));
+  if (scalars.has('number') && NUMBER.test(text)) readings.push(readNumber(text));
   if (scalars.has('bigint') && INTEGER.test(text)) readings.push(BigInt(text));
   if (scalars.has('null') && (text === 'null' || text === '')) readings.push(null);
   if (scalars.has('string') || scalars.has('any')) readings.push(text);
   return readings;
-}
-
-/** Integers that a double cannot hold stay text: a rounded id would name another thing. */
-function exactNumber(text: string): number | string {
-  const value = Number(text);
-  return INTEGER.test(text) && !Number.isSafeInteger(value) ? text : value;
 }
 
 /** A name with brackets, taken apart: what came for it and what came for the names inside it. */

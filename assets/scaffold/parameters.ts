@@ -73,10 +73,14 @@ export function decodeForm(schema: Schema, pairs: readonly Pair[], styles: Style
   return decoded;
 }
 
-/** The fields of a form whose names are planted in a tree. */
+/** The fields of a form whose names are planted in a tree. A form cannot say that a list is empty, so required ones that did not come are. */
 export function decodeFields(schema: Schema, tree: Tree): object {
   const { properties, rest } = shapeOf(schema);
   const decoded = {};
+  for (const [name, member] of properties) {
+    const shape = shapeOf(member);
+    if (!tree.inside.has(name) && takesArray(shape) && !takesScalar(shape) && member._zod.optin !== 'optional') setOwn(decoded, name, []);
+  }
   for (const [name, node] of tree.inside) {
     const member = properties.get(name) ?? rest;
     setOwn(decoded, name, member === undefined ? (node.values[0] ?? null) : decodeTree(member, node));

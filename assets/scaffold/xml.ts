@@ -1,4 +1,5 @@
 /** XML bodies by OpenAPI's xml hints: text to plain values for validation, and values to text. No DTDs, no external entities. */
+import { readNumber } from './numbers.ts';
 
 export interface XmlElement {
   readonly name: string;
@@ -169,7 +170,7 @@ function isNil(element: XmlElement, shape: XmlShape): boolean {
 
 function scalarOf(text: string, shape: XmlShape): unknown {
   const trimmed = text.trim();
-  if (shape.type === 'number') return PLAIN_NUMBER.test(trimmed) ? Number(trimmed) : text;
+  if (shape.type === 'number') return PLAIN_NUMBER.test(trimmed) ? readNumber(trimmed) : text;
   if (shape.type === 'boolean') return trimmed === 'true' ? true : trimmed === 'false' ? false : text;
   return text;
 }

@@ -11,7 +11,7 @@ from senior_backend.scaffold.routes import HEADER
 from senior_backend.scaffold.security import used_schemes
 
 ASSETS = pathlib.Path(__file__).resolve().parents[3] / "assets" / "scaffold"
-SHARED = ("bodies.ts", "credentials.ts", "decode.ts", "http-error.ts", "media-types.ts", "parameters.ts", "routing.ts", "runtime.ts", "validation.ts")
+SHARED = ("bodies.ts", "credentials.ts", "decode.ts", "http-error.ts", "media-types.ts", "numbers.ts", "parameters.ts", "routing.ts", "runtime.ts", "validation.ts")
 
 
 def asset(name: str) -> str:

@@ -51,7 +51,7 @@ def usable_pattern(walk, schema: dict) -> str | None:
 
 
 def number_shape(walk, schema: dict, integer: bool) -> Shape:
-    zod = ("z.int32()" if schema.get("format") == "int32" else "z.int()") if integer else "z.number()"
+    zod = integer_expression(walk, schema) if integer else "z.number()"
     for keyword, method in NUMBER_LIMITS:
         limit = schema.get(keyword)
         if limit is not None and not (integer and abs(limit) > SAFE_INTEGER and implied(keyword, limit)):
@@ -62,6 +62,13 @@ def number_shape(walk, schema: dict, integer: bool) -> Shape:
     if integer and float(step).is_integer():
         return Shape("number", zod if step == 1 else f"{zod}.multipleOf({number(step)})")
     return Shape("number", f"{zod}.check({walk.helper('multipleOf')}({number(step)}))")
+
+
+def integer_expression(walk, schema: dict) -> str:
+    """z.int() stops at 2**53; an int64 may go on."""
+    if schema.get("format") == "int64":
+        return f"{walk.helper('int64')}()"
+    return "z.int32()" if schema.get("format") == "int32" else "z.int()"
 
 
 def implied(keyword: str, limit: float) -> bool:
