@@ -209,6 +209,9 @@ class SchemaReader:
             self.report.warn("required: true inside a property counts for nothing", schema, keyword, "list the property under required of the schema that has it")
         elif keyword == "examples" and self.dialect.old_schemas:
             return True
+        elif keyword == "enum" and value == []:
+            self.report.warn("an empty enum allows no value at all", schema, keyword, "name the values, or leave enum out")
+            return False
         else:
             self.report.error(f"{keyword} {problem}", schema, keyword)
         return True
