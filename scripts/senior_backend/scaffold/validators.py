@@ -16,6 +16,7 @@ TYPED = """/** The compiler proves that a schema gives T by its output alone, wh
 const typed = <T>(schema: { _zod: { output: T } }) => schema as z.ZodType<T>;
 
 """
+SIMPLE = re.compile(r"(?:z\.(?:string|number|int|int32|boolean|unknown)\(\)(?!.*\.nullable)|jsonSchema\b|\w+Schema\Z)")
 TOKENS = re.compile(r"'(?:[^'\\]|\\.)*'|([^\W\d]\w*)")
 
 
@@ -38,7 +39,8 @@ def exported_schemas(api: Api, names: Names) -> dict[str, str]:
 
 def validator_statement(declaration: Declaration) -> str:
     annotation = declaration.name if declaration.typed else declaration.shape.type
-    return f"export const {declaration.name}Schema: z.ZodType<{annotation}> = typed<{annotation}>({declaration.shape.zod});\n"
+    zod = declaration.shape.zod if SIMPLE.match(declaration.shape.zod) else f"typed<{annotation}>({declaration.shape.zod})"
+    return f"export const {declaration.name}Schema: z.ZodType<{annotation}> = {zod};\n"
 
 
 def definitions_statement(understanding: Understanding) -> str:

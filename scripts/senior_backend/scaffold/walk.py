@@ -18,6 +18,7 @@ from senior_backend.scaffold.views import View, references
 COMPOSITIONS = frozenset(("$ref", "allOf", "oneOf", "anyOf"))
 PLAIN = frozenset(("type", "description", "title", "example", "examples", "default", "deprecated", "readOnly", "writeOnly", "format"))
 ANY_OBJECT = "z.record(z.string(), z.unknown())"
+PROVEN_DEPTH = 8           # tsc gives up inferring zod objects that are nested some 16 levels deep
 BOOLEAN = Shape("boolean", "z.boolean()")
 GUARDS = {"object": "whenObject", "array": "whenArray", "string": "whenString", "number": "whenNumber"}
 
@@ -28,7 +29,7 @@ class Walk:
     def __init__(self, names: Names, facts: Facts, view: View, shared: Shared):
         self.names, self.facts, self.view, self.shared = names, facts, view, shared
         self.plain: dict[tuple[str, str | None], Shape] = {}
-        self.binary = "string"
+        self.binary, self.depth = "string", 0
         self.hides_members = bool(names.views.varied[view])
         self.component = ""                    # key of the component being written, while nothing stands between it and the schema at hand
 
@@ -83,11 +84,11 @@ class Walk:
     def joined(self, schema: dict, kinds: frozenset[str], assume: str, role: Role) -> Shape:
         """The schema's own keywords and its compositions; required members may be declared in any of them."""
         own, elsewhere = apart(schema)
-        parts = self.parts(schema, assume, elsewhere)
+        parts, choices = self.parts(schema, assume, elsewhere), [alternatives(self, schema, keyword, assume) for keyword in ("oneOf", "anyOf") if keyword in schema]
         base = self.base(own, kinds, assume)
-        if base.zod == ANY_OBJECT and (role is not Role.WHOLE or any(part.type != "unknown" for part in parts)):
+        if base.zod == ANY_OBJECT and (role is not Role.WHOLE or any(part.type != "unknown" for part in parts + choices)):
             base = UNKNOWN
-        shape = all_of(self, schema, [part for part in [base, *parts] if part is not UNKNOWN])
+        shape = all_of(self, schema, [part for part in [*parts, base, *choices] if part is not UNKNOWN])
         return checked(shape, [f"{self.helper('required')}({string(name)})" for name in elsewhere])
 
     def keywords(self, schema: dict) -> str:
@@ -130,13 +131,18 @@ class Walk:
         if kind == "string":
             return string_shape(self, schema)
         if kind == "object" or kind == "array":
-            component, self.component = self.component, ""
+            component, self.component, self.depth = self.component, "", self.depth + 1
             shape = objects.object_shape(self, schema) if kind == "object" else objects.array_shape(self, schema)
-            self.component = component
-            return shape
+            self.component, self.depth = component, self.depth - 1
+            return self.proven(shape) if self.depth % PROVEN_DEPTH == PROVEN_DEPTH - 1 else shape
         if kind == "boolean":
             return BOOLEAN
         return NULL if kind == "null" else number_shape(self, schema, kind == "integer")
+
+    def proven(self, shape: Shape) -> Shape:
+        """The shape with its type written out beside it, so that the compiler need not infer all levels at once."""
+        self.shared.casts.append(shape.type)
+        return dataclasses.replace(shape, zod=f"typed<{shape.type}>({shape.zod})")
 
     def guarded(self, kind: str, schema: dict) -> Shape:
         """The keywords of one JSON type, which other values pass by."""
@@ -148,14 +154,11 @@ class Walk:
         return dataclasses.replace(shape, zod=f"{self.helper(GUARDS[kind])}({shape.zod})", type=typed, rank=rank)
 
     def parts(self, schema: dict, assume: str, elsewhere: list[str]) -> list[Shape]:
-        """The parts of the compositions; names that a referenced part declares move from `elsewhere` to that part."""
+        """The reference and the parts of allOf; names that a referenced part declares move from `elsewhere` to that part."""
         found = [self.requiring(schema["$ref"], elsewhere)] if "$ref" in schema else []
         for part in schema.get("allOf", ()):
             alone = isinstance(part, dict) and "$ref" in part and len(part) == 1
             found.append(self.requiring(part["$ref"], elsewhere) if alone else self.shape(part, assume, Role.PART))
-        for keyword in ("oneOf", "anyOf"):
-            if keyword in schema:
-                found.append(alternatives(self, schema, keyword, assume))
         return found
 
     def requiring(self, key: str, elsewhere: list[str]) -> Shape:
