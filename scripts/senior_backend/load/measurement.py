@@ -26,17 +26,22 @@ class Accounting:
 
 @dataclasses.dataclass(slots=True)
 class BlockCounts:
-    """One of Plan.blocks equal parts of the duration. histogram: latencies of complete answers; answered = its total; failed: every ended request that is not ok."""
+    """One of Plan.blocks equal parts of the duration. histogram: latencies of complete answers; answered = its total; failed: every ended request that is not ok;
+    broken: the failed ones without a complete answer, broken_s: how long those were under way in all."""
     histogram: Histogram = dataclasses.field(default_factory=Histogram)
     answered: int = 0
     failed: int = 0
     seconds: float = 0.0
+    broken: int = 0
+    broken_s: float = 0.0
 
     def add(self, other: BlockCounts) -> None:
         self.histogram.merge(other.histogram)
         self.answered += other.answered
         self.failed += other.failed
         self.seconds = max(self.seconds, other.seconds)
+        self.broken += other.broken
+        self.broken_s += other.broken_s
 
 
 @dataclasses.dataclass(slots=True)
@@ -70,8 +75,7 @@ class Client:
     """The load tester itself during the duration; one for all targets of a shared schedule.
 
     cpu_s: CPU seconds of its processes; busiest: share of one processor that the busiest process used, 0 to 1;
-    lag: from the moment a request could go (intended time with a connection free; closed model: the answer before it) to its sending;
-    idle_s: seconds in which some process had nothing to do.
+    lag: from the moment a request could go (intended time with a connection free; closed model: the answer before it) to its sending.
     """
     cpu_s: float = 0.0
     busiest: float = 0.0
@@ -172,6 +176,18 @@ def overlaps(stalls: list[Stall], others: list[Stall]) -> list[Stall]:
             if begin < end:
                 common.append(Stall(begin, end - begin))
     return common
+
+
+@dataclasses.dataclass(slots=True)
+class Snapshot:
+    """What an engine tells about a run under way, once a second: counts of the run so far, rate and p99 of the last second."""
+    target: str
+    seconds: float
+    total_s: float
+    answered: int = 0
+    failed: int = 0
+    rate_per_s: float = 0.0
+    p99_ms: float = 0.0
 
 
 def all_latencies(measurements: list[Measurement]) -> Histogram:
