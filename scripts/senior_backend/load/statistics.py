@@ -45,6 +45,21 @@ def unrejected(p_value: Callable[[float], float], estimate: float, alpha: float,
     return tuple(boundary(p_value, estimate, alpha, direction * first_step) for direction in (-1, 1))
 
 
+def root(falling: Callable[[float], float], near: float, step: float = 0.005) -> float:
+    """Where a function that never rises changes its sign; `near` when it does not within WIDEST of it."""
+    direction = 1 if falling(near) > 0 else -1
+    inside = outside = near
+    while falling(outside) * direction > 0:
+        inside, outside = outside, outside + direction * step
+        step *= 2
+        if abs(outside - near) > WIDEST:
+            return near
+    while abs(outside - inside) > RESOLUTION:
+        middle = (inside + outside) / 2
+        inside, outside = (middle, outside) if falling(middle) * direction > 0 else (inside, middle)
+    return (inside + outside) / 2
+
+
 def boundary(p_value: Callable[[float], float], estimate: float, alpha: float, step: float) -> float | None:
     inside = estimate
     while p_value(inside + step) > alpha:
