@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from senior_backend.load.comparison import Comparison, Interval, Metric, judged, unknown
 from senior_backend.load.histogram import Histogram
+from senior_backend.load.masking import masked_url
 from senior_backend.load.measurement import BlockCounts, Measurement
 from senior_backend.load.plan import Plan
 from senior_backend.load.statistics import Ranks, root, share_difference_interval, sign_flip_p_value, unrejected
@@ -56,7 +57,7 @@ def compare(plan: Plan, a: Measurement, b: Measurement) -> Comparison:
     metrics = {name: latency_metric(name, pairs, share) for name, share in QUANTILES.items()}
     metrics["requests_per_second"] = throughput_metric(pairs, plan.concurrency, offered_per_s)
     metrics["error_rate"] = error_metric(pairs)
-    return Comparison(METHOD, round(sum(ALPHAS.values()), 6), a.target.url, b.target.url, metrics)
+    return Comparison(METHOD, round(sum(ALPHAS.values()), 6), masked_url(a.target.url), masked_url(b.target.url), metrics)
 
 
 def merged(pairs: list[tuple[BlockCounts, BlockCounts]]) -> list[tuple[BlockCounts, BlockCounts]]:
