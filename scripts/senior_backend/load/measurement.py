@@ -75,12 +75,14 @@ class Client:
     """The load tester itself during the duration; one for all targets of a shared schedule.
 
     cpu_s: CPU seconds of its processes; busiest: share of one processor that the busiest process used, 0 to 1;
-    lag: from the moment a request could go (intended time with a connection free; closed model: the answer before it) to its sending.
+    lag: from the moment a request could go (intended time with a connection free; closed model: the answer before it) to its sending;
+    waited: open model, requests that were due while no connection was free.
     """
     cpu_s: float = 0.0
     busiest: float = 0.0
     workers: int = 1
     lag: Histogram = dataclasses.field(default_factory=Histogram)
+    waited: int = 0
     saturated: bool = False
     reason: str = ""
     stalls: list[Stall] = dataclasses.field(default_factory=list)
@@ -91,6 +93,7 @@ class Client:
         self.busiest = max(self.busiest, other.busiest)
         self.workers += other.workers
         self.lag.merge(other.lag)
+        self.waited += other.waited
         self.stalls = overlaps(self.stalls, other.stalls)
 
 

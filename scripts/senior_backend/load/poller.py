@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import select
 import selectors
+import time
 
 READABLE, WRITABLE = 1, 4           # EPOLLIN and EPOLLOUT
 EVENTS_PER_POLL = 1024
@@ -38,6 +39,9 @@ class SelectorPoller:
         self.selector.modify(descriptor, selector_events(events))
 
     def poll(self, seconds: float, limit: int = EVENTS_PER_POLL) -> list[tuple[int, int]]:
+        if not self.selector.get_map():
+            time.sleep(max(0.0, seconds))       # select() of Windows refuses to wait for nothing
+            return []
         return [(key.fd, READABLE if events & selectors.EVENT_READ else WRITABLE) for key, events in self.selector.select(seconds)]
 
     def wait(self, seconds: float) -> list[tuple[int, int]]:
