@@ -194,7 +194,7 @@ class Loop:
         except ConnectionFailed as failure:
             pool.refused += 1
             if request:
-                self.book_failure(request, str(failure), True)
+                self.book_failure(request, str(failure), 0.0, True)
             return None
         connection.request, connection.begun = request, clock_ns()
         self.connections[connection.descriptor] = connection
@@ -349,10 +349,10 @@ class Loop:
         request, coming_up = connection.request, connection.phase in (CONNECTING, HANDSHAKE)
         self.discard(connection)
         if request:
-            self.book_failure(request, kind, coming_up)
+            self.book_failure(request, kind, (clock_ns() - connection.begun) / 1e9, coming_up)
 
-    def book_failure(self, request: Request, kind: str, failed_to_connect: bool) -> None:
-        request.recorder.failure(kind)
+    def book_failure(self, request: Request, kind: str, under_way_s: float, failed_to_connect: bool) -> None:
+        request.recorder.failure(kind, under_way_s)
         self.active -= 1
         self.released(clock_ns(), failed_to_connect)
 

@@ -57,7 +57,7 @@ class Plan:
     timeout_s: float = 30.0
     model: str = "closed"                   # "closed": a slot sends when its answer has come; "open": requests go out at their time
     rate_per_s: float | None = None         # open model: of all targets and workers together
-    stages: list[Stage] | None = None       # from 0 on, of the rate (open) or of the connections in use (closed); their sum is duration_s
+    stages: list[Stage] | None = None       # of the rate, from rate_per_s or 0 (open), or of the connections in use, from 0 (closed); their sum is duration_s
     mode: str = "sequence"                  # "sequence" | "mix" (by weight, at random) | "compare" (two targets, one or the other at random)
     expect_status: int | None = None        # an answer with it is ok, also at 400 and above
     verify_tls: bool = True
@@ -80,7 +80,7 @@ class Plan:
         if self.model != "open":
             return None
         if self.stages:
-            before = area = 0.0
+            before, area = self.rate_per_s or 0.0, 0.0
             for stage in self.stages:
                 area += stage.seconds * (before + stage.value) / 2
                 before = stage.value

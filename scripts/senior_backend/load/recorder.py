@@ -41,7 +41,7 @@ def slices_of(plan: Plan) -> list[Slice]:
 
 class Recorder:
     """One target's counts. The loop itself adds to `started` and to the counts of `known` answers; all else comes through methods."""
-    __slots__ = ("target", "plan", "measurement", "known", "seen", "started", "drained_started", "statuses", "errors", "service", "received", "origin_ns")
+    __slots__ = ("target", "plan", "measurement", "known", "seen", "started", "drained_started", "statuses", "errors", "broken_s", "service", "received", "origin_ns")
 
     def __init__(self, target: Target, plan: Plan):
         self.target, self.plan = target, plan
@@ -62,6 +62,7 @@ class Recorder:
     def fresh(self) -> None:
         self.statuses: dict[int, Histogram] = {}
         self.errors: dict[str, int] = {}
+        self.broken_s = 0.0
         self.service = Histogram()
         self.received = 0
 
@@ -95,8 +96,9 @@ class Recorder:
         elif len(self.seen) < SEEN_ONCE:
             self.seen.add(hash(data))
 
-    def failure(self, kind: str) -> None:
+    def failure(self, kind: str, under_way_s: float) -> None:
         """A request that ended without a complete answer."""
+        self.broken_s += under_way_s
         self.errors[kind] = self.errors.get(kind, 0) + 1
 
     def note(self, kind: str) -> None:
@@ -122,7 +124,7 @@ class Recorder:
         if piece:
             measurement.answered += counts.answered
             measurement.timeline[piece.second].add(counts)
-            measurement.blocks[piece.block].add(BlockCounts(counts.histogram, counts.answered, counts.failed))
+            measurement.blocks[piece.block].add(BlockCounts(counts.histogram, counts.answered, counts.failed, 0.0, sum(self.errors.values()), self.broken_s))
         self.fresh()
         return counts
 

@@ -30,7 +30,7 @@ def arrival_time(plan: Plan, number: int) -> float:
     """When the request of this number (from 0) is due: the time at which the rate's integral reaches it."""
     if not plan.stages:
         return number / plan.rate_per_s
-    begin, rate, left = 0.0, 0.0, float(number)
+    begin, rate, left = 0.0, plan.rate_per_s or 0.0, float(number)
     for stage in plan.stages:
         area = stage.seconds * (rate + stage.value) / 2
         if left < area:
