@@ -44,6 +44,12 @@ class Comparison:
     b: str
     metrics: dict[str, Metric]
     warnings: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why metrics are inconclusive."""
+        return list(dict.fromkeys(metric.reason for metric in self.metrics.values() if metric.reason))
 
     @property
     def slower(self) -> list[str]:
@@ -52,7 +58,7 @@ class Comparison:
 
     def as_json(self) -> dict:
         return {"a": self.a, "b": self.b, "method": self.method, "alpha": self.alpha, "metrics": {name: metric.as_json() for name, metric in self.metrics.items()},
-                "warnings": self.warnings}
+                "warnings": self.warnings, "notes": self.notes}
 
     def lines(self) -> list[str]:
         """The table that the console shows."""
@@ -60,10 +66,10 @@ class Comparison:
         rows += [(name, figure(name, metric.a), figure(name, metric.b), signed(name, metric.difference), span(name, metric.interval), metric.verdict) for name, metric in self.metrics.items()]
         widths = [max(map(len, column)) for column in zip(*rows)]
         table = ["  " + "  ".join(cell.ljust(width) if place in (0, 5) else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
-        reasons = sorted({metric.reason for metric in self.metrics.values() if metric.reason})
         margins = ", ".join(f"{name} {metric.margin:g} {'points' if name == 'error_rate' else '%'}" for name, metric in self.metrics.items())
         notes = [f"  \"no difference\": the interval lies within +- {margins}", f"  chance of any false \"faster\" or \"slower\": {self.alpha:.0%}"]
-        return ["COMPARISON", f"  A: {self.a}", f"  B: {self.b}", *table, *notes, *(f"  inconclusive: {reason}" for reason in reasons), *(f"  warning: {warning}" for warning in self.warnings)]
+        return ["COMPARISON", f"  A: {self.a}", f"  B: {self.b}", *table, *notes, *(f"  inconclusive: {reason}" for reason in self.reasons), *(f"  {note}" for note in self.notes),
+                *(f"  warning: {warning}" for warning in self.warnings)]
 
 
 def figure(name: str, value: float | None) -> str:
@@ -73,7 +79,10 @@ def figure(name: str, value: float | None) -> str:
 
 
 def signed(name: str, percent: float | None) -> str:
-    return "-" if percent is None else f"{percent:+.2f} points" if name == "error_rate" else f"{percent:+.1f} %"
+    if percent is None:
+        return "-"
+    digits = 2 if name == "error_rate" else 1
+    return f"{round(percent, digits) + 0.0:+.{digits}f} {'points' if name == 'error_rate' else '%'}"     # + 0.0 makes a plain 0 of -0
 
 
 def span(name: str, interval: Interval) -> str:
@@ -94,6 +103,8 @@ def judged(name: str, a: float, b: float, difference: float, interval: Interval,
         verdict = MORE_IS[name]
     elif upper is not None and upper < 0:
         verdict = OPPOSITE[MORE_IS[name]]
+    elif interval == (None, None):
+        reason = "too few blocks of time hold requests that slow: no bound on the difference"
     else:
         reason = "the interval holds both no difference and one beyond the margin"
     return Metric(a, b, difference, interval, verdict, margin, reason)

@@ -29,6 +29,8 @@ MOST_BLOCKS = 20        # exact p-values take 2**(blocks / 2) steps
 FEWEST_BLOCKS = 12      # with fewer, the smallest p-value there is lies too close to what a verdict needs
 METHOD = ("each request went to A or B at random in one schedule; exact sign-flip tests over paired blocks of time, inverted for the intervals; "
           "Bonferroni over the five metrics")
+CLOSED_NOTE = "requests_per_second: what the connections would carry if all their time went to this one target, at the latencies measured"
+OPEN_NOTE = "requests_per_second: the rate offered to each target times the share of it that was answered"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +53,11 @@ Pairs = Sequence[tuple[Block, Block]]
 def compare(plan: Plan, a: Measurement, b: Measurement) -> Comparison:
     """B against A after a run with Plan.mode "compare"."""
     pairs = [tuple(map(Block.of, pair)) for pair in merged(list(zip(a.blocks, b.blocks)))]
-    offered_per_s = None
-    if plan.model == "open":
-        offered_per_s = (plan.scheduled or 0) / plan.duration_s / 2
+    offered_per_s = (plan.scheduled or 0) / plan.duration_s / 2 if plan.model == "open" else None
     metrics = {name: latency_metric(name, pairs, share) for name, share in QUANTILES.items()}
     metrics["requests_per_second"] = throughput_metric(pairs, plan.concurrency, offered_per_s)
     metrics["error_rate"] = error_metric(pairs)
-    return Comparison(METHOD, round(sum(ALPHAS.values()), 6), masked_url(a.target.url), masked_url(b.target.url), metrics)
+    return Comparison(METHOD, round(sum(ALPHAS.values()), 6), masked_url(a.target.url), masked_url(b.target.url), metrics, notes=[OPEN_NOTE if offered_per_s is not None else CLOSED_NOTE])
 
 
 def merged(pairs: list[tuple[BlockCounts, BlockCounts]]) -> list[tuple[BlockCounts, BlockCounts]]:

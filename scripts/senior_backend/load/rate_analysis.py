@@ -12,7 +12,6 @@ from typing import Any
 from senior_backend.load.rate_probe import Answer
 
 QUESTIONS_IN_GAP = 5        # refusals that must lie between two windows
-MEAN_WAIT = 0.54            # of a pause, from a moment to the next question, when pauses are spread evenly over 0.5 to 1.5 of their mean
 
 
 @dataclasses.dataclass
@@ -136,7 +135,23 @@ def steadily(finding: Finding, accepted: list[float], before: int, refusals: lis
     finding.pattern, finding.rate_source = "steady", "measured"
     spacing = (after[-1] - after[0]) / (len(after) - 1)
     until_refusal = refusals[0] - accepted[0] if before else 0.0
-    if before - until_refusal / spacing < 1.5:      # nothing is saved up: the wait for the next question is lost to the limit
-        spacing -= MEAN_WAIT * (after[-1] - after[0]) / max(len(after), sum(after[0] <= moment <= after[-1] for moment in refusals) - len(after))
+    if before - until_refusal / spacing < 1.5:
+        spacing = spacing_without_savings(after, refusals) or spacing
     finding.rate_per_s = 1 / spacing
     finding.burst = max(1, round(before - until_refusal / spacing)) if before else None
+
+
+def spacing_without_savings(after: list[float], refusals: list[float]) -> float | None:
+    """The time between two when nothing is saved up: what waits for the next question is lost to the limit, so the mean is too long. It was over when a
+    question came through and not yet at the last refusal before that: the tightest of these bounds, but for the 5 % that chance may have moved."""
+    not_yet, over = [], []
+    for before, now in zip(after, after[1:]):
+        place = bisect.bisect_left(refusals, now) - 1
+        if place >= 0 and refusals[place] > before:
+            not_yet.append(refusals[place] - before)
+        over.append(now - before)
+    if not not_yet:
+        return None
+    not_yet.sort()
+    over.sort()
+    return (not_yet[int(0.95 * (len(not_yet) - 1))] + over[int(0.05 * len(over))]) / 2
