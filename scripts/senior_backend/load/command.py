@@ -2,21 +2,20 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import pathlib
 from typing import Any
 
 from senior_backend import console
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.load import report
-from senior_backend.load.assessment import judge_client
-from senior_backend.load.expectations import Judgement, judge, limits_from
+from senior_backend.load.assessment import recommendations
+from senior_backend.load.expectations import Judgement, Limit, judge, limits_from
 from senior_backend.load.inputs import plan_from, usage
 from senior_backend.load.masking import masked_url
 from senior_backend.load.measurement import Accounting, Measurement
 from senior_backend.load.options import TOOL, parser
 from senior_backend.load.origins import Unreachable
+from senior_backend.load.outputs import check_writable, write_report, write_text
 from senior_backend.load.plan import Plan
 from senior_backend.load.progress import ProgressLine, progress_line
 
@@ -28,27 +27,25 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def load_test(arguments: argparse.Namespace, out: Console) -> Outcome:
+    if arguments.worker_of:
+        return work_for_master(arguments, out)
     take_urls_from_options(arguments)
     plan = plan_from(arguments)
-    limits = limits_from(arguments)
+    if arguments.export:
+        return export_plan(arguments.export, plan)
+    limits, baseline = limits_from(arguments), baseline_from(arguments)
     for path in (arguments.output, arguments.html):
         check_writable(path)
     line = progress_line(out)
     try:
-        measurements = run_engine(arguments, plan, out, line)
+        finding, measurements = run(arguments, plan, out, line)
     except Unreachable as failure:
         failure.data = {"results": [report.result(plan, never_reached(failure))]}
         raise
     finally:
         if line:
             line.close()
-    judge_client(plan, measurements)
-    judgements = [one for measurement in measurements for one in judge(measurement, limits, plan.expect_status)]
-    p99_limit = next((limit.most for limit in limits if limit.name == "p99_ms"), None)
-    data = {"results": [report.result(plan, measurement) for measurement in measurements], "expectations": [one.as_json() for one in judgements]}
-    lines = [line for measurement in measurements for line in (*report.lines(plan, measurement, p99_limit, out.verbose), "")][:-1]
-    lines += ["", "EXPECTATIONS", *(f"  {one.line()}" for one in judgements)] if judgements else []
-    return ended(Outcome(data, lines), measurements, judgements)
+    return reported(arguments, out, plan, limits, baseline, finding, measurements)
 
 
 def take_urls_from_options(arguments: argparse.Namespace) -> None:
@@ -60,21 +57,82 @@ def take_urls_from_options(arguments: argparse.Namespace) -> None:
             setattr(arguments, name, empty)
 
 
-def run_engine(arguments: argparse.Namespace, plan: Plan, out: Console, line: ProgressLine | None) -> list[Measurement]:
-    from senior_backend.load.engine_raw import run_plan
-    return run_plan(plan, line)
+def baseline_from(arguments: argparse.Namespace):
+    """The stored runs of --compare FILE, read before any load; None without."""
+    if not isinstance(arguments.compare, str):
+        return None
+    from senior_backend.load import baseline
+    return baseline.read(pathlib.Path(arguments.compare))
 
 
-def check_writable(path: str | None) -> None:
-    """Fail before the load, not after it."""
-    if path is None:
-        return
-    folder = pathlib.Path(path).absolute().parent
-    if not folder.is_dir() or pathlib.Path(path).is_dir() or not os.access(folder, os.W_OK):
-        raise CommandError(f"{path} cannot be written: {folder} is {'no folder' if not folder.is_dir() else 'not writable'}", "give a path in an existing folder", identifier="OUTPUT")
+def run(arguments: argparse.Namespace, plan: Plan, out: Console, line: ProgressLine | None) -> tuple[Any, list[Measurement]]:
+    """Send the load: (what was found about a rate limit or None, measurements)."""
+    if arguments.expect_rate_limit:
+        from senior_backend.load import rate_limit
+        finding, measurement = rate_limit.find(plan, out.detail)
+        return finding, [measurement]
+    engine = engine_for(arguments, plan, out)
+    if engine == "raw":
+        from senior_backend.load import engine_raw
+        return None, engine_raw.run_plan(plan, line)
+    if engine == "requests":
+        from senior_backend.load import engine_requests
+        return None, engine_requests.run_plan(plan, line, out.progress)
+    from senior_backend.load import engine_locust
+    return None, engine_locust.run_plan(plan, line, arguments.master)
 
 
-def ended(outcome: Outcome, measurements: list[Measurement], judgements: list[Judgement]) -> Outcome:
+def engine_for(arguments: argparse.Namespace, plan: Plan, out: Console) -> str:
+    """The engine asked for, or the first that can do what is asked for; its choice is told with the reason."""
+    asked = [f"--{name}" for name in ("follow_redirects", "cookies", "proxy", "digest") if getattr(plan, name)]
+    needs = ", ".join(asked).replace("_", "-")
+    engine = arguments.engine or ("requests" if needs else "locust" if arguments.master else "raw")
+    if needs and engine != "requests":
+        raise usage(f"--engine {engine} cannot do {needs}", "leave out --engine, or use --engine requests")
+    if arguments.master and engine != "locust":
+        raise usage(f"--master belongs to --engine locust, not {engine}")
+    if needs and not arguments.engine:
+        out.progress(f"engine requests, for {needs}: slower than raw, and threads of one process share one processor")
+    return engine
+
+
+def reported(arguments: argparse.Namespace, out: Console, plan: Plan, limits: list[Limit], baseline, finding, measurements: list[Measurement]) -> Outcome:
+    """Everything that is said about the run, on the console and in files."""
+    from senior_backend.load import baseline as stored
+    judgements = [one for measurement in measurements for one in judge(measurement, limits, plan.expect_status)]
+    p99_ms = next((limit.most for limit in limits if limit.name == "p99_ms"), None)
+    data: dict[str, Any] = {"results": [report.result(plan, measurement) for measurement in measurements], "run": stored.record(plan, measurements)}
+    comparisons = compared(plan, measurements, data, baseline, stored)
+    data |= {"comparison": comparisons[0].as_json()} if comparisons else {}
+    data |= {"comparisons": [one.as_json() for one in comparisons]} if len(comparisons) > 1 else {}
+    data |= {"rate_limit": finding.as_json()} if finding else {}
+    data["expectations"] = [one.as_json() for one in judgements]
+    sections = [report.lines(plan, measurement, p99_ms, out.verbose) for measurement in measurements]
+    sections += [one.lines() for one in comparisons] + ([finding.lines()] if finding else [])
+    sections += [["EXPECTATIONS", *(f"  {one.line()}" for one in judgements)]] if judgements else []
+    outcome = Outcome(data, [line for section in sections for line in (*section, "")][:-1])
+    slower = arguments.fail_on == "slower" and any(one.slower for one in comparisons)
+    outcome = ended(outcome, measurements, all(one.holds for one in judgements) and not slower and (finding is None or finding.found))
+    if arguments.html:
+        from senior_backend.load import html
+        advice = [text for measurement in measurements for text in recommendations(plan, measurement, p99_ms)]
+        write_text(arguments.html, html.render(plan, measurements, html.Extras(comparisons, finding, advice, data["run"]["recorded_at"])))
+    if arguments.output:
+        write_report(arguments.output, outcome, measurements)
+    return outcome
+
+
+def compared(plan: Plan, measurements: list[Measurement], data: dict[str, Any], baseline, stored) -> list:
+    """What was asked to be compared, as far as there are answers on both sides."""
+    if baseline:
+        return stored.compare(data, baseline)
+    if plan.mode != "compare":
+        return []
+    from senior_backend.load import paired
+    return [paired.compare(plan, *measurements)]
+
+
+def ended(outcome: Outcome, measurements: list[Measurement], holds: bool) -> Outcome:
     """The outcome with the exit code that the run deserves. A run in which nothing was answered is never a success."""
     silent = next((measurement for measurement in measurements if not measurement.latency), None)
     if any(measurement.interrupted for measurement in measurements):
@@ -83,7 +141,7 @@ def ended(outcome: Outcome, measurements: list[Measurement], judgements: list[Ju
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in silent.errors.items()) or f"{silent.accounting.in_flight:,} requests still without an answer at the end"
         unreached = bool(silent.errors) and all(kind.startswith(UNREACHED) for kind in silent.errors)
         return with_error(outcome, ExitCode.ENVIRONMENT if unreached else ExitCode.FOUND, "NO_ANSWER", f"no request to {masked_url(silent.target.url)} was answered: {kinds}")
-    outcome.code = ExitCode.DONE if all(one.holds for one in judgements) else ExitCode.FOUND
+    outcome.code = ExitCode.DONE if holds else ExitCode.FOUND
     return outcome
 
 
@@ -95,3 +153,20 @@ def with_error(outcome: Outcome, code: ExitCode, identifier: str, message: str) 
 def never_reached(failure: Unreachable) -> Measurement:
     """The books of a run that ended with the attempt to see whether somebody is there."""
     return Measurement(failure.target, Accounting(started=1, failed=1), errors={failure.kind: 1})
+
+
+def work_for_master(arguments: argparse.Namespace, out: Console) -> Outcome:
+    """Be a worker of a Locust master on another machine until it is done."""
+    from senior_backend.load import engine_locust
+    return engine_locust.work_for(arguments.worker_of, arguments.workers, out)
+
+
+def export_plan(wanted: list[str], plan: Plan) -> Outcome:
+    """Write the plan as a script for another tool; nothing is sent."""
+    kind, path = wanted
+    if kind not in ("k6", "locust"):
+        raise usage(f"--export {kind}: expected k6 or locust", "--export k6 load.js")
+    check_writable(path)
+    from senior_backend.load import export
+    write_text(path, export.script(kind, plan))
+    return Outcome({"results": [], "exported": {"kind": kind, "file": path}}, [f"Wrote {path}: the plan as a script for {kind}"])

@@ -4,10 +4,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Callable
 
+from senior_backend.load.assessment import judge_client
 from senior_backend.load.measurement import Measurement, Snapshot
 from senior_backend.load.origins import reach_all
 from senior_backend.load.plan import Plan
-from senior_backend.load.workers import run_here, run_in_processes
+from senior_backend.load.single_process import run_here
 
 
 class BooksDoNotClose(Exception):
@@ -27,12 +28,15 @@ def run_plan(plan: Plan, progress: Callable[[Snapshot], None] | None = None) -> 
         measurements = run_one(plan, addresses, progress)
     for measurement in measurements:
         check_books(measurement)
+    judge_client(plan, measurements)
     return measurements
 
 
 def run_one(plan: Plan, addresses: dict, progress: Callable[[Snapshot], None] | None) -> list[Measurement]:
-    run = run_in_processes if plan.workers > 1 else run_here
-    return run(plan, addresses, progress)
+    if plan.workers == 1:
+        return run_here(plan, addresses, progress)
+    from senior_backend.load.workers import run_in_processes      # multiprocessing takes a while to import
+    return run_in_processes(plan, addresses, progress)
 
 
 def check_books(measurement: Measurement) -> None:
