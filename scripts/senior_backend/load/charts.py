@@ -11,7 +11,7 @@ from senior_backend.load.histogram import Histogram
 from senior_backend.load.measurement import Second
 
 CURVE_POINTS = 72
-MOST_BARS = 90
+MOST_BARS = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +137,7 @@ def rate_chart(timeline: Sequence[Second], ok: Callable[[Second], int]) -> str:
     ticks = nice_ticks(highest, 3)
     drawn = []
     for begin, seconds, ended, failed in bars:
-        title = f"<title>second {begin:g}: {ended:,.0f}/s ended, {failed:,.0f}/s failed</title>"
+        title = f"<title>{begin:g} s: {ended:,.0f}/s, {failed:,.0f}/s failed</title>"
         drawn.append(f"<g>{title}{bar(frame, begin / total_s, seconds / total_s, failed / ticks[-1], ended / ticks[-1], 'ok')}{bar(frame, begin / total_s, seconds / total_s, 0, failed / ticks[-1], 'failed')}</g>")
     return frame.picture("Requests per second over time", [*frame.rows([(value / ticks[-1], f"{value:,.6g}") for value in ticks]), *drawn, *frame.columns(time_marks(total_s))])
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from senior_backend.console import CommandError, ExitCode
+from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.dependencies import REQUIREMENTS, remedy
 from senior_backend.load import transfer
 from senior_backend.load.engine_requests import parts
@@ -91,16 +91,19 @@ def next_message(process: subprocess.Popen) -> dict[str, Any]:
     return message
 
 
-def work_for(host: str, say: Callable[[str], None]) -> None:
-    """Be a worker of the master on that host until it ends."""
+def work_for(host: str, workers: int, out: Console) -> Outcome:
+    """Be worker processes of the master on that host until it ends; Ctrl-C leaves it."""
     check_installed()
-    say(f"working for the Locust master on {host}:{MASTER_PORT} until it ends")
-    with locust({"role": "worker", "host": host, "port": MASTER_PORT}) as process:
-        for line in process.stdout:
-            if line.startswith("{"):
-                say(json.loads(line).get("say", ""))
-        if process.wait() != 0:
-            raise CommandError(f"Locust ended with code {process.returncode}: is a master waiting on {host}:{MASTER_PORT}?", "start the master first: --engine locust --master N", ExitCode.ENVIRONMENT, "LOCUST")
+    out.progress(f"working for the Locust master on {host}:{MASTER_PORT} until it ends")
+    sent = 0
+    with contextlib.ExitStack() as running:
+        processes = [running.enter_context(locust({"role": "worker", "host": host, "port": MASTER_PORT})) for _ in range(workers)]
+        for process in processes:
+            sent += sum(json.loads(line)["sent"] for line in process.stdout if line.startswith('{"sent"'))
+            if process.wait() != 0:
+                raise CommandError(f"Locust ended with code {process.returncode}: is a master waiting on {host}:{MASTER_PORT}?", "start the master first: --engine locust --master N",
+                                   ExitCode.ENVIRONMENT, "LOCUST")
+    return Outcome({"results": [], "master": host, "requests_sent": sent}, [f"Worked for {host}: {sent:,} requests sent; the report is with the master"])
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ class Wanted:
     data_path: str | None = None
 
 
-def script(plan: Plan, kind: str, file: str, wanted: Wanted = Wanted()) -> str:
+def script(kind: str, plan: Plan, file: str, wanted: Wanted = Wanted()) -> str:
     """kind: "k6" or "locust"; file: its name, for the comment on how to run it."""
     return k6_script(plan, file, wanted) if kind == "k6" else locust_script(plan, file, wanted)
 

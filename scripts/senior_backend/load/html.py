@@ -17,7 +17,7 @@ from senior_backend.load.plan import Plan
 from senior_backend.load.rate_analysis import Finding
 
 ASSETS = pathlib.Path(__file__).resolve().parents[3] / "assets" / "load"
-MOST_TARGETS, MOST_ROWS, LONGEST_TEXT = 6, 12, 300      # shown in full; they keep the page below 100 kB
+MOST_TARGETS, MOST_COMPARISONS, MOST_ROWS, LONGEST_TEXT, LONGEST_SENTENCE = 4, 3, 10, 220, 420     # texts in bytes; they keep the page below 100 kB
 PERCENTS = (50.0, 90.0, 95.0, 99.0, 99.9)
 METRIC_NAMES = {"latency_p50": "Latency p50", "latency_p95": "Latency p95", "latency_p99": "Latency p99", "requests_per_second": "Requests per second", "error_rate": "Failed requests"}
 
@@ -33,7 +33,7 @@ class Extras:
 
 def render(plan: Plan, measurements: Sequence[Measurement], extras: Extras = Extras()) -> str:
     """The whole page, below 100 kB."""
-    sections = [*map(comparison_section, extras.comparisons[:MOST_TARGETS])]
+    sections = [*map(comparison_section, extras.comparisons[:MOST_COMPARISONS])]
     if extras.finding:
         sections.append(finding_section(extras.finding))
     if len(measurements) > 1:
@@ -52,11 +52,16 @@ def asset(file: str) -> str:
     return (ASSETS / file).read_text(encoding="utf-8")
 
 
-def text(value: object) -> str:
-    """Escaped, and cut when it is longer than a page should show; control characters as their picture."""
-    plain = str(value)
-    plain = plain if len(plain) <= LONGEST_TEXT else plain[:LONGEST_TEXT] + "..."
-    return escape("".join(character if character.isprintable() else "\ufffd" for character in plain))
+def text(value: object, longest: int = LONGEST_TEXT) -> str:
+    """Escaped, control characters as a replacement mark, and cut when it is longer than a page should show."""
+    plain = "".join(character if character.isprintable() else "\ufffd" for character in str(value))
+    pieces, length = [], 0
+    for piece in map(escape, plain):
+        length += len(piece.encode("utf-8", "replace"))
+        if length > longest:
+            return "".join(pieces) + "..."
+        pieces.append(piece)
+    return "".join(pieces)
 
 
 def name(measurement: Measurement) -> str:
@@ -83,7 +88,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[
 
 
 def bullets(lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{text(line)}</li>" for line in list(lines)[:MOST_ROWS])
+    items = "".join(f"<li>{text(line, LONGEST_SENTENCE)}</li>" for line in list(lines)[:MOST_ROWS])
     return f'<ul class="notes">{items}</ul>' if items else ""
 
 
@@ -96,8 +101,8 @@ def comparison_section(comparison: Comparison) -> str:
     margins = ", ".join(f"{METRIC_NAMES.get(key, key)} {metric.margin:g} {'points' if key == 'error_rate' else '%'}" for key, metric in comparison.metrics.items())
     notes = [f"\"No difference\" means that the whole interval lies within the margin (the grey band): {margins}.",
              f"The chance of any false \"faster\" or \"slower\" among these verdicts is {comparison.alpha:.0%}.", *(f"Inconclusive: {reason}." for reason in comparison.reasons), *comparison.notes]
-    warnings = "".join(f'<p class="notice">{text(warning)}</p>' for warning in comparison.warnings[:MOST_ROWS])
-    return (f"<section><h2>Comparison: B against A</h2><p class=about>A: {text(comparison.a)}<br>B: {text(comparison.b)}<br>Method: {text(comparison.method)}</p>"
+    warnings = "".join(f'<p class="notice">{text(warning, LONGEST_SENTENCE)}</p>' for warning in comparison.warnings[:MOST_ROWS])
+    return (f"<section><h2>Comparison: B against A</h2><p class=about>A: {text(comparison.a)}<br>B: {text(comparison.b)}<br>Method: {text(comparison.method, LONGEST_SENTENCE)}</p>"
             + table(["Metric", "A", "B", "Difference", "Interval", "", "Verdict on B"], rows, (1, 2, 3, 4)) + warnings + bullets(notes) + "</section>")
 
 
@@ -142,7 +147,7 @@ def notices(measurement: Measurement) -> str:
     if client.stalls:
         longest = max(stall.seconds for stall in client.stalls)
         found.append(f"Nothing was answered for {longest:.2f} s at a time ({len(client.stalls)} such times). Requests that users would have sent then are missing from the percentiles; --rate counts them.")
-    return "".join(f'<p class="notice">{text(line)}</p>' for line in found)
+    return "".join(f'<p class="notice">{text(line, LONGEST_SENTENCE)}</p>' for line in found)
 
 
 def curves(plan: Plan, measurement: Measurement, place: int, several: bool) -> str:

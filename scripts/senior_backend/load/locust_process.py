@@ -1,8 +1,8 @@
 """What runs under Locust, in a process of its own: importing Locust replaces sockets and threads for the whole process.
 
 The first line of stdin is the job, a JSON object with "role" ("local", "master", "worker"), "host", "port", and, but for a worker,
-"plan" and "workers"; a further line or its end means: stop. stdout gets one JSON object per line: {"say": text}, {"snapshot": {...}},
-and at the end {"measurements": [...]} or {"error": text}. Messages between master and workers go over Locust's own connection.
+"plan" and "workers"; a further line or its end means: stop. stdout gets one JSON object per line: {"snapshot": {...}},
+and at the end {"measurements": [...]}, {"error": text}, or from a worker {"sent": requests}. Messages between master and workers go over Locust's own connection.
 """
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class Worker:
         self.share.start(msg.data["worker"], msg.data["workers"])
         measured = self.share.measure(lambda snapshot: self.runner.send_message("progress", transfer.plain(snapshot)))
         self.runner.send_message("measured", {"text": json.dumps(measured)})
-        tell(say=f"{sum(one['accounting']['started'] for one in measured):,} requests sent for the master")
+        tell(sent=sum(one["accounting"]["started"] for one in measured))
 
     def on_stop(self, environment, msg, **_) -> None:
         self.share.stop()

@@ -51,9 +51,9 @@ class Search:
         probe.run(connections, 0.9 * self.end_s, lambda: self.pause_now * self.random.uniform(0.5, 1.5), self.measured)
         finding = analyse(probe.answers[begin:])
         finding.scope = scope
-        finding.accepted, finding.refused = sum(answer.accepted for answer in probe.answers), sum(answer.refused for answer in probe.answers)
         self.describe(finding, whole)
         self.check_retry_after(finding)
+        finding.accepted, finding.refused = sum(answer.accepted for answer in probe.answers), sum(answer.refused for answer in probe.answers)
         return finding
 
     def refused(self) -> bool:
