@@ -14,9 +14,9 @@ export const options = @@options@@;
 http.setResponseCallback(http.expectedStatuses(@@expected@@));
 @@functions@@
 export default function () {
-  const request = choose();@@row@@
-  const answer = http.request(request.method, @@url@@, @@body@@, {
-    headers: @@headers@@,
+  const request = @@choice@@;
+  const answer = http.request(request.method, request.url, request.body, {
+    headers: request.headers,
     timeout: @@timeout@@,
     redirects: @@redirects@@,
     tags: { name: request.name },

@@ -29,10 +29,10 @@ class Stalls:
 
 
 def judge_client(plan: Plan, measurements: list[Measurement]) -> None:
-    """Set saturated and reason of every client."""
+    """Set saturated and reason of every client whose engine has not done so."""
     for client in {id(measurement.client): measurement.client for measurement in measurements}.values():
         own = [measurement for measurement in measurements if measurement.client is client]
-        client.reason = limit_of_client(plan, client, merged(measurement.latency for measurement in own))
+        client.reason = client.reason or limit_of_client(plan, client, merged(measurement.latency for measurement in own))
         client.saturated = bool(client.reason)
 
 

@@ -27,7 +27,7 @@ from senior_backend.load.plan import Plan
 from senior_backend.load.statistics import share_difference_interval, student_t
 
 ALPHA = 0.02            # of any false verdict, split over the five metrics
-TYPICAL_SPREAD = {"latency_p50": 0.05, "latency_p95": 0.08, "latency_p99": 0.15, "requests_per_second": 0.05, "error_rate": 0.002}
+TYPICAL_SPREAD = {"latency_p50": 0.05, "latency_p95": 0.08, "latency_p99": 0.15, "requests_per_second": 0.05, "error_rate": 0.0005}
 TYPICAL_WEIGHT = 4
 MARGINS = {"latency_p50": 10.0, "latency_p95": 15.0, "latency_p99": 25.0, "requests_per_second": 10.0, "error_rate": 0.5}
 QUANTILES = {"latency_p50": 50, "latency_p95": 95, "latency_p99": 99}

@@ -172,15 +172,16 @@ def latency_chart(timeline: Sequence[Second]) -> str:
 
 
 def interval_chart(metric: Metric) -> str:
-    """One row of a comparison: the interval and the difference on a line from -reach to +reach, no difference in its middle."""
-    if metric.difference is None or None in metric.interval:
+    """One row of a comparison: the interval (to the edge where it has no end) and the difference, no difference in the middle."""
+    if metric.difference is None or metric.interval == (None, None):
         return ""
     frame = Frame(width=240, height=26, left=2, right=2, top=0, bottom=0)
-    reach = max(abs(metric.interval[0]), abs(metric.interval[1]), abs(metric.difference), metric.margin * 1.5) * 1.05
+    reach = 1.05 * max(abs(value) for value in (*metric.interval, metric.difference, metric.margin * 1.5) if value is not None)
+    low, high = (edge if end is None else end for end, edge in zip(metric.interval, (-reach, reach)))
 
     def x(value: float) -> float:
         return frame.x((value / reach + 1) / 2)
     style = metric.verdict if metric.verdict in ("faster", "slower") else ""
-    return frame.picture(f"difference {metric.difference:+.1f}, interval {metric.interval[0]:+.1f} to {metric.interval[1]:+.1f}", [
+    return frame.picture(f"difference {metric.difference:+.1f}, interval {low:+.1f} to {high:+.1f}", [
         f'<rect class="margin" x="{x(-metric.margin):.1f}" width="{x(metric.margin) - x(-metric.margin):.1f}" y="3" height="20"/>', f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="1" y2="25"/>',
-        f'<line class="span {style}" x1="{x(metric.interval[0]):.1f}" x2="{x(metric.interval[1]):.1f}" y1="13" y2="13"/>', f'<circle class="dot" cx="{x(metric.difference):.1f}" cy="13" r="3.5"/>'])
+        f'<line class="span {style}" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="13" y2="13"/>', f'<circle class="dot" cx="{x(metric.difference):.1f}" cy="13" r="3.5"/>'])

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 from typing import Any
 
@@ -32,7 +33,7 @@ def load_test(arguments: argparse.Namespace, out: Console) -> Outcome:
     take_urls_from_options(arguments)
     plan = plan_from(arguments)
     if arguments.export:
-        return export_plan(arguments.export, plan)
+        return export_plan(arguments, plan)
     limits, baseline = limits_from(arguments), baseline_from(arguments)
     for path in (arguments.output, arguments.html):
         check_writable(path)
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace, plan: Plan, out: Console, line: ProgressL
         from senior_backend.load import engine_requests
         return None, engine_requests.run_plan(plan, line, out.progress)
     from senior_backend.load import engine_locust
-    return None, engine_locust.run_plan(plan, line, arguments.master)
+    return None, engine_locust.run_plan(plan, line, arguments.master, out.progress)
 
 
 def engine_for(arguments: argparse.Namespace, plan: Plan, out: Console) -> str:
@@ -161,12 +162,16 @@ def work_for_master(arguments: argparse.Namespace, out: Console) -> Outcome:
     return engine_locust.work_for(arguments.worker_of, arguments.workers, out)
 
 
-def export_plan(wanted: list[str], plan: Plan) -> Outcome:
-    """Write the plan as a script for another tool; nothing is sent."""
-    kind, path = wanted
+def export_plan(arguments: argparse.Namespace, plan: Plan) -> Outcome:
+    """Write the plan, with what is demanded of it, as a script for another tool; nothing is sent."""
+    kind, path = arguments.export
     if kind not in ("k6", "locust"):
         raise usage(f"--export {kind}: expected k6 or locust", "--export k6 load.js")
     check_writable(path)
     from senior_backend.load import export
-    write_text(path, export.script(kind, plan))
+    most = {limit.name: limit.most for limit in limits_from(arguments)}
+    failed = most.get("error_rate_percent")
+    data = os.path.relpath(arguments.data, pathlib.Path(path).absolute().parent) if arguments.data else None
+    wanted = export.Wanted(most.get("p99_ms"), None if failed is None else failed / 100, data)
+    write_text(path, export.script(kind, plan, pathlib.Path(path).name, wanted))
     return Outcome({"results": [], "exported": {"kind": kind, "file": path}}, [f"Wrote {path}: the plan as a script for {kind}"])

@@ -15,6 +15,7 @@ from typing import Any
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.dependencies import REQUIREMENTS, remedy
 from senior_backend.load import transfer
+from senior_backend.load.assessment import judge_client
 from senior_backend.load.engine_requests import parts
 from senior_backend.load.measurement import Measurement, Snapshot
 from senior_backend.load.origins import reach_all
@@ -44,7 +45,9 @@ def run_plan(plan: Plan, progress: Callable[[Snapshot], None] | None = None, rem
         raise CommandError(f"--master {remote_workers} is more than --concurrency {plan.concurrency}: a worker without a connection has nothing to do", "more connections", identifier="USAGE")
     measurements: list[Measurement] = []
     for part in parts(plan):
-        measurements += run_part(part, progress, remote_workers, say)
+        found = run_part(part, progress, remote_workers, say)
+        judge_client(part, found)
+        measurements += found
         if measurements[-1].interrupted:
             break
     return measurements

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from senior_backend.dependencies import require
 from senior_backend.load import calibration
+from senior_backend.load.assessment import judge_client
 from senior_backend.load.measurement import Measurement, Snapshot
 from senior_backend.load.origins import reach_all
 from senior_backend.load.plan import Plan
@@ -39,6 +40,7 @@ def run_plan(plan: Plan, progress: Callable[[Snapshot], None] | None = None, say
         found = run_slots(part, progress)
         for measurement in found:
             calibration.judge(measurement, ceiling, ENGINE, sum(one.requests_per_second for one in found))
+        judge_client(part, found)
         measurements += found
         if found[0].interrupted:
             break

@@ -13,12 +13,13 @@ from senior_backend.load.masking import SECRET_HEADER, masked_url
 from senior_backend.load.messages import default_headers
 from senior_backend.load.plan import Plan, Target
 
+PLAIN_KEY = re.compile(r"[A-Za-z_]\w*")
 ASSETS = pathlib.Path(__file__).resolve().parents[3] / "assets" / "load"
 
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What the script is to judge by, and where the rows of data are read from (as the script's runner sees it)."""
+    """What the script is to judge by, and the file that the rows of data are read from, relative to the script; None: the rows stand in it."""
     p99_ms: float | None = None
     max_error_share: float | None = None
     data_path: str | None = None
@@ -79,9 +80,24 @@ def title(plan: Plan) -> str:
 
 # k6
 
-def js(value: Any, indent: int | None = None) -> str:
+def js(value: Any) -> str:
     """A JSON value as JavaScript; ASCII only, so that no character can end a line or a string."""
-    return json.dumps(value, indent=indent, ensure_ascii=True)
+    return json.dumps(value, ensure_ascii=True)
+
+
+def js_block(value: Any, indent: str = "") -> str:
+    """The same over several lines, as a person would lay it out: what fits stays on one line, keys are quoted only where they must be."""
+    if not isinstance(value, (dict, list)):
+        return js(value)
+    if isinstance(value, dict):
+        inner = [f"{key if PLAIN_KEY.fullmatch(key) else js(key)}: {js_block(part, indent + '  ')}" for key, part in value.items()]
+    else:
+        inner = [js_block(part, indent + "  ") for part in value]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    line = ", ".join(inner)
+    if len(line) < 90 and "\n" not in line:
+        return f"{{ {line} }}" if isinstance(value, dict) and inner else f"{opening}{line}{closing}"
+    return opening + "".join(f"\n{indent}  {part}," for part in inner) + f"\n{indent}{closing}"
 
 
 def k6_script(plan: Plan, file: str, wanted: Wanted) -> str:
@@ -90,12 +106,9 @@ def k6_script(plan: Plan, file: str, wanted: Wanted) -> str:
     return filled("k6.js", {
         "title": title(plan), "file": comment_safe(file) if not secrets else " ".join([*(f"-e {name}=..." for name in secrets), comment_safe(file)]),
         "secrets": f"\n// Secrets come from the environment: {', '.join(secrets)}." if secrets else "", "imports": "\nimport encoding from 'k6/encoding';" if binary else "",
-        "requests": k6_requests(plan), "options": js(k6_options(plan, wanted), 2), "rows": k6_rows(plan, wanted), "functions": k6_functions(plan),
+        "requests": k6_requests(plan), "options": js_block(k6_options(plan, wanted)), "rows": k6_rows(plan, wanted), "functions": k6_functions(plan),
         "expected": "{ min: 200, max: 399 }" + (f", {plan.expect_status}" if plan.expect_status is not None else ""),
-        "row": "\n  const row = rows[Math.floor(Math.random() * rows.length)];" if plan.data else "",
-        "url": "fill(request.url, row, (value) => encodeURIComponent(plain(value)))" if plan.data else "request.url",
-        "body": "typeof request.body === 'string' ? fill(request.body, row, /^\\s*[{[]/.test(request.body) ? insideJson : plain) : request.body" if plan.data else "request.body",
-        "headers": "Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, fill(value, row, plain)]))" if plan.data else "request.headers",
+        "choice": "filled(choose(), rows[Math.floor(Math.random() * rows.length)])" if plan.data else "choose()",
         "timeout": js(f"{plan.timeout_s:g}s"), "redirects": "10" if plan.follow_redirects else "0",
         "check": f"{js(f'status is {plan.expect_status}')}: ({{ status }}) => status === {plan.expect_status}" if plan.expect_status is not None
                  else "'status below 400': ({ status }) => status > 0 && status < 400",
@@ -131,6 +144,17 @@ function choose() {
     fill = """
 function fill(text, row, encode) {
   return text.replace(/\\{\\{\\s*([^{}\\s]+)\\s*\\}\\}/g, (_, field) => encode(row[field]));
+}
+
+// The request with values of the row in place of {{field}}: encoded in the URL, escaped in a JSON body.
+function filled(request, row) {
+  const encoded = (value) => encodeURIComponent(plain(value));
+  const inBody = /^\\s*[{[]/.test(request.body) ? insideJson : plain;
+  return Object.assign({}, request, {
+    url: fill(request.url, row, encoded),
+    body: typeof request.body === 'string' ? fill(request.body, row, inBody) : request.body,
+    headers: Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, fill(value, row, plain)])),
+  });
 }
 
 function plain(value) {
@@ -221,7 +245,7 @@ def locust_requests(plan: Plan) -> str:
 def locust_rows(plan: Plan, wanted: Wanted) -> str:
     if not plan.data:
         return "[]"
-    return f"[json.loads(line) for line in open({ascii(wanted.data_path)}, encoding=\"utf-8-sig\") if line.strip()]" if wanted.data_path else ascii(plan.data)
+    return f"[json.loads(line) for line in open(os.path.join(os.path.dirname(__file__), {ascii(wanted.data_path)}), encoding=\"utf-8-sig\") if line.strip()]" if wanted.data_path else ascii(plan.data)
 
 
 def locust_stages(plan: Plan) -> str:
