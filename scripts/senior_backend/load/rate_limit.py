@@ -1,6 +1,7 @@
 """The search for a rate limit: ask as fast as the connections allow until an answer is a refusal, then keep asking and see when answers come through."""
 from __future__ import annotations
 
+import math
 import random
 import re
 import statistics
@@ -146,5 +147,7 @@ def measurement(plan: Plan, probe: Probe) -> Measurement:
             collector.answer(answer.done_s, answer.status, answer.done_s - answer.sent_s, answer.done_s - answer.sent_s, answer.size)
     found = collector.measurement
     found.seconds = max(0.001, min(plan.duration_s, probe.now()))
+    found.timeline = found.timeline[:math.ceil(found.seconds)]
+    found.timeline[-1].seconds = found.seconds - (len(found.timeline) - 1)
     found.heads = {status: head.decode("latin-1") for status, head in probe.heads.items()}
     return found
