@@ -85,15 +85,16 @@ def run(arguments: argparse.Namespace, plan: Plan, out: Console, line: ProgressL
 
 def engine_for(arguments: argparse.Namespace, plan: Plan, out: Console) -> str:
     """The engine asked for, or the first that can do what is asked for; its choice is told with the reason."""
-    asked = [f"--{name}" for name in ("follow_redirects", "cookies", "proxy", "digest") if getattr(plan, name)]
-    needs = ", ".join(asked).replace("_", "-")
-    engine = arguments.engine or ("requests" if needs else "locust" if arguments.master else "raw")
-    if needs and engine != "requests":
-        raise usage(f"--engine {engine} cannot do {needs}", "leave out --engine, or use --engine requests")
-    if arguments.master and engine != "locust":
-        raise usage(f"--master belongs to --engine locust, not {engine}")
-    if needs and not arguments.engine:
-        out.progress(f"engine requests, for {needs}: slower than raw, and threads of one process share one processor")
+    asked = ", ".join(f"--{name}".replace("_", "-") for name in ("follow_redirects", "cookies", "proxy", "digest") if getattr(plan, name))
+    engine = arguments.engine or ("requests" if asked else "locust" if arguments.master else "raw")
+    if asked and engine != "requests":
+        raise usage(f"--engine {engine} cannot do {asked}", "leave out --engine, or use --engine requests")
+    if arguments.master is not None and (engine != "locust" or arguments.master < 1):
+        raise usage(f"--master {arguments.master}: expected the number of workers to wait for, with --engine locust")
+    if asked and not arguments.engine:
+        out.progress(f"engine requests, for {asked}: slower than raw, since its threads share one processor")
+    if engine == "raw" and not plan.proxy and any(name in os.environ for target in plan.targets for name in (f"{target.origin.scheme}_proxy", f"{target.origin.scheme}_proxy".upper())):
+        out.detail("a proxy is set in the environment; it is not used without --proxy URL")
     return engine
 
 
@@ -108,19 +109,22 @@ def reported(arguments: argparse.Namespace, out: Console, plan: Plan, limits: li
     data |= {"comparisons": [one.as_json() for one in comparisons]} if len(comparisons) > 1 else {}
     data |= {"rate_limit": finding.as_json()} if finding else {}
     data["expectations"] = [one.as_json() for one in judgements]
-    sections = [report.lines(plan, measurement, p99_ms, out.verbose) for measurement in measurements]
-    sections += [one.lines() for one in comparisons] + ([finding.lines()] if finding else [])
+    sections = [report.lines(plan, measurement, p99_ms, out.verbose) for measurement in measurements] + [one.lines() for one in (*comparisons, finding) if one]
     sections += [["EXPECTATIONS", *(f"  {one.line()}" for one in judgements)]] if judgements else []
-    outcome = Outcome(data, [line for section in sections for line in (*section, "")][:-1])
     slower = arguments.fail_on == "slower" and any(one.slower for one in comparisons)
-    outcome = ended(outcome, measurements, all(one.holds for one in judgements) and not slower and (finding is None or finding.found))
+    holds = all(one.holds for one in judgements) and not slower and (finding is None or finding.found)
+    outcome = ended(Outcome(data, [line for section in sections for line in (*section, "")][:-1]), measurements, holds)
     if arguments.html:
-        from senior_backend.load import html
-        advice = [text for measurement in measurements for text in recommendations(plan, measurement, p99_ms)]
-        write_text(arguments.html, html.render(plan, measurements, html.Extras(comparisons, finding, advice, data["run"]["recorded_at"])))
+        write_page(arguments.html, plan, measurements, comparisons, finding, p99_ms, data["run"]["recorded_at"])
     if arguments.output:
         write_report(arguments.output, outcome, measurements)
     return outcome
+
+
+def write_page(path: str, plan: Plan, measurements: list[Measurement], comparisons: list, finding, p99_ms: float | None, recorded_at: str) -> None:
+    from senior_backend.load import html
+    advice = [text for measurement in measurements for text in recommendations(plan, measurement, p99_ms)]
+    write_text(path, html.render(plan, measurements, html.Extras(comparisons, finding, advice, recorded_at)))
 
 
 def compared(plan: Plan, measurements: list[Measurement], data: dict[str, Any], baseline, stored) -> list:

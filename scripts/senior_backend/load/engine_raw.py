@@ -4,11 +4,19 @@ from __future__ import annotations
 import dataclasses
 from typing import Callable
 
+try:
+    import resource
+except ImportError:             # Windows
+    resource = None
+
+from senior_backend.console import CommandError, ExitCode
 from senior_backend.load.assessment import judge_client
 from senior_backend.load.measurement import Measurement, Snapshot
 from senior_backend.load.origins import reach_all
 from senior_backend.load.plan import Plan
 from senior_backend.load.single_process import run_here
+
+OWN_FILES = 64
 
 
 class BooksDoNotClose(Exception):
@@ -17,6 +25,7 @@ class BooksDoNotClose(Exception):
 
 def run_plan(plan: Plan, progress: Callable[[Snapshot], None] | None = None) -> list[Measurement]:
     """Send the load; one measurement per target, in their order. Raises Unreachable before any load when an origin does not answer."""
+    allow_open_files(-(-plan.concurrency // plan.workers) * len({target.origin for target in plan.targets}) + OWN_FILES)
     addresses = reach_all(plan)
     if plan.mode == "sequence" and len(plan.targets) > 1:
         measurements: list[Measurement] = []
@@ -26,8 +35,7 @@ def run_plan(plan: Plan, progress: Callable[[Snapshot], None] | None = None) -> 
                 break
     else:
         measurements = run_one(plan, addresses, progress)
-    for measurement in measurements:
-        check_books(measurement)
+    check_books(plan, measurements)
     judge_client(plan, measurements)
     return measurements
 
@@ -39,10 +47,26 @@ def run_one(plan: Plan, addresses: dict, progress: Callable[[Snapshot], None] | 
     return run_in_processes(plan, addresses, progress)
 
 
-def check_books(measurement: Measurement) -> None:
-    books = measurement.accounting
-    answers = sum(histogram.total for histogram in measurement.statuses.values())
-    if books.started != books.ok + books.failed + books.in_flight:
-        raise BooksDoNotClose(f"{measurement.target.url}: started {books.started}, ok {books.ok} + failed {books.failed} + in flight {books.in_flight}")
-    if answers != measurement.latency.total or answers + sum(measurement.errors.values()) != books.ok + books.failed:
-        raise BooksDoNotClose(f"{measurement.target.url}: {answers} answers and {sum(measurement.errors.values())} errors, ok {books.ok} + failed {books.failed}")
+def check_books(plan: Plan, measurements: list[Measurement]) -> None:
+    """started = ok + failed + in_flight for each target; open model: scheduled = started + never_sent, over the targets of one schedule."""
+    for measurement in measurements:
+        books, answers, errors = measurement.accounting, measurement.latency.total, sum(measurement.errors.values())
+        if books.started != books.ok + books.failed + books.in_flight or answers + errors != books.ok + books.failed:
+            raise BooksDoNotClose(f"{measurement.target.url}: {books}, {answers} answers, {errors} errors")
+    schedules = [[measurement] for measurement in measurements] if plan.mode == "sequence" else [measurements]
+    for together in schedules if plan.model == "open" else []:
+        placed = sum(measurement.accounting.started + measurement.accounting.never_sent for measurement in together)
+        if placed != plan.scheduled and not together[0].interrupted:
+            raise BooksDoNotClose(f"{together[0].target.url}: {plan.scheduled} scheduled, {placed} started or never sent")
+
+
+def allow_open_files(needed: int) -> None:
+    """Raise this process's limit of open files as far as its hard limit allows; CommandError when that is not enough."""
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise CommandError(f"{needed} open files are needed for this many connections, this machine allows {hard}", "lower --concurrency, spread it over more --workers, or raise ulimit -n",
+                               ExitCode.ENVIRONMENT, "OPEN_FILES")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

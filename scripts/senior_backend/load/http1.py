@@ -112,6 +112,8 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> bool:
         """Whether the answer is complete. Raises Malformed."""
+        if not self.received and self.whole_with_known_head(data):
+            return True
         self.received += len(data)
         if self.buffer:
             data = self.buffer + data
@@ -123,6 +125,15 @@ class AnswerReader:
                 self.surplus = len(data) - (at or 0)
                 return True
         return False
+
+    def whole_with_known_head(self, data: bytes) -> bool:
+        """The common case made short: exactly one answer, its head seen before (so there is no empty line within it), its length given."""
+        end = data.find(b"\r\n\r\n")
+        head = self.cache.heads.get(data[:end])
+        if head is None or head.framing < 0 or head.status < 200 or len(data) != end + 4 + head.framing:
+            return False
+        self.head, self.first_head, self.received = head, data[:end], len(data)
+        return True
 
     def end(self) -> str | None:
         """What the end of the connection means here: None when it completes the answer, else the kind of failure."""

@@ -60,8 +60,9 @@ def target_from(url: str, method: str, headers: list[tuple[str, str]], body: byt
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError as error:
-        raise usage(f"{shown} is not a URL: {error}", "a port is a number from 1 to 65535") from error
+        raise usage(f"{shown} is not a URL: {error}", "for example http://127.0.0.1:8080/users; a port is a number from 1 to 65535") from error
     if parts.scheme not in ("http", "https"):
         raise usage(f"{shown} is not an http:// or https:// URL", "for example http://127.0.0.1:8080/users")
     if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f]", FIELD.sub("", url)) or "{{" in parts.netloc:

@@ -29,14 +29,17 @@ class OpenLoop(Loop):
             self.begin(request, due)
 
     def tend(self, now: int) -> None:
-        if not self.running:
+        if self.stopped:
             self.next_due = schedule.NEVER
+        while not self.running and self.next_due < schedule.NEVER:       # due just before the end
+            self.launch(now)
 
     def unsent(self) -> list[Request]:
         return [request for _, request in self.backlog]
 
     def end_warmup(self) -> None:
-        self.launch(self.measure_ns - 1)
+        while self.next_due < self.measure_ns:
+            self.launch(self.measure_ns - 1)
         super().end_warmup()
 
     def rebook_waiting(self, rebooked: Callable[[Request], Request]) -> None:

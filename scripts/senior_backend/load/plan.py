@@ -30,7 +30,8 @@ class Origin:
     @classmethod
     def of(cls, url: str) -> Origin:
         parts = urllib.parse.urlsplit(url)
-        return cls(parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        host = parts.hostname or ""
+        return cls(parts.scheme, host if host.isascii() else host.encode("idna").decode("ascii"), parts.port or (443 if parts.scheme == "https" else 80))
 
     @property
     def authority(self) -> str:

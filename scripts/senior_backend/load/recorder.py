@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 
 from senior_backend.load.histogram import Histogram
 from senior_backend.load.measurement import BlockCounts, Measurement, Second, add_counts
@@ -154,4 +155,7 @@ class Recorder:
                 books.failed += histogram.total
         books.failed += sum(measurement.errors.values())
         measurement.seconds, measurement.interrupted = seconds, interrupted
+        if interrupted:
+            del measurement.timeline[max(1, math.ceil(seconds)):]
+            measurement.timeline[-1].seconds = seconds - len(measurement.timeline) + 1
         return measurement
