@@ -2,6 +2,7 @@
 
 KIND: token (bucket of BURST, RATE/s), fixed (BURST per window of BURST/RATE seconds), sliding (at most BURST within any such window), none.
 """
+
 from __future__ import annotations
 
 import collections

@@ -1,4 +1,5 @@
 """Comparisons of two targets and with stored runs: error rates on made-up runs, verdicts, and what stored runs may look like."""
+
 from __future__ import annotations
 
 import copy
@@ -19,7 +20,7 @@ PLAN = Plan([Target("http://a/"), Target("http://b/")], mode="compare", concurre
 
 
 def run(seed: int, ratio: float = 1.0, per_block: int = 400, drift: float = 0.1, broken: tuple[float, float] = (0.0, 0.0)) -> list[Measurement]:
-    """Two arms of 20 blocks: lognormal latencies (median 5 ms, sigma 0.3) times a drift common to both, B's longer by the ratio; sometimes the machine stalls."""
+    """Two arms of 20 blocks: lognormal latencies (median 5 ms, sigma 0.3) times a drift common to both, B's longer by the ratio; a few stalls."""
     source, arms = random.Random(seed), [Measurement(Target(url)) for url in ("http://a/", "http://b/")]
     for _ in range(20):
         level, stall = 5000 * math.exp(source.gauss(0, drift)), source.random() < 0.05
@@ -96,8 +97,18 @@ def test_open_model_compares_what_was_answered_of_the_rate():
     assert metric.a == pytest.approx(400) and metric.b == pytest.approx(360, rel=0.05) and metric.verdict == "slower"
 
 
-@pytest.mark.parametrize(("interval", "verdict"), [((1.0, 8.0), "slower"), ((-8.0, -1.0), "faster"), ((-2.0, 2.0), "no difference"), ((1.0, 2.0), "no difference"), ((-1.0, 8.0), "inconclusive"),
-                                                   ((None, 2.0), "inconclusive"), ((4.0, None), "slower")])
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        ((1.0, 8.0), "slower"),
+        ((-8.0, -1.0), "faster"),
+        ((-2.0, 2.0), "no difference"),
+        ((1.0, 2.0), "no difference"),
+        ((-1.0, 8.0), "inconclusive"),
+        ((None, 2.0), "inconclusive"),
+        ((4.0, None), "slower"),
+    ],
+)
 def test_verdict_of_an_interval(interval, verdict):
     assert judged("latency_p50", 1.0, 1.0, 0.0, interval, 3.0).verdict == verdict
 
@@ -108,9 +119,22 @@ def test_more_requests_per_second_are_faster():
 
 # Stored runs
 
+
 def report(p50: float = 5.0, url: str = "http://a/", failed: int = 0, recorded_at: str = "2026-01-01T10:00:00+00:00", **plan) -> dict:
-    result = {"target_url": url, "method": "GET", "total_requests": 4000, "failed_requests": failed, "latency_p50": p50, "latency_p95": 2 * p50, "latency_p99": 3 * p50, "requests_per_second": 2000 / p50}
-    return {"results": [result], "run": {"recorded_at": recorded_at, "host": {"name": "h", "cpus": 2}, "plan": {"concurrency": 40, **plan}, "spread": [{"latency_p50": 0.005}]}}
+    result = {
+        "target_url": url,
+        "method": "GET",
+        "total_requests": 4000,
+        "failed_requests": failed,
+        "latency_p50": p50,
+        "latency_p95": 2 * p50,
+        "latency_p99": 3 * p50,
+        "requests_per_second": 2000 / p50,
+    }
+    return {
+        "results": [result],
+        "run": {"recorded_at": recorded_at, "host": {"name": "h", "cpus": 2}, "plan": {"concurrency": 40, **plan}, "spread": [{"latency_p50": 0.005}]},
+    }
 
 
 def stored(tmp_path, text: str) -> baseline.Baseline:
@@ -119,13 +143,26 @@ def stored(tmp_path, text: str) -> baseline.Baseline:
     return baseline.read(path)
 
 
-@pytest.mark.parametrize("written", [lambda runs: json.dumps(runs), lambda runs: "\n".join(map(json.dumps, runs)), lambda runs: "".join(json.dumps(run, indent=2) for run in runs)])
+@pytest.mark.parametrize(
+    "written", [lambda runs: json.dumps(runs), lambda runs: "\n".join(map(json.dumps, runs)), lambda runs: "".join(json.dumps(run, indent=2) for run in runs)]
+)
 def test_several_runs_in_one_file(tmp_path, written):
     assert len(stored(tmp_path, written([report(), report(5.1), report(4.9)])).runs) == 3
 
 
-@pytest.mark.parametrize(("text", "said"), [("", "holds no run"), ("[]", "holds no run"), ("{", "not JSON"), ('{"a": 1}', "not a report"), ('{"results": []}', "not a report"), ("[1]", "not a report"),
-                                            ('{"results": [{"target_url": "u"}]}', "without a usable"), ("[" * 100_000, "not JSON")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "holds no run"),
+        ("[]", "holds no run"),
+        ("{", "not JSON"),
+        ('{"a": 1}', "not a report"),
+        ('{"results": []}', "not a report"),
+        ("[1]", "not a report"),
+        ('{"results": [{"target_url": "u"}]}', "without a usable"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
 def test_what_is_no_baseline_is_refused(tmp_path, text, said):
     with pytest.raises(CommandError, match=said) as refused:
         stored(tmp_path, text)

@@ -1,4 +1,5 @@
 """The engines requests and locust, and the scripts for k6 and Locust that people run on their own."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -73,7 +74,15 @@ def test_proxy_sees_the_whole_url(server):
     assert server.seen["GET http://nowhere.invalid/x"] > 0
 
 
-@pytest.mark.parametrize(("path", "kind"), [("/truncated", "truncated body"), ("/dropped", "connection closed before answer"), ("/garbage", "malformed answer: status line"), ("/slow", "timeout response")])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/truncated", "truncated body"),
+        ("/dropped", "connection closed before answer"),
+        ("/garbage", "malformed answer: status line"),
+        ("/slow", "timeout response"),
+    ],
+)
 def test_faults_have_the_names_of_the_raw_engine(server, path, kind):
     found = sent(server, path, timeout_s=0.5)
     assert set(found.errors) == {kind} and not found.statuses
@@ -145,6 +154,7 @@ def test_measurements_and_plans_survive_the_way_between_processes():
 
 # Locust
 
+
 @pytest.fixture(scope="session")
 def locust_python() -> str:
     """An interpreter that has Locust: this one, or that of an environment of its own in the cache."""
@@ -199,7 +209,10 @@ def exported(tmp_path: pathlib.Path, kind: str, plan: Plan, wanted: export.Wante
 
 
 def exported_plan(url: str, **options) -> Plan:
-    targets = [Target(f"{url}/ok?x=1", "POST", [("Authorization", "Bearer s3cret"), ("X-Odd", "it's \"odd\"")], HOSTILE.encode(), 3), Target(f"{url}/missing", headers=[("Accept", "text/plain")])]
+    targets = [
+        Target(f"{url}/ok?x=1", "POST", [("Authorization", "Bearer s3cret"), ("X-Odd", 'it\'s "odd"')], HOSTILE.encode(), 3),
+        Target(f"{url}/missing", headers=[("Accept", "text/plain")]),
+    ]
     return Plan(targets, **{"concurrency": 3, "duration_s": 2.0, "timeout_s": 5.0, "mode": "mix", **options})
 
 
@@ -208,7 +221,7 @@ K6_STUBS = {
     "k6.js": "export const check = (answer, tests) => Object.values(tests).every((test) => test(answer));",
     "encoding.js": "export default { b64decode: (text) => new Uint8Array(Buffer.from(text, 'base64')).buffer };",
     "http.js": "export default { sent: [], setResponseCallback() {}, expectedStatuses: (...all) => all,\n"
-               "  request(...request) { this.sent.push(request); return { status: 200 }; } };",
+    "  request(...request) { this.sent.push(request); return { status: 200 }; } };",
 }
 K6_DRIVER = """
 globalThis.__ENV = { AUTHORIZATION: 'Bearer from environment' };
@@ -239,25 +252,43 @@ def test_k6_script_sends_what_the_plan_says(tmp_path):
     assert 240 < len(posts) < 350
     method, url, body, params = posts[0]
     assert (url, body, params["timeout"], params["redirects"]) == ("http://127.0.0.1:1/ok?x=1", HOSTILE, "5s", 0)
-    assert params["headers"]["Authorization"] == "Bearer from environment" and params["headers"]["X-Odd"] == "it's \"odd\""
+    assert params["headers"]["Authorization"] == "Bearer from environment" and params["headers"]["X-Odd"] == 'it\'s "odd"'
     assert ran["options"]["scenarios"]["load"] == {"executor": "constant-vus", "vus": 3, "duration": "2s", "startTime": "0s", "gracefulStop": "2s"}
     assert ran["options"]["thresholds"] == {"http_req_duration{scenario:load}": ["p(99)<=250"], "http_req_failed{scenario:load}": ["rate<=0.01"]}
 
 
 def test_k6_script_of_open_stages_with_data_and_binary_body(tmp_path):
-    plan = Plan([Target("http://h/{{field}}", "PUT", [("X", "{{field}}")], b'{"f": "{{field}}"}'), Target("http://h/b", "PUT", [], b"\xff\xfe")], mode="mix", model="open", rate_per_s=0.5,
-                stages=[Stage(10, 20.0)], data=[{"field": 'a b"c'}], concurrency=9, duration_s=10, expect_status=201)
+    plan = Plan(
+        [Target("http://h/{{field}}", "PUT", [("X", "{{field}}")], b'{"f": "{{field}}"}'), Target("http://h/b", "PUT", [], b"\xff\xfe")],
+        mode="mix",
+        model="open",
+        rate_per_s=0.5,
+        stages=[Stage(10, 20.0)],
+        data=[{"field": 'a b"c'}],
+        concurrency=9,
+        duration_s=10,
+        expect_status=201,
+    )
     ran = run_k6(tmp_path, plan, export.Wanted(data_path="rows.jsonl"))
     url, body, params = next(request[1:] for request in ran["sent"] if request[1] != "http://h/b")
     assert url == "http://h/a%20b%22c" and json.loads(body) == {"f": 'a b"c'} and params["headers"]["X"] == 'a b"c'
-    assert ran["options"]["scenarios"]["load"] | {"executor": "ramping-arrival-rate", "timeUnit": "1m", "startRate": 30, "maxVUs": 9, "stages": [{"duration": "10s", "target": 1200}]} == ran["options"]["scenarios"]["load"]
+    assert (
+        ran["options"]["scenarios"]["load"]
+        | {"executor": "ramping-arrival-rate", "timeUnit": "1m", "startRate": 30, "maxVUs": 9, "stages": [{"duration": "10s", "target": 1200}]}
+        == ran["options"]["scenarios"]["load"]
+    )
     assert ran["options"]["thresholds"] == {"checks{scenario:load}": ["rate==1"]}
 
 
 def test_k6_script_tests_urls_one_after_the_other(tmp_path):
     plan = Plan([Target("http://h/1"), Target("http://h/2")], duration_s=5, warmup_s=1)
     scenarios = run_k6(tmp_path, plan)["options"]["scenarios"]
-    assert [(name, one["startTime"], one["env"]["TARGET"]) for name, one in scenarios.items()] == [("warmup_1", "0s", "0"), ("load_1", "1s", "0"), ("warmup_2", "8s", "1"), ("load_2", "9s", "1")]
+    assert [(name, one["startTime"], one["env"]["TARGET"]) for name, one in scenarios.items()] == [
+        ("warmup_1", "0s", "0"),
+        ("load_1", "1s", "0"),
+        ("warmup_2", "8s", "1"),
+        ("load_2", "9s", "1"),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["k6", "locust"])
@@ -270,9 +301,15 @@ def test_locust_script_runs_and_judges(server, locust_python, tmp_path):
     plan = exported_plan(server.url, duration_s=3.0)
     file = exported(tmp_path, "locust", plan, export.Wanted(p99_ms=5000, max_error_share=0.05))
     begin = time.monotonic()
-    done = subprocess.run([locust_python, "-m", "locust", "-f", str(file), "--headless", "--only-summary", "--exit-code-on-error", "0"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "AUTHORIZATION": "Bearer from environment"})
-    assert done.returncode == 1, done.stderr        # a quarter of the requests gets a 404
+    done = subprocess.run(
+        [locust_python, "-m", "locust", "-f", str(file), "--headless", "--only-summary", "--exit-code-on-error", "0"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "AUTHORIZATION": "Bearer from environment"},
+    )
+    assert done.returncode == 1, done.stderr  # a quarter of the requests gets a 404
     assert time.monotonic() - begin < 30
     assert server.seen["POST /ok?x=1"] > server.seen["GET /missing"] > 0
     assert "POST /ok?x=1" in done.stderr + done.stdout and "HTTP 404" in done.stderr + done.stdout

@@ -1,4 +1,5 @@
 """The page: self-contained, small, escaped, and holding the figures of the run."""
+
 from __future__ import annotations
 
 import html.parser
@@ -84,7 +85,16 @@ def test_page_is_whole_small_and_fetches_nothing(compared):
 
 def test_page_holds_the_figures(compared):
     said = " ".join(read(compared).text)
-    for expected in ("GET http://a.example/v1", "slower", "Latency p50", "HTTP 503", "timeout response", "use an index", "Started 1,000 = ok", "measured 2026-01-01"):
+    for expected in (
+        "GET http://a.example/v1",
+        "slower",
+        "Latency p50",
+        "HTTP 503",
+        "timeout response",
+        "use an index",
+        "Started 1,000 = ok",
+        "measured 2026-01-01",
+    ):
         assert expected in said
     assert "prefers-color-scheme: dark" in compared
 
@@ -159,7 +169,16 @@ def test_page_in_a_browser(compared, tmp_path):
     if not browser:
         pytest.skip("no Chromium on this machine")
     (tmp_path / "page.html").write_text(compared, encoding="utf-8")
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", (tmp_path / "page.html").as_uri()]
+    command = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--dump-dom",
+        (tmp_path / "page.html").as_uri(),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, "HOME": str(tmp_path)})
     assert done.returncode == 0 and len(re.findall(r"<svg", done.stdout)) == compared.count("<svg")
     assert "Content Security Policy" not in done.stderr

@@ -1,4 +1,5 @@
 """The search for a rate limit, against servers whose limit is known, and its reading of answers."""
+
 from __future__ import annotations
 
 import time
@@ -22,7 +23,10 @@ def search(url: str, connections: int = 10, seconds: float = 6.0):
     return finding
 
 
-@pytest.mark.parametrize(("kind", "rate", "burst", "pattern"), [("token", 100, 20, "steady"), ("token", 20, 1, "steady"), ("fixed", 100, 80, "window"), ("sliding", 60, 40, "window")])
+@pytest.mark.parametrize(
+    ("kind", "rate", "burst", "pattern"),
+    [("token", 100, 20, "steady"), ("token", 20, 1, "steady"), ("fixed", 100, 80, "window"), ("sliding", 60, 40, "window")],
+)
 def test_rate_and_burst(kind, rate, burst, pattern):
     with limited(kind, rate, burst) as url:
         finding = search(url)
@@ -31,7 +35,7 @@ def test_rate_and_burst(kind, rate, burst, pattern):
     assert abs(finding.burst - burst) <= 3
     assert (finding.pattern, finding.scope, finding.rate_source) == (pattern, "client", "measured")
     assert finding.retry_after_s == 1.0
-    assert 0 < finding.first_429_after <= 2 * burst + 3         # a fixed window may end while the first burst goes on
+    assert 0 < finding.first_429_after <= 2 * burst + 3  # a fixed window may end while the first burst goes on
 
 
 def test_limit_of_each_connection():
@@ -82,8 +86,15 @@ def test_crowds_with_gaps_are_windows():
     assert finding.rate_per_s == pytest.approx(25, rel=0.01) and finding.window_s == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("fields", "seconds"), [
-    ({"retry-after": "7"}, 7.0), ({}, None), ({"retry-after": "soon"}, None),
-    ({"retry-after": "Wed, 21 Oct 2015 07:28:30 GMT", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 30.0), ({"retry-after": "Wed, 21 Oct 2015 07:28:30 GMT"}, None)])
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:30 GMT", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 30.0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:30 GMT"}, None),
+    ],
+)
 def test_retry_after(fields, seconds):
     assert retry_after(fields) == seconds

@@ -1,4 +1,5 @@
 """A server for the engines' tests, in threads of the test's process: redirects, cookies, digest, faults, and a proxy's view."""
+
 from __future__ import annotations
 
 import collections
@@ -58,8 +59,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def digest(self) -> None:
         fields = dict(FIELD.findall(self.headers.get("Authorization", "")))
+
         def md5(*parts: str) -> str:
             return hashlib.md5(":".join(parts).encode()).hexdigest()
+
         wanted = md5(md5("u", "r", "p"), "n", fields.get("nc", ""), fields.get("cnonce", ""), "auth", md5(self.command, self.path))
         self.reply(200) if fields.get("response") == wanted else self.reply(401, b"", WWW_Authenticate=DIGEST)
 

@@ -1,4 +1,5 @@
 """Charts as inline SVG: coordinates computed here, colours and fonts left to the page's style sheet."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -17,6 +18,7 @@ MOST_BARS = 50
 @dataclasses.dataclass(frozen=True)
 class Frame:
     """The plotting area inside a picture, in SVG units."""
+
     width: int = 720
     height: int = 260
     left: int = 62
@@ -36,8 +38,11 @@ class Frame:
 
     def rows(self, ticks: Sequence[tuple[float, str]]) -> list[str]:
         """Horizontal grid lines with their labels; ticks: (share of the height, text)."""
-        return [f'<line class="{"grid" if share else "axis"}" x1="{self.x(0):.0f}" x2="{self.x(1):.0f}" y1="{self.y(share):.1f}" y2="{self.y(share):.1f}"/>'
-                f'<text x="{self.left - 8}" y="{self.y(share) + 4:.1f}" text-anchor="end">{escape(text)}</text>' for share, text in ticks]
+        return [
+            f'<line class="{"grid" if share else "axis"}" x1="{self.x(0):.0f}" x2="{self.x(1):.0f}" y1="{self.y(share):.1f}" y2="{self.y(share):.1f}"/>'
+            f'<text x="{self.left - 8}" y="{self.y(share) + 4:.1f}" text-anchor="end">{escape(text)}</text>'
+            for share, text in ticks
+        ]
 
     def columns(self, ticks: Sequence[tuple[float, str]], lines: bool = False) -> list[str]:
         """Labels below the plotting area."""
@@ -73,6 +78,7 @@ def nice_ticks(highest: float, about: int = 4) -> list[float]:
 @dataclasses.dataclass(frozen=True)
 class Scale:
     """From a latency in ms to a share of the height, with the labelled places."""
+
     share: Callable[[float], float]
     ticks: list[tuple[float, str]]
 
@@ -83,7 +89,10 @@ class Scale:
             values = nice_ticks(highest)
             return cls(lambda value: value / values[-1], [(value / values[-1], milliseconds(value)) for value in values])
         low, high = math.floor(math.log10(lowest)), math.ceil(math.log10(highest) - 1e-9)
-        return cls(lambda value: (math.log10(max(value, 10 ** low)) - low) / (high - low), [((power - low) / (high - low), milliseconds(10.0 ** power)) for power in range(low, high + 1)])
+        return cls(
+            lambda value: (math.log10(max(value, 10**low)) - low) / (high - low),
+            [((power - low) / (high - low), milliseconds(10.0**power)) for power in range(low, high + 1)],
+        )
 
 
 def percentile_chart(series: Sequence[tuple[str, Histogram, str]]) -> str:
@@ -96,7 +105,11 @@ def percentile_chart(series: Sequence[tuple[str, Histogram, str]]) -> str:
     curves = [(name, curve(histogram, nines), style) for name, histogram, style in series]
     values = [value for _, points, _ in curves for _, value in points if value > 0]
     scale = Scale.of(min(values, default=0.0), max(values, default=0.0))
-    marks = [(math.log10(1 / (1 - percent / 100)) / nines, f"{percent:g} %") for percent in (0, 50, 90, 99, 99.9, 99.99, 99.999) if math.log10(1 / (1 - percent / 100)) <= nines]
+    marks = [
+        (math.log10(1 / (1 - percent / 100)) / nines, f"{percent:g} %")
+        for percent in (0, 50, 90, 99, 99.9, 99.99, 99.999)
+        if math.log10(1 / (1 - percent / 100)) <= nines
+    ]
     lines = [frame.line([(x, scale.share(value)) for x, value in points], style) for _, points, style in curves]
     return frame.picture("Latency by percentile", [*frame.rows(scale.ticks), *frame.columns(marks, lines=True), *lines])
 
@@ -105,7 +118,7 @@ def curve(histogram: Histogram, nines: float) -> list[tuple[float, float]]:
     """(share of the width, milliseconds) up to the percentile that one request of all stands for."""
     own = math.log10(histogram.total)
     tails = [own * place / (CURVE_POINTS - 1) for place in range(CURVE_POINTS)] if own else [0.0]
-    return list(zip([tail / nines for tail in tails], histogram.percentiles_ms([100 * (1 - 10 ** -tail) for tail in tails])))
+    return list(zip([tail / nines for tail in tails], histogram.percentiles_ms([100 * (1 - 10**-tail) for tail in tails])))
 
 
 def grouped(timeline: Sequence[Second]) -> list[Second]:
@@ -114,7 +127,7 @@ def grouped(timeline: Sequence[Second]) -> list[Second]:
     joined = []
     for begin in range(0, len(timeline), size):
         whole = Second(0.0)
-        for part in timeline[begin:begin + size]:
+        for part in timeline[begin : begin + size]:
             length = whole.seconds + part.seconds
             whole.add(part)
             whole.seconds = length
@@ -138,16 +151,23 @@ def rate_chart(timeline: Sequence[Second], ok: Callable[[Second], int]) -> str:
     drawn = []
     for begin, seconds, ended, failed in bars:
         title = f"<title>{begin:g} s: {ended:,.0f}/s, {failed:,.0f}/s failed</title>"
-        drawn.append(f"<g>{title}{bar(frame, begin / total_s, seconds / total_s, failed / ticks[-1], ended / ticks[-1], 'ok')}{bar(frame, begin / total_s, seconds / total_s, 0, failed / ticks[-1], 'failed')}</g>")
-    return frame.picture("Requests per second over time", [*frame.rows([(value / ticks[-1], f"{value:,.6g}") for value in ticks]), *drawn, *frame.columns(time_marks(total_s))])
+        drawn.append(
+            f"<g>{title}{bar(frame, begin / total_s, seconds / total_s, failed / ticks[-1], ended / ticks[-1], 'ok')}"
+            f"{bar(frame, begin / total_s, seconds / total_s, 0, failed / ticks[-1], 'failed')}</g>"
+        )
+    return frame.picture(
+        "Requests per second over time", [*frame.rows([(value / ticks[-1], f"{value:,.6g}") for value in ticks]), *drawn, *frame.columns(time_marks(total_s))]
+    )
 
 
 def bar(frame: Frame, begin: float, width: float, low: float, high: float, style: str) -> str:
     if high <= low:
         return ""
     gap = min(1.5, 0.15 * (frame.x(width) - frame.x(0)))
-    return (f'<rect class="{style}" x="{frame.x(begin) + gap / 2:.1f}" y="{frame.y(high):.1f}" width="{frame.x(begin + width) - frame.x(begin) - gap:.1f}" '
-            f'height="{frame.y(low) - frame.y(high):.1f}"/>')
+    return (
+        f'<rect class="{style}" x="{frame.x(begin) + gap / 2:.1f}" y="{frame.y(high):.1f}" width="{frame.x(begin + width) - frame.x(begin) - gap:.1f}" '
+        f'height="{frame.y(low) - frame.y(high):.1f}"/>'
+    )
 
 
 def time_marks(total_s: float) -> list[tuple[float, str]]:
@@ -181,7 +201,14 @@ def interval_chart(metric: Metric) -> str:
 
     def x(value: float) -> float:
         return frame.x((value / reach + 1) / 2)
+
     style = metric.verdict if metric.verdict in ("faster", "slower") else ""
-    return frame.picture(f"difference {metric.difference:+.1f}, interval {low:+.1f} to {high:+.1f}", [
-        f'<rect class="margin" x="{x(-metric.margin):.1f}" width="{x(metric.margin) - x(-metric.margin):.1f}" y="3" height="20"/>', f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="1" y2="25"/>',
-        f'<line class="span {style}" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="13" y2="13"/>', f'<circle class="dot" cx="{x(metric.difference):.1f}" cy="13" r="3.5"/>'])
+    return frame.picture(
+        f"difference {metric.difference:+.1f}, interval {low:+.1f} to {high:+.1f}",
+        [
+            f'<rect class="margin" x="{x(-metric.margin):.1f}" width="{x(metric.margin) - x(-metric.margin):.1f}" y="3" height="20"/>',
+            f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="1" y2="25"/>',
+            f'<line class="span {style}" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="13" y2="13"/>',
+            f'<circle class="dot" cx="{x(metric.difference):.1f}" cy="13" r="3.5"/>',
+        ],
+    )

@@ -1,4 +1,5 @@
 """Measurements filled request by request, for the engines in which a request costs much more than the noting of it."""
+
 from __future__ import annotations
 
 import math

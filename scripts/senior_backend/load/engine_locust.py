@@ -1,8 +1,8 @@
 """The engine "locust": the plan on Locust's master and workers, for loads past one machine. Locust itself runs in processes of its own."""
+
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -30,10 +30,17 @@ ENDING_S = 10.0
 def check_installed() -> None:
     """CommandError with the command that installs Locust. Not imported here: that would replace this process's sockets."""
     if importlib.util.find_spec("locust") is None:
-        raise CommandError(f"the package {REQUIREMENTS['locust']} is not installed for {sys.executable}", remedy(REQUIREMENTS["locust"]), ExitCode.ENVIRONMENT, "MISSING_DEPENDENCY")
+        raise CommandError(
+            f"the package {REQUIREMENTS['locust']} is not installed for {sys.executable}",
+            remedy(REQUIREMENTS["locust"]),
+            ExitCode.ENVIRONMENT,
+            "MISSING_DEPENDENCY",
+        )
 
 
-def run_plan(plan: Plan, progress: Callable[[Snapshot], None] | None = None, remote_workers: int | None = None, say: Callable[[str], None] = lambda line: None) -> list[Measurement]:
+def run_plan(
+    plan: Plan, progress: Callable[[Snapshot], None] | None = None, remote_workers: int | None = None, say: Callable[[str], None] = lambda line: None
+) -> list[Measurement]:
     """One measurement per target, in their order. plan.workers processes here, or remote_workers that come with --worker-of from other machines.
 
     Raises CommandError when Locust is missing or a worker is lost, Unreachable when an origin does not answer.
@@ -42,7 +49,11 @@ def run_plan(plan: Plan, progress: Callable[[Snapshot], None] | None = None, rem
     if not plan.proxy:
         reach_all(plan)
     if remote_workers and remote_workers > plan.concurrency:
-        raise CommandError(f"--master {remote_workers} is more than --concurrency {plan.concurrency}: a worker without a connection has nothing to do", "more connections", identifier="USAGE")
+        raise CommandError(
+            f"--master {remote_workers} is more than --concurrency {plan.concurrency}: a worker without a connection has nothing to do",
+            "more connections",
+            identifier="USAGE",
+        )
     measurements: list[Measurement] = []
     for part in parts(plan):
         found = run_part(part, progress, remote_workers, say)
@@ -56,7 +67,10 @@ def run_plan(plan: Plan, progress: Callable[[Snapshot], None] | None = None, rem
 def run_part(plan: Plan, progress, remote_workers: int | None, say) -> list[Measurement]:
     job: dict[str, Any] = {"role": "local", "host": "", "port": 0, "plan": transfer.plan_to_data(plan), "workers": 1}
     if remote_workers:
-        say(f"waiting for {remote_workers} workers on port {MASTER_PORT}: on each machine run api_load_tester.py --worker-of {socket.gethostname()}; anyone who reaches the port can join, so keep it in a trusted network")
+        say(
+            f"waiting for {remote_workers} workers on port {MASTER_PORT}: on each machine run api_load_tester.py --worker-of {socket.gethostname()}; "
+            f"anyone who reaches the port can join, so keep it in a trusted network"
+        )
         job |= {"role": "master", "host": "*", "port": MASTER_PORT, "workers": remote_workers}
     elif plan.workers > 1:
         job |= {"role": "master", "host": "127.0.0.1", "port": free_port(), "workers": plan.workers}
@@ -89,8 +103,12 @@ def next_message(process: subprocess.Popen) -> dict[str, Any]:
     message = json.loads(line) if line.startswith("{") else {}
     if not line or "error" in message:
         process.wait() if not line else None
-        raise CommandError(f"Locust did not finish: {message.get('error') or f'its process ended with code {process.returncode}'}",
-                           "what Locust says stands above; --engine raw needs no Locust", ExitCode.ENVIRONMENT, "LOCUST")
+        raise CommandError(
+            f"Locust did not finish: {message.get('error') or f'its process ended with code {process.returncode}'}",
+            "what Locust says stands above; --engine raw needs no Locust",
+            ExitCode.ENVIRONMENT,
+            "LOCUST",
+        )
     return message
 
 
@@ -104,15 +122,21 @@ def work_for(host: str, workers: int, out: Console) -> Outcome:
         for process in processes:
             sent += sum(json.loads(line)["sent"] for line in process.stdout if line.startswith('{"sent"'))
             if process.wait() != 0:
-                raise CommandError(f"Locust ended with code {process.returncode}: is a master waiting on {host}:{MASTER_PORT}?", "start the master first: --engine locust --master N",
-                                   ExitCode.ENVIRONMENT, "LOCUST")
+                raise CommandError(
+                    f"Locust ended with code {process.returncode}: is a master waiting on {host}:{MASTER_PORT}?",
+                    "start the master first: --engine locust --master N",
+                    ExitCode.ENVIRONMENT,
+                    "LOCUST",
+                )
     return Outcome({"results": [], "master": host, "requests_sent": sent}, [f"Worked for {host}: {sent:,} requests sent; the report is with the master"])
 
 
 @contextlib.contextmanager
 def locust(job: dict[str, Any]) -> Iterator[subprocess.Popen]:
     """A process under Locust that has got its job; its end of input makes it stop, and it is killed when it does not."""
-    process = subprocess.Popen([sys.executable, "-c", START, str(SCRIPTS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", START, str(SCRIPTS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True
+    )
     try:
         process.stdin.write(json.dumps(job) + "\n")
         process.stdin.flush()

@@ -1,4 +1,5 @@
 """The engine "requests": a thread and a session for each connection. For redirects, cookies, digest and proxies; slow, and it knows how slow."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -19,7 +20,12 @@ ENGINE = "requests"
 
 def needed(plan: Plan) -> str:
     """Why the plan cannot be run by the engine raw; "" when it can."""
-    reasons = [(plan.follow_redirects, "redirects are to be followed"), (plan.cookies, "cookies are to be kept"), (plan.proxy, "it goes through a proxy"), (plan.digest, "digest authentication is asked for")]
+    reasons = [
+        (plan.follow_redirects, "redirects are to be followed"),
+        (plan.cookies, "cookies are to be kept"),
+        (plan.proxy, "it goes through a proxy"),
+        (plan.digest, "digest authentication is asked for"),
+    ]
     return " and ".join(reason for wanted, reason in reasons if wanted)
 
 

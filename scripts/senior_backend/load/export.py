@@ -1,4 +1,5 @@
 """The plan as a script for k6 or Locust, for those who run their own. Secrets in headers become environment variables."""
+
 from __future__ import annotations
 
 import base64
@@ -20,6 +21,7 @@ ASSETS = pathlib.Path(__file__).resolve().parents[3] / "assets" / "load"
 @dataclasses.dataclass(frozen=True)
 class Wanted:
     """What the script is to judge by, and the file that the rows of data are read from, relative to the script; None: the rows stand in it."""
+
     p99_ms: float | None = None
     max_error_share: float | None = None
     data_path: str | None = None
@@ -80,6 +82,7 @@ def title(plan: Plan) -> str:
 
 # k6
 
+
 def js(value: Any) -> str:
     """A JSON value as JavaScript; ASCII only, so that no character can end a line or a string."""
     return json.dumps(value, ensure_ascii=True)
@@ -103,26 +106,43 @@ def js_block(value: Any, indent: str = "") -> str:
 def k6_script(plan: Plan, file: str, wanted: Wanted) -> str:
     binary = any(target.body is not None and text_of(target.body) is None for target in plan.targets)
     secrets = secret_variables(plan)
-    return filled("k6.js", {
-        "title": title(plan), "file": comment_safe(file) if not secrets else " ".join([*(f"-e {name}=..." for name in secrets), comment_safe(file)]),
-        "secrets": f"\n// Secrets come from the environment: {', '.join(secrets)}." if secrets else "", "imports": "\nimport encoding from 'k6/encoding';" if binary else "",
-        "requests": k6_requests(plan), "options": js_block(k6_options(plan, wanted)), "rows": k6_rows(plan, wanted), "functions": k6_functions(plan),
-        "expected": "{ min: 200, max: 399 }" + (f", {plan.expect_status}" if plan.expect_status is not None else ""),
-        "choice": "filled(choose(), rows[Math.floor(Math.random() * rows.length)])" if plan.data else "choose()",
-        "timeout": js(f"{plan.timeout_s:g}s"), "redirects": "10" if plan.follow_redirects else "0",
-        "check": f"{js(f'status is {plan.expect_status}')}: ({{ status }}) => status === {plan.expect_status}" if plan.expect_status is not None
-                 else "'status below 400': ({ status }) => status > 0 && status < 400",
-    })
+    return filled(
+        "k6.js",
+        {
+            "title": title(plan),
+            "file": comment_safe(file) if not secrets else " ".join([*(f"-e {name}=..." for name in secrets), comment_safe(file)]),
+            "secrets": f"\n// Secrets come from the environment: {', '.join(secrets)}." if secrets else "",
+            "imports": "\nimport encoding from 'k6/encoding';" if binary else "",
+            "requests": k6_requests(plan),
+            "options": js_block(k6_options(plan, wanted)),
+            "rows": k6_rows(plan, wanted),
+            "functions": k6_functions(plan),
+            "expected": "{ min: 200, max: 399 }" + (f", {plan.expect_status}" if plan.expect_status is not None else ""),
+            "choice": "filled(choose(), rows[Math.floor(Math.random() * rows.length)])" if plan.data else "choose()",
+            "timeout": js(f"{plan.timeout_s:g}s"),
+            "redirects": "10" if plan.follow_redirects else "0",
+            "check": (
+                f"{js(f'status is {plan.expect_status}')}: ({{ status }}) => status === {plan.expect_status}"
+                if plan.expect_status is not None
+                else "'status below 400': ({ status }) => status > 0 && status < 400"
+            ),
+        },
+    )
 
 
 def k6_requests(plan: Plan) -> str:
     """The array of requests, secrets as __ENV, bodies that are no text as decoded base64."""
     rows = []
     for target, name in zip(plan.targets, names(plan)):
-        headers = ", ".join(f"{js(key)}: {f'__ENV.{variable(key)}' if SECRET_HEADER.search(key) else js(value)}" for key, value in header_values(target).items())
+        headers = ", ".join(
+            f"{js(key)}: {f'__ENV.{variable(key)}' if SECRET_HEADER.search(key) else js(value)}" for key, value in header_values(target).items()
+        )
         text = text_of(target.body)
         body = "null" if target.body is None else js(text) if text is not None else f"encoding.b64decode({js(base64.b64encode(target.body).decode('ascii'))})"
-        rows.append(f"  {{\n    weight: {target.weight}, name: {js(name)},\n    method: {js(target.method)}, url: {js(target.url)},\n    headers: {{ {headers} }},\n    body: {body},\n  }},\n")
+        rows.append(
+            f"  {{\n    weight: {target.weight}, name: {js(name)},\n    method: {js(target.method)}, url: {js(target.url)},\n"
+            f"    headers: {{ {headers} }},\n    body: {body},\n  }},\n"
+        )
     return f"[\n{''.join(rows)}]"
 
 
@@ -177,7 +197,12 @@ def k6_options(plan: Plan, wanted: Wanted) -> dict[str, Any]:
         named = {"env": {"TARGET": str(place)}} if apart else {}
         suffix = f"_{place + 1}" if apart else ""
         if plan.warmup_s:
-            scenarios[f"warmup{suffix}"] = {**k6_load(dataclasses.replace(plan, stages=None), plan.warmup_s), "startTime": f"{begin:g}s", "gracefulStop": "0s", **named}
+            scenarios[f"warmup{suffix}"] = {
+                **k6_load(dataclasses.replace(plan, stages=None), plan.warmup_s),
+                "startTime": f"{begin:g}s",
+                "gracefulStop": "0s",
+                **named,
+            }
             begin += plan.warmup_s
         scenarios[f"load{suffix}"] = {**k6_load(plan, plan.duration_s), "startTime": f"{begin:g}s", "gracefulStop": f"{plan.drain_s:g}s", **named}
         begin += plan.duration_s + plan.drain_s
@@ -189,8 +214,13 @@ def k6_options(plan: Plan, wanted: Wanted) -> dict[str, Any]:
             thresholds[f"http_req_failed{{scenario:{scenario}}}"] = [f"rate<={wanted.max_error_share:g}"]
         if plan.expect_status is not None:
             thresholds[f"checks{{scenario:{scenario}}}"] = ["rate==1"]
-    return {"scenarios": scenarios, "thresholds": thresholds, "insecureSkipTLSVerify": not plan.verify_tls, "noCookiesReset": plan.cookies,
-            "summaryTrendStats": ["min", "avg", "p(50)", "p(90)", "p(95)", "p(99)", "max"]}
+    return {
+        "scenarios": scenarios,
+        "thresholds": thresholds,
+        "insecureSkipTLSVerify": not plan.verify_tls,
+        "noCookiesReset": plan.cookies,
+        "summaryTrendStats": ["min", "avg", "p(50)", "p(90)", "p(95)", "p(99)", "max"],
+    }
 
 
 def k6_load(plan: Plan, seconds: float) -> dict[str, Any]:
@@ -209,24 +239,45 @@ def k6_load(plan: Plan, seconds: float) -> dict[str, Any]:
 
 # Locust
 
+
 def locust_script(plan: Plan, file: str, wanted: Wanted) -> str:
     secrets = secret_variables(plan)
     origins = sorted({f"{urlsplit(target.url).scheme}://{urlsplit(target.url).netloc.rpartition('@')[2]}" for target in plan.targets})
-    return filled("locustfile.py", {
-        "title": locust_docstring(plan, file, secrets), "requests": locust_requests(plan), "rows": locust_rows(plan, wanted), "stages": locust_stages(plan), "timeout": f"{plan.timeout_s:g}",
-        "expected": repr(plan.expect_status), "p99": repr(wanted.p99_ms), "failed": repr(wanted.max_error_share), "host": ascii(origins[0]),
-        "wait": "constant" if plan.model == "closed" else "constant_throughput", "wait_time": locust_wait(plan), "first": f"{plan.rate_per_s or 0:g}" if plan.stages else str(plan.concurrency),
-        "verify": repr(plan.verify_tls), "redirects": repr(plan.follow_redirects),
-    })
+    return filled(
+        "locustfile.py",
+        {
+            "title": locust_docstring(plan, file, secrets),
+            "requests": locust_requests(plan),
+            "rows": locust_rows(plan, wanted),
+            "stages": locust_stages(plan),
+            "timeout": f"{plan.timeout_s:g}",
+            "expected": repr(plan.expect_status),
+            "p99": repr(wanted.p99_ms),
+            "failed": repr(wanted.max_error_share),
+            "host": ascii(origins[0]),
+            "wait": "constant" if plan.model == "closed" else "constant_throughput",
+            "wait_time": locust_wait(plan),
+            "first": f"{plan.rate_per_s or 0:g}" if plan.stages else str(plan.concurrency),
+            "verify": repr(plan.verify_tls),
+            "redirects": repr(plan.follow_redirects),
+        },
+    )
 
 
 def locust_docstring(plan: Plan, file: str, secrets: list[str]) -> str:
-    lines = [f"Load test of {title(plan)}", "", f"    {''.join(f'{name}=... ' for name in secrets)}locust -f {comment_safe(file)} --headless", "",
-             "Written by api_load_tester --export locust; yours to change from here on."]
+    lines = [
+        f"Load test of {title(plan)}",
+        "",
+        f"    {''.join(f'{name}=... ' for name in secrets)}locust -f {comment_safe(file)} --headless",
+        "",
+        "Written by api_load_tester --export locust; yours to change from here on.",
+    ]
     if secrets:
         lines.append(f"Secrets come from the environment: {', '.join(secrets)}.")
     if plan.model == "open":
-        lines.append("A Locust user waits for its answer before it sends again: when the target is slow, the rate falls behind, unlike with api_load_tester --rate.")
+        lines.append(
+            "A Locust user waits for its answer before it sends again: when the target is slow, the rate falls behind, unlike with api_load_tester --rate."
+        )
     if plan.mode == "sequence" and len(plan.targets) > 1:
         lines.append("All URLs are requested side by side, chosen at random.")
     text = "\n".join(lines).replace("\\", "\\\\").replace('"', '\\"')
@@ -236,16 +287,26 @@ def locust_docstring(plan: Plan, file: str, secrets: list[str]) -> str:
 def locust_requests(plan: Plan) -> str:
     rows = []
     for target, name in zip(plan.targets, names(plan)):
-        headers = ", ".join(f"{ascii(key)}: {f'os.environ[{ascii(variable(key))}]' if SECRET_HEADER.search(key) else ascii(value)}" for key, value in header_values(target).items())
+        headers = ", ".join(
+            f"{ascii(key)}: {f'os.environ[{ascii(variable(key))}]' if SECRET_HEADER.search(key) else ascii(value)}"
+            for key, value in header_values(target).items()
+        )
         text = text_of(target.body)
-        rows.append(f"    ({target.weight}, {ascii(name)}, {ascii(target.method)}, {ascii(target.url)},\n     {{{headers}}}, {ascii(text if text is not None else target.body)}),\n")
+        rows.append(
+            f"    ({target.weight}, {ascii(name)}, {ascii(target.method)}, {ascii(target.url)},\n"
+            f"     {{{headers}}}, {ascii(text if text is not None else target.body)}),\n"
+        )
     return f"[\n{''.join(rows)}]"
 
 
 def locust_rows(plan: Plan, wanted: Wanted) -> str:
     if not plan.data:
         return "[]"
-    return f"[json.loads(line) for line in open(os.path.join(os.path.dirname(__file__), {ascii(wanted.data_path)}), encoding=\"utf-8-sig\") if line.strip()]" if wanted.data_path else ascii(plan.data)
+    return (
+        f'[json.loads(line) for line in open(os.path.join(os.path.dirname(__file__), {ascii(wanted.data_path)}), encoding="utf-8-sig") if line.strip()]'
+        if wanted.data_path
+        else ascii(plan.data)
+    )
 
 
 def locust_stages(plan: Plan) -> str:

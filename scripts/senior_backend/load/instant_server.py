@@ -1,11 +1,12 @@
 """A server that answers every request at once, to measure load generators with. Runs as a process of its own: prints its port, ends with its input."""
+
 from __future__ import annotations
 
 import selectors
 import socket
 import sys
 
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}"
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
 
 
 def serve() -> None:

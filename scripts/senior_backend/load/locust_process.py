@@ -2,8 +2,10 @@
 
 The first line of stdin is the job, a JSON object with "role" ("local", "master", "worker"), "host", "port", and, but for a worker,
 "plan" and "workers"; a further line or its end means: stop. stdout gets one JSON object per line: {"snapshot": {...}},
-and at the end {"measurements": [...]}, {"error": text}, or from a worker {"sent": requests}. Messages between master and workers go over Locust's own connection.
+and at the end {"measurements": [...]}, {"error": text}, or from a worker {"sent": requests}.
+Messages between master and workers go over Locust's own connection.
 """
+
 from __future__ import annotations
 
 import json
@@ -23,7 +25,7 @@ from senior_backend.load.plan import Plan
 from senior_backend.load.requests_sender import RequestsSender
 from senior_backend.load.slots import Slots, wait_for
 
-READY_S, REPORT_S = 30.0, 15.0          # for local workers to connect; for the last reports to come in
+READY_S, REPORT_S = 30.0, 15.0  # for local workers to connect; for the last reports to come in
 REMOTE_READY_S = 600.0
 
 
@@ -161,7 +163,11 @@ class Master:
 
     def summed(self) -> dict[str, Any]:
         parts = list(self.snapshots.values())
-        return {**parts[0], **{name: sum(part[name] for part in parts) for name in ("answered", "failed", "rate_per_s")}, "p99_ms": max(part["p99_ms"] for part in parts)}
+        return {
+            **parts[0],
+            **{name: sum(part[name] for part in parts) for name in ("answered", "failed", "rate_per_s")},
+            "p99_ms": max(part["p99_ms"] for part in parts),
+        }
 
     def whole(self) -> list[dict[str, Any]]:
         shares = [[transfer.measurement_from_data(target, data) for target, data in zip(self.plan.targets, report)] for report in self.reports.values()]
@@ -202,9 +208,11 @@ class Worker:
 
 def listen_for_stop(stop) -> None:
     """Call stop() when stdin has another line or ends."""
+
     def listen() -> None:
         gevent.get_hub().threadpool.apply(sys.stdin.readline)
         stop()
+
     gevent.spawn(listen)
 
 

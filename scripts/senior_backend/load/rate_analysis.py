@@ -1,4 +1,5 @@
 """From the answers of a search to a rate limit's figures: rate, burst, and whether it lets requests through evenly or by windows."""
+
 from __future__ import annotations
 
 import bisect
@@ -11,7 +12,7 @@ from typing import Any
 
 from senior_backend.load.rate_probe import Answer
 
-QUESTIONS_IN_GAP = 5        # refusals that must lie between two windows
+QUESTIONS_IN_GAP = 5  # refusals that must lie between two windows
 
 
 @dataclasses.dataclass
@@ -19,8 +20,10 @@ class Finding:
     """What was found. Counts are requests; *_s seconds since the search began (retry_after_s: what the server asks for).
 
     pattern: "steady" (a token or leaky bucket, or a window that slides evenly), "window" (so many, then none until the next window), "" when unknown;
-    scope: "client" or "connection"; rate_source: "measured", "headers" or ""; at_most_per_s: a bound when there is no rate; tried_per_s: accepted rate reached without refusal.
+    scope: "client" or "connection"; rate_source: "measured", "headers" or ""; at_most_per_s: a bound when there is no rate;
+    tried_per_s: accepted rate reached without refusal.
     """
+
     found: bool = False
     rate_per_s: float | None = None
     burst: int | None = None
@@ -45,12 +48,33 @@ class Finding:
 
     def lines(self) -> list[str]:
         if not self.found:
-            return ["RATE LIMIT", f"  none found: {self.accepted:,} requests went through, up to {self.tried_per_s or 0:,.0f}/s", *(f"  note: {note}" for note in self.notes)]
-        rate = f"{self.rate_per_s:,.4g}/s ({self.rate_source})" if self.rate_per_s else f"not known, at most {self.at_most_per_s:,.4g}/s" if self.at_most_per_s else "not known"
-        rows = [("Status", str(self.status)), ("Rate", rate), ("Burst", f"{self.burst} requests"), ("First refusal", f"after {self.first_429_after} requests, {self.first_429_after_s:.2f} s"),
-                ("Pattern", self.pattern + (f" of {self.window_s:.4g} s" if self.window_s else "") or "not known"), ("Holds per", self.scope or "not known"),
-                ("Retry-After", "none" if self.retry_after_s is None else f"{self.retry_after_s:g} s" + {True: " (then answered)", False: " (still refused then)", None: ""}[self.retry_after_holds]),
-                ("Headers", ", ".join(f"{name}: {value}" for name, value in self.headers.items()) or "none")]
+            return [
+                "RATE LIMIT",
+                f"  none found: {self.accepted:,} requests went through, up to {self.tried_per_s or 0:,.0f}/s",
+                *(f"  note: {note}" for note in self.notes),
+            ]
+        rate = (
+            f"{self.rate_per_s:,.4g}/s ({self.rate_source})"
+            if self.rate_per_s
+            else f"not known, at most {self.at_most_per_s:,.4g}/s" if self.at_most_per_s else "not known"
+        )
+        rows = [
+            ("Status", str(self.status)),
+            ("Rate", rate),
+            ("Burst", f"{self.burst} requests"),
+            ("First refusal", f"after {self.first_429_after} requests, {self.first_429_after_s:.2f} s"),
+            ("Pattern", self.pattern + (f" of {self.window_s:.4g} s" if self.window_s else "") or "not known"),
+            ("Holds per", self.scope or "not known"),
+            (
+                "Retry-After",
+                (
+                    "none"
+                    if self.retry_after_s is None
+                    else f"{self.retry_after_s:g} s" + {True: " (then answered)", False: " (still refused then)", None: ""}[self.retry_after_holds]
+                ),
+            ),
+            ("Headers", ", ".join(f"{name}: {value}" for name, value in self.headers.items()) or "none"),
+        ]
         return ["RATE LIMIT", *(f"  {name + ':':15}{value}" for name, value in rows), *(f"  note: {note}" for note in self.notes)]
 
 
@@ -120,7 +144,7 @@ def by_window(finding: Finding, accepted: list[float], starts: list[int], refusa
     if sizes:
         finding.window_s = statistics.median(end - begin for begin, end in zip(times, times[1:]))
         finding.rate_per_s, finding.burst = sum(sizes) / (times[-1] - times[0]), round(statistics.median(sizes))
-    else:                                   # one start alone: a window that began with the first request, or a fixed one met in its middle
+    else:  # one start alone: a window that began with the first request, or a fixed one met in its middle
         last = len(accepted) - starts[0] if refusals[-1] > accepted[-1] else 0
         finding.burst = max(finding.burst or 0, last)
         finding.window_s = times[0] - accepted[0] if starts[0] else None

@@ -1,4 +1,5 @@
 """The search for a rate limit: ask as fast as the connections allow until an answer is a refusal, then keep asking and see when answers come through."""
+
 from __future__ import annotations
 
 import math
@@ -14,7 +15,7 @@ from senior_backend.load.rate_analysis import Finding, analyse, from_headers, re
 from senior_backend.load.rate_probe import STILL_WAITING, Answer, Probe
 
 LIMIT_HEADER = re.compile(r"(?:x-)?rate-?limit[\w-]*|retry-after", re.IGNORECASE)
-FIRST_PAUSE_S, SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.00025, 0.02    # between the questions of all connections together, while refused
+FIRST_PAUSE_S, SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.00025, 0.02  # between the questions of all connections together, while refused
 ENOUGH_ACCEPTED, ENOUGH_WINDOWS, ENOUGH_S = 200, 4, 3.0
 FRESH_CONNECTIONS = 5
 
@@ -58,7 +59,7 @@ class Search:
         return finding
 
     def refused(self) -> bool:
-        return bool(self.probe.answers) and any(answer.refused for answer in self.probe.answers[-self.plan.concurrency - 8:])
+        return bool(self.probe.answers) and any(answer.refused for answer in self.probe.answers[-self.plan.concurrency - 8 :])
 
     def nothing(self) -> Finding:
         accepted = [answer for answer in self.probe.answers if answer.accepted]
@@ -92,9 +93,9 @@ class Search:
         if now < self.checked_s + 0.25:
             return self.enough
         self.checked_s = now
-        seen = analyse(self.probe.answers[self.begin:])
+        seen = analyse(self.probe.answers[self.begin :])
         if seen.rate_per_s:
-            share = 0.3 if (seen.burst or 0) > 2 else 0.1       # of the time between two that come through; a limit that saves nothing up must be asked often
+            share = 0.3 if (seen.burst or 0) > 2 else 0.1  # of the time between two that come through; a limit that saves nothing up must be asked often
             self.pause_now = min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, share / seen.rate_per_s))
         limited_s = now - (now if seen.first_429_after_s is None else seen.first_429_after_s)
         taught = limited_s >= ENOUGH_WINDOWS * seen.window_s if seen.window_s else seen.accepted >= ENOUGH_ACCEPTED
@@ -119,7 +120,10 @@ class Search:
         if finding.rate_per_s is None:
             from_headers(finding)
         if finding.rate_per_s is None:
-            finding.notes.append(f"no request came through again within {self.probe.now() - finding.first_429_after_s:.1f} s: a --duration longer than the limit's window shows its rate")
+            finding.notes.append(
+                f"no request came through again within {self.probe.now() - finding.first_429_after_s:.1f} s: "
+                "a --duration longer than the limit's window shows its rate"
+            )
         if finding.first_429_after == 0:
             finding.notes.append("the very first request was refused: an earlier run may have used up the limit, so the burst is not known")
             finding.burst = None
@@ -147,7 +151,7 @@ def measurement(plan: Plan, probe: Probe) -> Measurement:
             collector.answer(answer.done_s, answer.status, answer.done_s - answer.sent_s, answer.done_s - answer.sent_s, answer.size)
     found = collector.measurement
     found.seconds = max(0.001, min(plan.duration_s, probe.now()))
-    found.timeline = found.timeline[:math.ceil(found.seconds)]
+    found.timeline = found.timeline[: math.ceil(found.seconds)]
     found.timeline[-1].seconds = found.seconds - (len(found.timeline) - 1)
     found.heads = {status: head.decode("latin-1") for status, head in probe.heads.items()}
     return found

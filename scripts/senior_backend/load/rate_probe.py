@@ -1,4 +1,5 @@
 """Sends the requests of the search for a rate limit: few connections, each answer noted with its time, refused ones followed by a pause."""
+
 from __future__ import annotations
 
 import collections
@@ -15,15 +16,16 @@ from senior_backend.load.messages import message
 from senior_backend.load.origins import Address, error_kind, reach, tls_context
 from senior_backend.load.plan import Plan
 
-REFUSALS = (429, 503)       # 503 counts when it carries Retry-After
+REFUSALS = (429, 503)  # 503 counts when it carries Retry-After
 READ_SIZE = 65536
-AFTER_FAILURE_S = 0.05      # before the next attempt when one has failed outright
+AFTER_FAILURE_S = 0.05  # before the next attempt when one has failed outright
 STILL_WAITING = "in flight at the end"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Answer:
     """A request that ended. Times in seconds since the search began; connection: a number that is new for every new connection; kind: "" or how it failed."""
+
     sent_s: float
     done_s: float
     connection: int
@@ -108,7 +110,7 @@ class Probe:
                     queue.append(None)
                     next_s = max(next_s, self.now() + AFTER_FAILURE_S)
             wait = min(until_s, next_s if queue else until_s) - self.now()
-            for key, _ in self.selector.select(wait if wait > 0.001 else 0):     # select() rounds up to milliseconds
+            for key, _ in self.selector.select(wait if wait > 0.001 else 0):  # select() rounds up to milliseconds
                 line, answer = key.data, self.read(key.data)
                 if answer and answer.accepted and line in self.lines:
                     answer = self.ask(line)
@@ -145,7 +147,7 @@ class Probe:
 
     def write(self, line: Line) -> Answer | None:
         try:
-            line.rest = line.rest[line.socket.send(line.rest):]
+            line.rest = line.rest[line.socket.send(line.rest) :]
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except OSError as error:

@@ -1,4 +1,5 @@
 """Requests by the package `requests`: redirects, cookies, digest, proxies, and the names of what can go wrong."""
+
 from __future__ import annotations
 
 import errno
@@ -25,9 +26,10 @@ class RequestsSender:
 
     def __init__(self, plan: Plan):
         import requests
+
         self.requests, self.plan = requests, plan
         self.session = requests.Session()
-        self.session.trust_env = False              # no proxies or passwords that the plan does not name
+        self.session.trust_env = False  # no proxies or passwords that the plan does not name
         self.session.headers.clear()
         self.session.verify = (ca_bundle() or True) if plan.verify_tls else False
         if not plan.cookies:
@@ -41,12 +43,14 @@ class RequestsSender:
         """(status, bytes of the body) of the last answer of a chain of redirects or of a digest exchange. Raises Broken."""
         deadline = time.monotonic() + self.plan.timeout_s
         try:
-            with self.session.request(**self.arguments(target, row), timeout=self.plan.timeout_s, stream=True, allow_redirects=self.plan.follow_redirects) as answer:
+            with self.session.request(
+                **self.arguments(target, row), timeout=self.plan.timeout_s, stream=True, allow_redirects=self.plan.follow_redirects
+            ) as answer:
                 return answer.status_code, body_size(answer.raw, deadline)
         except (self.requests.RequestException, OSError, http.client.HTTPException) as error:
             raise Broken(kind_of(error)) from error
         except Exception as error:
-            if type(error).__module__.partition(".")[0] != "urllib3":       # raw reads raise urllib3's own
+            if type(error).__module__.partition(".")[0] != "urllib3":  # raw reads raise urllib3's own
                 raise
             raise Broken(kind_of(error)) from error
 
@@ -58,8 +62,12 @@ class RequestsSender:
         headers = {name: value for name, value in headers.items() if name.lower() not in {name.lower() for name, _ in given}}
         for name, value in given:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return {"method": target.method, "url": fill(target.url, row, lambda value: urllib.parse.quote(as_text(value), safe="")),
-                "headers": {name: value.encode("utf-8") for name, value in headers.items()}, "data": body}
+        return {
+            "method": target.method,
+            "url": fill(target.url, row, lambda value: urllib.parse.quote(as_text(value), safe="")),
+            "headers": {name: value.encode("utf-8") for name, value in headers.items()},
+            "data": body,
+        }
 
     def close(self) -> None:
         self.session.close()
@@ -98,10 +106,20 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 BY_NAME = {
-    "ProxyError": "proxy", "ConnectTimeout": "timeout connect", "ConnectTimeoutError": "timeout connect", "ReadTimeout": "timeout response", "ReadTimeoutError": "timeout response",
-    "TooManyRedirects": "too many redirects", "NameResolutionError": "dns", "IncompleteRead": "truncated body", "InvalidChunkLength": "malformed answer: chunk size",
-    "RemoteDisconnected": "connection closed before answer", "BadStatusLine": "malformed answer: status line", "LineTooLong": "malformed answer: head over 64 kB",
-    "InvalidHeader": "malformed answer: header line", "UnknownProtocol": "malformed answer: not HTTP",
+    "ProxyError": "proxy",
+    "ConnectTimeout": "timeout connect",
+    "ConnectTimeoutError": "timeout connect",
+    "ReadTimeout": "timeout response",
+    "ReadTimeoutError": "timeout response",
+    "TooManyRedirects": "too many redirects",
+    "NameResolutionError": "dns",
+    "IncompleteRead": "truncated body",
+    "InvalidChunkLength": "malformed answer: chunk size",
+    "RemoteDisconnected": "connection closed before answer",
+    "BadStatusLine": "malformed answer: status line",
+    "LineTooLong": "malformed answer: head over 64 kB",
+    "InvalidHeader": "malformed answer: header line",
+    "UnknownProtocol": "malformed answer: not HTTP",
 }
 
 

@@ -3,6 +3,7 @@
 A slot asks for its next order, sends it with whatever sender it was given, and notes what came of it. Nothing here knows threads
 from greenlets; `time` and `threading` are enough for both.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -17,7 +18,7 @@ from senior_backend.load.histogram import Histogram
 from senior_backend.load.measurement import Measurement, Snapshot
 from senior_backend.load.plan import Plan
 
-IDLE_S = 0.02           # between looks of a slot that the stages do not want now
+IDLE_S = 0.02  # between looks of a slot that the stages do not want now
 
 
 class Broken(Exception):
@@ -32,6 +33,7 @@ class Sender(Protocol):
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
     """A request to send. due_s: intended send time since the run began, None in the closed model."""
+
     target: int
     row: Mapping[str, Any] | None
     due_s: float | None
@@ -131,7 +133,15 @@ class Slots:
             for collector in self.collectors:
                 last.merge(collector.second(at_s - 1).histogram)
             answered = sum(one.answered for one in seen)
-            return Snapshot(seen[0].target.url, at_s, self.plan.duration_s, answered, sum(one.accounting.failed for one in seen), max(0, answered - before), last.percentile_ms(99))
+            return Snapshot(
+                seen[0].target.url,
+                at_s,
+                self.plan.duration_s,
+                answered,
+                sum(one.accounting.failed for one in seen),
+                max(0, answered - before),
+                last.percentile_ms(99),
+            )
 
     def finish(self, interrupted: bool) -> list[Measurement]:
         """Close the books: what is not answered by now was in flight."""

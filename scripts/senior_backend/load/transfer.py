@@ -1,4 +1,5 @@
 """Plans and measurements as plain JSON data, to go from process to process and from machine to machine."""
+
 from __future__ import annotations
 
 import base64
@@ -18,8 +19,16 @@ def plan_to_data(plan: Plan) -> dict[str, Any]:
 
 
 def plan_from_data(data: dict[str, Any]) -> Plan:
-    targets = [Target(**{**target, "headers": [tuple(header) for header in target["headers"]], "body": None if target["body"] is None else base64.b64decode(target["body"])})
-               for target in data["targets"]]
+    targets = [
+        Target(
+            **{
+                **target,
+                "headers": [tuple(header) for header in target["headers"]],
+                "body": None if target["body"] is None else base64.b64decode(target["body"]),
+            }
+        )
+        for target in data["targets"]
+    ]
     stages = None if data["stages"] is None else [Stage(**stage) for stage in data["stages"]]
     return Plan(**{**data, "targets": targets, "stages": stages, "digest": tuple(data["digest"]) if data["digest"] else None})
 
@@ -43,14 +52,24 @@ def by_number(data: dict[str, Any]) -> dict[int, Any]:
 
 def measurement_from_data(target: Target, data: dict[str, Any]) -> Measurement:
     client = data["client"]
-    return Measurement(target, **{
-        **data, "accounting": Accounting(**data["accounting"]), "statuses": {status: Histogram(by_number(counts)) for status, counts in by_number(data["statuses"]).items()},
-        "latency": Histogram(by_number(data["latency"])), "service": Histogram(by_number(data["service"])),
-        "blocks": [BlockCounts(**{**block, "histogram": Histogram(by_number(block["histogram"]))}) for block in data["blocks"]],
-        "timeline": [Second(**{**second, "histogram": Histogram(by_number(second["histogram"])), "statuses": by_number(second["statuses"])}) for second in data["timeline"]],
-        "client": Client(**{**client, "lag": Histogram(by_number(client["lag"])), "stalls": [Stall(**stall) for stall in client["stalls"]]}),
-        "first_seen": {status: tuple(seen) for status, seen in by_number(data["first_seen"]).items()}, "heads": by_number(data["heads"]),
-    })
+    return Measurement(
+        target,
+        **{
+            **data,
+            "accounting": Accounting(**data["accounting"]),
+            "statuses": {status: Histogram(by_number(counts)) for status, counts in by_number(data["statuses"]).items()},
+            "latency": Histogram(by_number(data["latency"])),
+            "service": Histogram(by_number(data["service"])),
+            "blocks": [BlockCounts(**{**block, "histogram": Histogram(by_number(block["histogram"]))}) for block in data["blocks"]],
+            "timeline": [
+                Second(**{**second, "histogram": Histogram(by_number(second["histogram"])), "statuses": by_number(second["statuses"])})
+                for second in data["timeline"]
+            ],
+            "client": Client(**{**client, "lag": Histogram(by_number(client["lag"])), "stalls": [Stall(**stall) for stall in client["stalls"]]}),
+            "first_seen": {status: tuple(seen) for status, seen in by_number(data["first_seen"]).items()},
+            "heads": by_number(data["heads"]),
+        },
+    )
 
 
 def added_up(shares: list[list[Measurement]]) -> list[Measurement]:
