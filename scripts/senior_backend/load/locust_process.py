@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from typing import Any
@@ -116,14 +117,14 @@ class Master:
         # the class counts users and is not run here
         self.environment = Environment(user_classes=[user_class(Share(self.plan))])
         self.runner = self.environment.create_master_runner(job["host"], job["port"])
-        self.runner.register_message("hello", lambda environment, msg, **_: self.ready.append(msg.node_id))
-        self.runner.register_message("progress", lambda environment, msg, **_: self.snapshots.__setitem__(msg.node_id, msg.data))
-        self.runner.register_message("measured", lambda environment, msg, **_: self.reports.__setitem__(msg.node_id, json.loads(msg.data["text"])))
+        self.runner.register_message("load_hello", lambda environment, msg, **_: self.ready.append(msg.node_id))
+        self.runner.register_message("load_progress", lambda environment, msg, **_: self.snapshots.__setitem__(msg.node_id, msg.data))
+        self.runner.register_message("load_measured", lambda environment, msg, **_: self.reports.__setitem__(msg.node_id, json.loads(msg.data["text"])))
         listen_for_stop(self.stop)
 
     def stop(self) -> None:
         self.stopped = True
-        self.runner.send_message("stop", {})
+        self.runner.send_message("load_end", {})
 
     def run(self) -> None:
         error = self.carry_out()
@@ -134,16 +135,16 @@ class Master:
         """The whole run; gives what went wrong."""
         limit_s = REMOTE_READY_S if self.remote else READY_S
         if not self.until(lambda: len(self.ready) >= self.wanted, limit_s):
-            return f"{len(self.ready)} of {self.wanted} workers came within {limit_s:g} s"
+            return f"{len(self.ready)} of {self.wanted} workers came " + ("until it was stopped" if self.stopped else f"within {limit_s:g} s")
         data = transfer.plan_to_data(self.plan)
         for node in self.ready:
-            self.runner.send_message("plan", {"text": json.dumps(data)}, client_id=node)
+            self.runner.send_message("load_plan", {"text": json.dumps(data)}, client_id=node)
         self.runner.start(self.plan.concurrency, spawn_rate=max(1, self.plan.concurrency))
         if not self.until(lambda: sum(client.user_count for client in self.runner.clients.values()) >= self.plan.concurrency, READY_S):
             return f"the workers did not start {self.plan.concurrency} users within {READY_S:g} s"
         # the larger shares first, as the slots are shared out
         for place, node in enumerate(sorted(self.ready, key=lambda node: -self.runner.clients[node].user_count)):
-            self.runner.send_message("go", {"worker": place, "workers": len(self.ready)}, client_id=node)
+            self.runner.send_message("load_go", {"worker": place, "workers": len(self.ready)}, client_id=node)
         total_s = self.plan.warmup_s + self.plan.duration_s
         limit_s = total_s + self.plan.drain_s + REPORT_S
         if not self.until(lambda: len(self.reports) >= len(self.ready), limit_s, progress=True):
@@ -180,25 +181,28 @@ class Worker:
     def __init__(self, job: dict[str, Any]):
         # the plan comes later; the class must be there when the master starts its users
         self.share = Share(Plan([]))
-        self.runner = Environment(user_classes=[user_class(self.share)]).create_worker_runner(job["host"], job["port"])
-        for kind in ("plan", "go", "stop"):
-            self.runner.register_message(kind, getattr(self, f"on_{kind}"), concurrent=True)
-        self.runner.send_message("hello", {})
+        self.runner = None
         listen_for_stop(self.leave)
+        self.runner = Environment(user_classes=[user_class(self.share)]).create_worker_runner(job["host"], job["port"])
+        for kind in ("plan", "go", "end"):  # the prefix keeps them apart from Locust's own
+            self.runner.register_message(f"load_{kind}", getattr(self, f"on_{kind}"), concurrent=True)
+        self.runner.send_message("load_hello", {})
 
     def on_plan(self, environment, msg, **_) -> None:
         self.share.plan = transfer.plan_from_data(json.loads(msg.data["text"]))
 
     def on_go(self, environment, msg, **_) -> None:
         self.share.start(msg.data["worker"], msg.data["workers"])
-        measured = self.share.measure(lambda snapshot: self.runner.send_message("progress", transfer.plain(snapshot)))
-        self.runner.send_message("measured", {"text": json.dumps(measured)})
+        measured = self.share.measure(lambda snapshot: self.runner.send_message("load_progress", transfer.plain(snapshot)))
+        self.runner.send_message("load_measured", {"text": json.dumps(measured)})
         tell(sent=sum(one["accounting"]["started"] for one in measured))
 
-    def on_stop(self, environment, msg, **_) -> None:
+    def on_end(self, environment, msg, **_) -> None:
         self.share.stop()
 
     def leave(self) -> None:
+        if self.runner is None:  # still looking for the master, in a loop of Locust's that nothing ends
+            os._exit(0)
         self.share.stop()
         self.runner.quit()
 

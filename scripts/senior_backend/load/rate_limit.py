@@ -13,6 +13,7 @@ from senior_backend.load.measurement import Measurement
 from senior_backend.load.plan import Plan
 from senior_backend.load.rate_analysis import Finding, analyse, from_headers, retry_after
 from senior_backend.load.rate_probe import STILL_WAITING, Answer, Probe
+from senior_backend.load.single_process import stop_on_interrupt
 
 LIMIT_HEADER = re.compile(r"(?:x-)?rate-?limit[\w-]*|retry-after", re.IGNORECASE)
 FIRST_PAUSE_S, SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.00025, 0.02  # between the questions of all connections together, while refused
@@ -21,10 +22,9 @@ FRESH_CONNECTIONS = 5
 
 
 def find(plan: Plan, progress: Callable[[str], None] = lambda text: None) -> tuple[Finding, Measurement]:
-    """Search at the plan's first target for at most plan.duration_s; Unreachable when nobody is there."""
-    with Probe(plan) as probe:
-        search = Search(plan, probe, progress)
-        finding = search.run()
+    """Search at the plan's first target for at most plan.duration_s; Ctrl-C ends it with what is known then. Unreachable when nobody is there."""
+    with Probe(plan) as probe, stop_on_interrupt(lambda: setattr(probe, "stopped", True)):
+        finding = Search(plan, probe, progress).run()
         return finding, measurement(plan, probe)
 
 
@@ -39,7 +39,7 @@ class Search:
     def run(self) -> Finding:
         probe, connections = self.probe, self.plan.concurrency
         probe.run(connections, self.end_s, lambda: 0.0, self.refused)
-        if not self.refused():
+        if not any(answer.refused for answer in probe.answers):
             return self.nothing()
         self.progress(f"first refusal after {sum(answer.accepted for answer in probe.answers)} requests; measuring the rate")
         whole = list(probe.answers)
@@ -75,7 +75,7 @@ class Search:
         old = next(iter(sorted(self.probe.lines, key=lambda line: line.number)), None)
         heard = {"old": [], "fresh": []}
         for _ in range(FRESH_CONNECTIONS):
-            if self.probe.now() > 0.8 * self.end_s:
+            if self.probe.stopped or self.probe.now() > 0.8 * self.end_s:
                 break
             answer, line = self.probe.once()
             heard["fresh"].append(answer.accepted)
@@ -131,10 +131,12 @@ class Search:
     def check_retry_after(self, finding: Finding) -> None:
         """Wait as long as the server asks, if there is time, and ask once more."""
         wait = finding.retry_after_s
-        if wait is None or self.probe.now() + wait + 0.1 > self.end_s:
+        if wait is None or self.probe.stopped or self.probe.now() + wait + 0.1 > self.end_s:
             return
         until = self.probe.now() + wait
         self.probe.run(0, until, lambda: 0.0, lambda: False)
+        if self.probe.stopped:
+            return
         finding.retry_after_holds = self.probe.once()[0].accepted
 
 
@@ -153,5 +155,6 @@ def measurement(plan: Plan, probe: Probe) -> Measurement:
     found.seconds = max(0.001, min(plan.duration_s, probe.now()))
     found.timeline = found.timeline[: math.ceil(found.seconds)]
     found.timeline[-1].seconds = found.seconds - (len(found.timeline) - 1)
+    found.interrupted = probe.stopped
     found.heads = {status: head.decode("latin-1") for status, head in probe.heads.items()}
     return found

@@ -60,7 +60,7 @@ class Probe:
         self.lines: set[Line] = set()
         self.answers: list[Answer] = []
         self.heads: dict[int, bytes] = {}
-        self.began = time.monotonic()
+        self.began, self.stopped = time.monotonic(), False
 
     def __enter__(self) -> Probe:
         return self
@@ -103,7 +103,7 @@ class Probe:
         asked = sorted(self.lines, key=lambda line: line.number)[:connections]
         queue: collections.deque[Line | None] = collections.deque([*asked, *[None] * (connections - len(asked))])
         next_s = self.now()
-        while not finished() and self.now() < until_s:
+        while not (self.stopped or finished()) and self.now() < until_s:
             while queue and next_s <= self.now():
                 next_s = max(next_s, self.now() - gap_s()) + gap_s()
                 if self.ask(queue.popleft()):
