@@ -135,7 +135,7 @@ def standard_streams() -> tuple[TextIO, TextIO]:
 def report(tool: str, outcome: Outcome, console: Console, as_json: bool) -> int:
     code = outcome.code
     if as_json:
-        head = {"tool": tool, "version": VERSION, "status": STATUS[code], "exit_code": int(code)}
+        head = {"tool": tool, "version": VERSION, "status": STATUS.get(code, "error"), "exit_code": int(code)}
         write(console.out, json.dumps({**head, **outcome.data}, indent=2) + "\n")
     else:
         write(console.out, "".join(line + "\n" for line in outcome.lines))

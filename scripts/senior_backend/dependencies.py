@@ -11,7 +11,7 @@ from types import ModuleType
 
 from senior_backend.console import CommandError, ExitCode
 
-REQUIREMENTS = {"yaml": "PyYAML>=6"}       # import name -> requirement; scripts' own headers and requirements.txt say the same
+REQUIREMENTS = {"yaml": "PyYAML>=6", "requests": "requests>=2.32", "locust": "locust>=2.20"}       # import name -> requirement; scripts' own headers and requirements.txt say the same
 
 
 def require(module: str) -> ModuleType:

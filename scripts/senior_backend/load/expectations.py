@@ -1,0 +1,92 @@
+"""What was demanded of a run, and whether it holds."""
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from senior_backend.console import CommandError
+from senior_backend.load.measurement import Measurement
+
+PERCENTILES = {"p50_ms": 50, "p95_ms": 95, "p99_ms": 99}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limit:
+    """A figure that must not exceed `most`. name: p50_ms, p95_ms, p99_ms or error_rate_percent; source: the option or file that set it."""
+    name: str
+    most: float
+    source: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judgement:
+    url: str
+    name: str
+    wanted: float
+    found: float
+    holds: bool
+    source: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "found": round(self.found, 4)}
+
+    def line(self) -> str:
+        relation = "every answer" if self.name == "status" else "<="
+        shown = f"{self.found:.2f} % of the requests" if self.name == "status" else f"{self.found:.2f}"
+        return f"{'holds' if self.holds else 'FAILED'}: {self.name} {relation} {self.wanted:g} ({self.source}): {shown}"
+
+
+def limits_from(arguments: argparse.Namespace) -> list[Limit]:
+    """All limits that were asked for. Raises CommandError for a targets file that cannot be used."""
+    limits = limits_of_decision(arguments.targets) if arguments.targets else []
+    if arguments.p99_ms is not None:
+        limits = [limit for limit in limits if limit.name != "p99_ms"] + [Limit("p99_ms", arguments.p99_ms, "--p99-ms")]
+    if arguments.max_error_rate is not None:
+        limits = [limit for limit in limits if limit.name != "error_rate_percent"] + [Limit("error_rate_percent", arguments.max_error_rate, "--max-error-rate")]
+    return limits
+
+
+def limits_of_decision(path: str) -> list[Limit]:
+    """Latency targets and the uptime (as the share that may fail) of a decision's JSON."""
+    try:
+        decision = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise CommandError(f"--targets {path}: the file cannot be read ({error.strerror})", "python scripts/backend_decision_engine.py ... --output json > decision.json",
+                           identifier="INPUT_FILE") from error
+    except ValueError as error:
+        raise CommandError(f"--targets {path}: not JSON: {error}", "python scripts/backend_decision_engine.py ... --output json > decision.json", identifier="INPUT_FILE") from error
+    targets = decision.get("targets") if isinstance(decision, dict) else None
+    values = {name: number(target) for name, target in (targets if isinstance(targets, dict) else {}).items()}
+    limits = [Limit(name, values[name], path) for name in PERCENTILES if values.get(name) is not None]
+    if values.get("uptime") is not None:
+        limits.append(Limit("error_rate_percent", round(100 - values["uptime"], 6), path))
+    if not limits:
+        raise CommandError(f"--targets {path}: no targets in it: expected {{\"targets\": {{\"p99_ms\": {{\"value\": 250}}}}}}", "the JSON of backend_decision_engine.py carries them",
+                           identifier="INPUT_FILE")
+    return limits
+
+
+def number(target: Any) -> float | None:
+    value = target.get("value") if isinstance(target, dict) else target
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def judge(measurement: Measurement, limits: list[Limit], expect_status: int | None) -> list[Judgement]:
+    """One judgement for each expectation. Latency limits fail when nothing was answered."""
+    url, books = measurement.target.url, measurement.accounting
+    ended = books.ok + books.failed
+    judgements = []
+    if expect_status is not None:
+        had_it = measurement.statuses[expect_status].total if expect_status in measurement.statuses else 0
+        judgements.append(Judgement(url, "status", expect_status, 100 * had_it / ended if ended else 0.0, 0 < had_it == ended, "--expect-status"))
+    for limit in limits:
+        if limit.name in PERCENTILES:
+            found = measurement.latency.percentile_ms(PERCENTILES[limit.name])
+            judgements.append(Judgement(url, limit.name, limit.most, found, bool(measurement.latency) and found <= limit.most, limit.source))
+        else:
+            found = 100 * books.failed / ended if ended else 100.0
+            judgements.append(Judgement(url, limit.name, limit.most, found, found <= limit.most, limit.source))
+    return judgements

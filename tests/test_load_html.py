@@ -1,0 +1,192 @@
+"""The page: self-contained, small, escaped, and holding the figures of the run."""
+
+from __future__ import annotations
+
+import html.parser
+import os
+import random
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from senior_backend.load import html as page
+from senior_backend.load import paired
+from senior_backend.load.charts import Scale, grouped, milliseconds, nice_ticks
+from senior_backend.load.collector import Collector
+from senior_backend.load.comparison import Comparison
+from senior_backend.load.measurement import Measurement, Second
+from senior_backend.load.plan import Plan, Target
+from senior_backend.load.rate_analysis import Finding
+
+HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; \u202e\x00"
+
+
+def measured(plan: Plan, target: Target, factor: float = 1.0, seed: int = 1) -> Measurement:
+    source, collector = random.Random(seed), Collector(plan, target, "raw")
+    for number in range(int(plan.duration_s * 100)):
+        at, latency = number / 100, 0.005 * factor * source.lognormvariate(0, 0.3)
+        collector.start(at)
+        if number % 50 == 0:
+            collector.failure(at + 0.1, "timeout response", 0.1)
+        else:
+            collector.answer(at + latency, 503 if number % 49 == 0 else 200, latency, latency, 150)
+    return collector.measurement
+
+
+class Reader(html.parser.HTMLParser):
+    """Tags in order; checks that they nest."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(text: str) -> Reader:
+    reader = Reader()
+    reader.feed(text)
+    assert not reader.open
+    return reader
+
+
+@pytest.fixture
+def compared() -> str:
+    plan = Plan([Target("http://a.example/v1"), Target("http://a.example/v2")], mode="compare", concurrency=40, duration_s=10)
+    measurements = [measured(plan, plan.targets[0]), measured(plan, plan.targets[1], 1.3, seed=2)]
+    return page.render(plan, measurements, page.Extras([paired.compare(plan, *measurements)], recommendations=["use an index"], recorded_at="2026-01-01"))
+
+
+def test_page_is_whole_small_and_fetches_nothing(compared):
+    reader = read(compared)
+    assert len(compared.encode()) < 100_000
+    assert "script" not in reader.tags and "link" not in reader.tags and "img" not in reader.tags
+    assert not [value for name, value in reader.attributes if name in ("src", "href") or name.startswith("on")]
+    assert "url(" not in compared and "@import" not in compared and "default-src 'none'" in compared
+    assert reader.tags.count("svg") >= 6
+
+
+def test_page_holds_the_figures(compared):
+    said = " ".join(read(compared).text)
+    for expected in (
+        "GET http://a.example/v1",
+        "slower",
+        "Latency p50",
+        "HTTP 503",
+        "timeout response",
+        "use an index",
+        "Started 1,000 = ok",
+        "measured 2026-01-01",
+    ):
+        assert expected in said
+    assert "prefers-color-scheme: dark" in compared
+
+
+def test_everything_from_outside_is_escaped():
+    plan = Plan([Target("http://a.example/" + HOSTILE, method="GET" + HOSTILE)], duration_s=2)
+    seen = measured(plan, plan.targets[0])
+    seen.errors[HOSTILE] = 3
+    seen.notes[HOSTILE] = 1
+    seen.client.saturated, seen.client.reason = True, HOSTILE
+    finding = Finding(found=True, status=429, first_429_after=1, first_429_after_s=0.1, headers={"retry-after": HOSTILE}, notes=[HOSTILE])
+    comparison = Comparison(HOSTILE, 0.01, HOSTILE, HOSTILE, {}, [HOSTILE], [HOSTILE])
+    text = page.render(plan, [seen], page.Extras([comparison], finding, [HOSTILE], HOSTILE))
+    reader = read(text)
+    assert "<script" not in text and "\u202e" not in text and "\x00" not in text
+    assert "script" not in reader.tags and not [name for name, _ in reader.attributes if name.startswith("on")]
+    assert "".join(reader.text).count("alert(1)") >= 8
+
+
+def test_secrets_of_urls_are_masked():
+    plan = Plan([Target("http://user:hunter2@a.example/?api_key=s3cret")], duration_s=1)
+    text = page.render(plan, [measured(plan, plan.targets[0])])
+    assert "hunter2" not in text and "s3cret" not in text and "***" in text
+
+
+def test_long_runs_and_many_targets_stay_small():
+    plan = Plan([Target("http://a.example/" + "x" * 2000 + str(number)) for number in range(30)], duration_s=900, mode="mix")
+    measurements = [Collector(plan, target, "raw").measurement for target in plan.targets]
+    for number, seen in enumerate(measurements):
+        for place, second in enumerate(seen.timeline):
+            second.answered = second.started = 1000 + place
+            second.statuses = {200: second.answered}
+            second.histogram.add(1000 * (1 + number) + place, second.answered)
+            seen.latency.merge(second.histogram)
+        seen.errors = {f"kind {kind} {HOSTILE * 50}": kind for kind in range(200)}
+    notes = [HOSTILE * 50] * 50
+    text = page.render(plan, measurements, page.Extras([Comparison(HOSTILE * 50, 0.01, "a" * 999, "b" * 999, {}, notes, notes)] * 30, None, notes))
+    read(text)
+    assert len(text.encode()) < 100_000
+    assert "26 more targets" in text and "more kinds" in text
+
+
+def test_run_without_an_answer_has_a_page():
+    plan = Plan([Target("http://a.example/")], duration_s=1)
+    seen = Collector(plan, plan.targets[0], "raw").measurement
+    assert "No request ended" in page.render(plan, [seen])
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.0, "0 ms"), (0.05, "50 us"), (5.014, "5.01 ms"), (123.4, "123 ms"), (1500, "1.5 s"), (30000, "30 s")])
+def test_milliseconds(value, shown):
+    assert milliseconds(value) == shown
+
+
+@pytest.mark.parametrize("highest", [0.0, 0.003, 1, 7, 99.9, 12345])
+def test_ticks_cover_the_values_in_few_round_steps(highest):
+    ticks = nice_ticks(highest)
+    assert ticks[0] == 0 and ticks[-1] >= highest and 2 <= len(ticks) <= 6
+
+
+def test_scale_is_logarithmic_only_for_wide_spans():
+    assert Scale.of(10, 100).share(50) == pytest.approx(0.5)
+    assert Scale.of(1, 1000).share(10) == pytest.approx(1 / 3)
+
+
+def test_seconds_are_joined_when_there_are_too_many():
+    joined = grouped([Second(1.0, 1, 10, 1) for _ in range(200)])
+    assert len(joined) <= 50 and sum(part.answered for part in joined) == 2000 and sum(part.seconds for part in joined) == pytest.approx(200)
+
+
+def test_page_in_a_browser(compared, tmp_path):
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not browser:
+        pytest.skip("no Chromium on this machine")
+    (tmp_path / "page.html").write_text(compared, encoding="utf-8")
+    command = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--dump-dom",
+        (tmp_path / "page.html").as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, "HOME": str(tmp_path)})
+    assert done.returncode == 0 and len(re.findall(r"<svg", done.stdout)) == compared.count("<svg")
+    assert "Content Security Policy" not in done.stderr
+
+
+def test_rendering_is_quick(compared):
+    plan = Plan([Target("http://a.example/")], duration_s=60)
+    seen = measured(plan, plan.targets[0])
+    begin = time.process_time()
+    page.render(plan, [seen])
+    assert time.process_time() - begin < 1.0
