@@ -11,7 +11,7 @@ EXAMPLES = [
     "python scripts/api_load_tester.py https://api.example.com/users --rate 200 --p99-ms 250 --max-error-rate 0.1",
     "python scripts/api_load_tester.py https://api.example.com/orders -m POST -H \"Authorization: Bearer $TOKEN\" -b @order.json -c 100",
     "python scripts/api_load_tester.py https://api.example.com/v1/users https://api.example.com/v2/users --compare --fail-on slower",
-    "python scripts/api_load_tester.py https://api.example.com/users --output baseline.json; ... --compare baseline.json",
+    "python scripts/api_load_tester.py https://api.example.com/users --compare baseline.json --output run.json",
     "python scripts/api_load_tester.py https://api.example.com/login --concurrency 20 --expect-rate-limit",
     "python scripts/api_load_tester.py https://api.example.com/items/{{id}} --data items.jsonl --stages 10s:20/s,30s:200/s,10s:0/s",
 ]
