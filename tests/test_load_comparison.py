@@ -6,8 +6,12 @@ import copy
 import json
 import math
 import random
+import subprocess
+import sys
 
 import pytest
+from conftest import ROOT
+from web_server import web_server
 
 from senior_backend.console import CommandError
 from senior_backend.load import baseline, paired
@@ -193,6 +197,13 @@ def test_false_verdicts_against_stored_runs(tmp_path):
     assert wrong <= 2
 
 
+def test_a_run_that_the_client_limited_gets_no_verdict(tmp_path):
+    new = report(50.0)
+    new["results"][0]["client"] = {"saturated": True, "reason": "its busiest process used 99% of a processor"}
+    found = baseline.compare(new, stored(tmp_path, json.dumps(report(5.0))))[0]
+    assert not found.slower and found.reasons == ["in this run the client was the limit: its busiest process used 99% of a processor"]
+
+
 def test_warnings_name_what_differs(tmp_path):
     old = stored(tmp_path, json.dumps(report(recorded_at="2026-01-01T10:00:00+00:00")))
     new = report(recorded_at="2026-01-04T10:00:00+00:00", concurrency=80)
@@ -215,3 +226,30 @@ def test_what_a_report_keeps_holds_no_secrets():
     plan = Plan([Target("http://user:pw@a/?token=abc", headers=[("Authorization", "Bearer s3cret")], body=b"s3cret")])
     kept = json.dumps(baseline.record(plan, [Collector(plan, plan.targets[0], "raw").measurement]))
     assert "s3cret" not in kept and "pw@" not in kept and "abc" not in kept
+
+
+# The command
+
+
+def run_command(*arguments: object) -> tuple[int, dict]:
+    command = [sys.executable, str(ROOT / "scripts" / "api_load_tester.py"), *map(str, arguments), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_command_compares_two_urls_and_stored_runs(tmp_path):
+    with web_server() as server:
+        code, report = run_command(
+            server.url + "/ok", server.url + "/wait", "--compare", "-c", 4, "-d", 1.5, "-t", 2, "--fail-on", "slower", "--html", tmp_path / "page.html"
+        )
+        metric = report["comparison"]["metrics"]["latency_p50"]
+        assert code == report["exit_code"] == 1 and metric["verdict"] == "slower" and metric["b"] > 20 > metric["a"]
+        assert set(report["comparison"]["metrics"]) == {"latency_p50", "latency_p95", "latency_p99", "requests_per_second", "error_rate"}
+        assert "slower" in (tmp_path / "page.html").read_text(encoding="utf-8")
+        stored = tmp_path / "baseline.json"
+        assert run_command(server.url + "/wait", "-c", 4, "-d", 1, "-t", 1, "--output", stored)[0] == 0
+        code, report = run_command(server.url + "/wait", "-c", 4, "-d", 1, "-t", 1, "--compare", stored, "--fail-on", "slower")
+        assert code == 0 and report["comparison"]["method"].startswith("sequential")
+        assert {metric["verdict"] for metric in report["comparison"]["metrics"].values()} <= {"inconclusive", "no difference"}
+        code, report = run_command(server.url + "/ok", "-d", 1, "--compare", tmp_path / "none.json")
+        assert code == 2 and "none.json" in report["error"]["message"]

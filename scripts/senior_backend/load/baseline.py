@@ -5,6 +5,7 @@ caches and network. So intervals are made of the spread BETWEEN runs. What the s
 what is typical (TYPICAL_SPREAD, counted as TYPICAL_WEIGHT runs), so that one stored run gives a wide interval and ten a
 narrow one; never less than the spread within the new run.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -26,33 +27,55 @@ from senior_backend.load.measurement import Measurement
 from senior_backend.load.plan import Plan
 from senior_backend.load.statistics import share_difference_interval, student_t
 
-ALPHA = 0.02            # of any false verdict, split over the five metrics
+ALPHA = 0.02  # of any false verdict, split over the five metrics
 TYPICAL_SPREAD = {"latency_p50": 0.05, "latency_p95": 0.08, "latency_p99": 0.15, "requests_per_second": 0.05, "error_rate": 0.0005}
 TYPICAL_WEIGHT = 4
 MARGINS = {"latency_p50": 10.0, "latency_p95": 15.0, "latency_p99": 25.0, "requests_per_second": 10.0, "error_rate": 0.5}
 QUANTILES = {"latency_p50": 50, "latency_p95": 95, "latency_p99": 99}
 STALE = datetime.timedelta(hours=1)
-METHOD = ("sequential: this run against {runs}, made at another time; intervals from the spread between runs (Student's t, {degrees} degrees of freedom: "
-          "{runs} and a typical spread counted as {weight}); Bonferroni over the five metrics")
+METHOD = (
+    "sequential: this run against {runs}, made at another time; intervals from the spread between runs (Student's t, {degrees} degrees of freedom: "
+    "{runs} and a typical spread counted as {weight}); Bonferroni over the five metrics"
+)
 
 
 # What a report keeps for later
 
+
 def record(plan: Plan, measurements: Sequence[Measurement]) -> dict[str, Any]:
     """The key "run" of a report: when, on what host, with what plan, and how much each result's figures varied within the run."""
-    return {"recorded_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "host": host(), "plan": described(plan, measurements),
-            "spread": [within_run(measurement) for measurement in measurements]}
+    return {
+        "recorded_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "host": host(),
+        "plan": described(plan, measurements),
+        "spread": [within_run(measurement) for measurement in measurements],
+    }
 
 
 def host() -> dict[str, Any]:
-    return {"name": platform.node(), "system": f"{platform.system()} {platform.release()} {platform.machine()}", "cpus": os.cpu_count() or 0, "python": platform.python_version()}
+    return {
+        "name": platform.node(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpus": os.cpu_count() or 0,
+        "python": platform.python_version(),
+    }
 
 
 def described(plan: Plan, measurements: Sequence[Measurement]) -> dict[str, Any]:
     """What makes two runs comparable; no headers or bodies, which may hold secrets."""
-    return {"targets": [f"{target.method} {masked_url(target.url)}" for target in plan.targets], "engine": measurements[0].engine if measurements else "raw", "mode": plan.mode,
-            "model": plan.model, "concurrency": plan.concurrency, "workers": plan.workers, "rate_per_s": plan.rate_per_s,
-            "stages": [[stage.seconds, stage.value] for stage in plan.stages or []], "duration_s": plan.duration_s, "warmup_s": plan.warmup_s, "timeout_s": plan.timeout_s}
+    return {
+        "targets": [f"{target.method} {masked_url(target.url)}" for target in plan.targets],
+        "engine": measurements[0].engine if measurements else "raw",
+        "mode": plan.mode,
+        "model": plan.model,
+        "concurrency": plan.concurrency,
+        "workers": plan.workers,
+        "rate_per_s": plan.rate_per_s,
+        "stages": [[stage.seconds, stage.value] for stage in plan.stages or []],
+        "duration_s": plan.duration_s,
+        "warmup_s": plan.warmup_s,
+        "timeout_s": plan.timeout_s,
+    }
 
 
 def within_run(measurement: Measurement) -> dict[str, float]:
@@ -67,9 +90,11 @@ def within_run(measurement: Measurement) -> dict[str, float]:
 
 # Reading
 
+
 @dataclasses.dataclass(frozen=True)
 class Baseline:
     """Reports of earlier runs, oldest first."""
+
     source: str
     runs: list[dict[str, Any]]
 
@@ -79,9 +104,13 @@ def read(path: pathlib.Path) -> Baseline:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"the baseline {path} cannot be read: {error.strerror}", "write one with --output baseline.json", ExitCode.UNUSABLE, "BASELINE") from error
+        raise CommandError(
+            f"the baseline {path} cannot be read: {error.strerror}", "write one with --output baseline.json", ExitCode.UNUSABLE, "BASELINE"
+        ) from error
     except UnicodeDecodeError as error:
-        raise CommandError(f"the baseline {path} is not UTF-8 text (byte {error.start})", "write one with --output baseline.json", identifier="BASELINE") from error
+        raise CommandError(
+            f"the baseline {path} is not UTF-8 text (byte {error.start})", "write one with --output baseline.json", identifier="BASELINE"
+        ) from error
     runs = [run for value in json_values(text, path) for run in (value if isinstance(value, list) else [value])]
     for number, run in enumerate(runs, 1):
         check_run(run, f"{path}, run {number}")
@@ -101,7 +130,9 @@ def json_values(text: str, path: pathlib.Path) -> list[Any]:
             value, place = decoder.raw_decode(text, place)
         except (json.JSONDecodeError, RecursionError) as error:
             line = text.count("\n", 0, getattr(error, "pos", place)) + 1
-            raise CommandError(f"{path}:{line}: not JSON: {getattr(error, 'msg', 'nested too deeply')}", "a baseline is what --output FILE writes", identifier="BASELINE") from error
+            raise CommandError(
+                f"{path}:{line}: not JSON: {getattr(error, 'msg', 'nested too deeply')}", "a baseline is what --output FILE writes", identifier="BASELINE"
+            ) from error
         values.append(value)
     return values
 
@@ -109,15 +140,22 @@ def json_values(text: str, path: pathlib.Path) -> list[Any]:
 def check_run(run: Any, where: str) -> None:
     results = run.get("results") if isinstance(run, dict) else None
     if not isinstance(results, list) or not results or not all(isinstance(result, dict) for result in results):
-        raise CommandError(f"{where}: not a report of this program (expected an object with a list \"results\")", "a baseline is what --output FILE writes", identifier="BASELINE")
+        raise CommandError(
+            f'{where}: not a report of this program (expected an object with a list "results")',
+            "a baseline is what --output FILE writes",
+            identifier="BASELINE",
+        )
     for result in results:
         missing = [name for name in ("target_url", "total_requests", "failed_requests", *QUANTILES, "requests_per_second") if name not in result]
         wrong = [name for name in ("total_requests", "failed_requests", *QUANTILES, "requests_per_second") if not isinstance(result.get(name, 0), (int, float))]
         if missing or wrong:
-            raise CommandError(f"{where}: a result without a usable {', '.join(missing or wrong)}", "a baseline is what --output FILE writes", identifier="BASELINE")
+            raise CommandError(
+                f"{where}: a result without a usable {', '.join(missing or wrong)}", "a baseline is what --output FILE writes", identifier="BASELINE"
+            )
 
 
 # Comparing
+
 
 def compare(report: dict[str, Any], baseline: Baseline) -> list[Comparison]:
     """The results of a new report (its keys "results" and "run"), each against the stored ones of the same target."""
@@ -130,12 +168,18 @@ def compare_result(report: dict[str, Any], place: int, baseline: Baseline) -> Co
     old = [result for result in stored if result is not None]
     if not old:
         known = sorted({f"{result.get('method', 'GET')} {result['target_url']}" for run in baseline.runs for result in run["results"]})
-        raise CommandError(f"{baseline.source} has no run of {new.get('method', 'GET')} {new['target_url']}; it has: {', '.join(known[:5])}",
-                           "make a baseline of this target with --output", identifier="BASELINE")
+        raise CommandError(
+            f"{baseline.source} has no run of {new.get('method', 'GET')} {new['target_url']}; it has: {', '.join(known[:5])}",
+            "make a baseline of this target with --output",
+            identifier="BASELINE",
+        )
     spread = (report.get("run") or {}).get("spread") or []
     within = spread[place] if place < len(spread) else {}
-    metrics = {name: relative_metric(name, [result[name] for result in old], new[name], within.get(name, 0.0)) for name in MARGINS if name != "error_rate"}
-    metrics["error_rate"] = error_metric(old, new)
+    objection = limited_by_client(old, new)
+    metrics = {
+        name: relative_metric(name, [result[name] for result in old], new[name], within.get(name, 0.0), objection) for name in MARGINS if name != "error_rate"
+    }
+    metrics["error_rate"] = error_metric(old, new, objection)
     runs = "one stored run" if len(old) == 1 else f"{len(old)} stored runs"
     method = METHOD.format(runs=runs, degrees=TYPICAL_WEIGHT + len(old) - 1, weight=TYPICAL_WEIGHT)
     return Comparison(method, ALPHA, f"{baseline.source} ({runs} of {old[-1]['target_url']})", new["target_url"], metrics, warnings(report, baseline, old, new))
@@ -149,7 +193,13 @@ def matching(run: dict[str, Any], new: dict[str, Any], place: int, count: int) -
     return run["results"][place] if len(run["results"]) == count else None
 
 
-def relative_metric(name: str, old: list[float], new: float, within: float) -> Metric:
+def limited_by_client(old: list[dict[str, Any]], new: dict[str, Any]) -> str:
+    """Why no verdict can be had: figures of a load tester that was itself the limit are not the target's."""
+    told = [(noun, result.get("client") or {}) for noun, results in (("this run", [new]), ("a stored run", old)) for result in results]
+    return next((f"in {noun} the client was the limit: {client.get('reason')}" for noun, client in told if client.get("saturated")), "")
+
+
+def relative_metric(name: str, old: list[float], new: float, within: float, objection: str) -> Metric:
     if not new or not all(old):
         return unknown(statistics.fmean(old) or None, new or None, MARGINS[name], "a run gave no complete answer")
     logs = [math.log(value) for value in old]
@@ -157,19 +207,19 @@ def relative_metric(name: str, old: list[float], new: float, within: float) -> M
     half = half_width(logs, TYPICAL_SPREAD[name], within)
     difference = math.log(new) - centre
     ends: Interval = tuple(100 * math.expm1(difference + sign * half) for sign in (-1, 1))
-    return judged(name, math.exp(centre), new, 100 * math.expm1(difference), ends, MARGINS[name])
+    return judged(name, math.exp(centre), new, 100 * math.expm1(difference), ends, MARGINS[name], objection)
 
 
 def half_width(values: list[float], typical: float, within: float) -> float:
     """Half the interval of (new value - mean of the values), where the new one comes from the same source as they do."""
     count = len(values)
     degrees = TYPICAL_WEIGHT + count - 1
-    squares = TYPICAL_WEIGHT * typical ** 2 + (count - 1) * (statistics.variance(values) if count > 1 else 0.0)
-    spread = math.sqrt(max(squares / degrees, within ** 2))
+    squares = TYPICAL_WEIGHT * typical**2 + (count - 1) * (statistics.variance(values) if count > 1 else 0.0)
+    spread = math.sqrt(max(squares / degrees, within**2))
     return student_t(1 - ALPHA / len(MARGINS) / 2, degrees) * spread * math.sqrt(1 + 1 / count)
 
 
-def error_metric(old: list[dict[str, Any]], new: dict[str, Any]) -> Metric:
+def error_metric(old: list[dict[str, Any]], new: dict[str, Any], objection: str) -> Metric:
     name = "error_rate"
     ended = [(int(result["failed_requests"]), int(result["total_requests"])) for result in (*old, new)]
     if not all(total for _, total in ended):
@@ -180,7 +230,7 @@ def error_metric(old: list[dict[str, Any]], new: dict[str, Any]) -> Metric:
     pooled = tuple(map(sum, zip(*ended[:-1])))
     counted = share_difference_interval(pooled, ended[-1], ALPHA / len(MARGINS))
     ends = (100 * min(difference - half, counted[0]), 100 * max(difference + half, counted[1]))
-    return judged(name, statistics.fmean(shares[:-1]), shares[-1], 100 * difference, ends, MARGINS[name])
+    return judged(name, statistics.fmean(shares[:-1]), shares[-1], 100 * difference, ends, MARGINS[name], objection)
 
 
 def warnings(report: dict[str, Any], baseline: Baseline, old: list[dict[str, Any]], new: dict[str, Any]) -> list[str]:
@@ -189,8 +239,14 @@ def warnings(report: dict[str, Any], baseline: Baseline, old: list[dict[str, Any
     records = [run.get("run") or {} for run in baseline.runs]
     found = [f"the baseline's target is {result['target_url']}, not {new['target_url']}" for result in old if result["target_url"] != new["target_url"]][:1]
     for part, noun in (("host", "on another host or system"), ("plan", "with another plan")):
-        changed = sorted({f"{key}: {shown(record_part.get(key))}, now {shown((now.get(part) or {}).get(key))}" for record_part in (one.get(part) or {} for one in records)
-                          for key in record_part if record_part.get(key) != (now.get(part) or {}).get(key)})
+        changed = sorted(
+            {
+                f"{key}: {shown(record_part.get(key))}, now {shown((now.get(part) or {}).get(key))}"
+                for record_part in (one.get(part) or {} for one in records)
+                for key in record_part
+                if record_part.get(key) != (now.get(part) or {}).get(key)
+            }
+        )
         if changed:
             found.append(f"the baseline was made {noun} ({'; '.join(changed[:4])}{'; ...' if len(changed) > 4 else ''})")
     if not all(records):
