@@ -249,6 +249,6 @@ def check_together(arguments: argparse.Namespace, plan: Plan) -> None:
         if value is not None and not (math.isfinite(value) and value >= 0 and (value > 0 or option == "--max-error-rate")):
             raise usage(f"{option} {value:g}: expected a number {'above 0' if option == '--p99-ms' else 'of percent, 0 or more'}")
     if arguments.fail_on and not arguments.compare:
-        raise usage("--fail-on is about a comparison", "add --compare with two URLs, or --compare baseline.json")
+        raise usage("--fail-on needs --compare", "add --compare with two URLs, or --compare baseline.json")
     if plan.workers > plan.concurrency:
         raise usage(f"--workers {plan.workers} is more than --concurrency {plan.concurrency}: a worker without a connection has nothing to do", "fewer workers, or more connections")

@@ -52,19 +52,20 @@ def reach_all(plan: Plan) -> dict[Origin, Address]:
 
 
 def reach(target: Target, verify: bool, limit: float) -> Address:
-    origin, failure = target.origin, OSError("no address")
+    origin, failure, during = target.origin, OSError("no address"), "connect"
     for address in resolve(target, limit):
+        during = "connect"
         try:
             with socket.socket(address.family) as probe:
                 probe.settimeout(max(0.05, limit - time.monotonic()))
                 probe.connect(address.sockaddr)
                 if origin.scheme == "https":
+                    during = "tls"
                     with tls_context(verify).wrap_socket(probe, server_hostname=origin.host):
                         pass
             return address
         except OSError as error:
             failure = error
-    during = "tls" if isinstance(failure, ssl.SSLError) else "connect"
     kind = error_kind(failure, during)
     raise Unreachable(target, kind, f"{kind} ({failure})", HINTS.get(kind, HINTS.get(kind.split(" ")[0], "check host, port and network"))) from failure
 
