@@ -8,7 +8,7 @@ from senior_backend.scaffold.plan import BodyPlan, OperationPlan, ReplyPlan
 from senior_backend.scaffold.typescript import key, string
 from senior_backend.scaffold.xml_shapes import XmlShapes
 
-HEADER = "// Generated from the API document; edits are lost when it is generated again.\n"
+HEADER = "// Generated from the API document: change the document, not this file.\n"
 LOCATIONS = {"path": "path", "query": "query", "header": "headers"}
 USUAL_STYLE = {"path": ("simple", False), "query": ("form", True), "header": ("simple", False)}
 SCALARS = ("string", "integer", "number", "boolean")
