@@ -19,8 +19,8 @@ def all_of(walk, schema: dict, parts: list[Shape]) -> Shape:
         return parts[0] if parts else UNKNOWN
     typed, rank = intersection_type(parts)
     deferred, exact = any(part.deferred for part in parts), all(part.exact for part in parts)
-    if walk.facts.closed(schema):
-        # zod's intersection accepts a member that one of two closed objects names
+    if walk.facts.closed(schema) or walk.drops_members(schema):
+        # zod's intersection accepts a member that one of two closed objects names, and gives back what one of them dropped
         zod = call(walk.helper("allOf"), [part.zod for part in parts])
     else:
         zod = parts[0].zod + "".join(f".and({part.zod})" for part in parts[1:])
