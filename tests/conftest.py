@@ -15,7 +15,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOOR = ROOT / "scripts" / "api_scaffolder.py"
 CACHE = pathlib.Path(os.environ.get("SENIOR_BACKEND_CACHE") or ROOT / ".cache")
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "examples")]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "examples"), str(ROOT / "tests")]
 
 from node_server import Server, SetupError, node_program, npm_packages  # noqa: E402
 

@@ -57,6 +57,7 @@ DOCUMENT = {
         "/text/{id}": {"get": operation("textPath", parameter("id", "path", TEXT))}, "/text/me": {"put": operation("me")},
         "/headers": {"get": operation("headers", parameter("X-Ids", "header", NUMBERS), parameter("X-Flag", "header", {"type": "boolean"}), parameter("session", "cookie", WHOLE))},
         "/json": {"post": operation("json", body=JSON_BODY)}, "/bodies": {"post": operation("bodies", body=BODIES)},
+        "/loose": {"post": operation("loose", body={"content": {"application/x-www-form-urlencoded": {}, "multipart/form-data": {}}})},
         "/bearer": {"get": operation("secured", security=[{"token": []}]), "post": operation("securedBody", body=JSON_BODY, security=[{"token": []}])},
         "/either": {"get": operation("eitherKey", security=[{"key": [], "login": []}, {"token": []}])}, "/open": {"get": operation("open", security=[{"token": []}, {}])},
         "/replies": {"get": operation("replies", parameter("mode", "query", TEXT), parameter("n", "query", WHOLE), replies=REPLIES)},
@@ -75,7 +76,7 @@ const plain = (value: unknown): unknown => (value instanceof Uint8Array ? { byte
 const echo = async (request: object): Promise<Echo> => ({ status: 200, body: JSON.parse(JSON.stringify(request, (_key, value: unknown) => plain(value))) });
 const who = async (_request: object, { principal }: Context<Principal | undefined>): Promise<Echo> => ({ status: 200, body: principal ?? null });
 
-export { echo as query, echo as exploded, echo as simple, echo as simplePost, echo as label, echo as matrix, echo as textPath, echo as me, echo as headers, echo as json, echo as bodies };
+export { echo as query, echo as exploded, echo as simple, echo as simplePost, echo as label, echo as matrix, echo as textPath, echo as me, echo as headers, echo as json, echo as bodies, echo as loose };
 export { who as secured, who as securedBody, who as eitherKey, who as open };
 
 export async function empty(): Promise<{ status: 204 }> {
@@ -290,6 +291,15 @@ def test_all_kinds_of_bodies_arrive(same, content_type, body, value):
 
 def test_a_multipart_body_without_its_boundary_is_refused(same):
     expect_error(same("POST", "/bodies", {"Content-Type": "multipart/form-data"}, b"x"), 400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize("content_type, body", [
+    ("application/x-www-form-urlencoded", b"a=1%202&b[c]=3&b[d][]=4&b[d][]=5&__proto__=6"),
+    ("multipart/form-data; boundary=X", multipart(('name="a"', "1 2"), ('name="b[c]"', "3"), ('name="b[d][]"', "4"), ('name="b[d][]"', "5"), ('name="__proto__"', "6"))),
+])
+def test_forms_without_a_schema_are_text(same, content_type, body):
+    answer = same("POST", "/loose", {"Content-Type": content_type}, body)
+    assert answer.json["body"] == {"a": "1 2", "b": {"c": "3", "d": ["4", "5"]}, "__proto__": "6"}
 
 
 def test_an_optional_body_may_be_missing(same):

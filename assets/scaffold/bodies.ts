@@ -2,12 +2,12 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { ReadableStream as WebStream } from 'node:stream/web';
-import type * as z from 'zod';
+import * as z from 'zod';
 import { decodeTree, newTree, plant, shapeOf } from './decode.ts';
 import { HttpError, badRequest } from './http-error.ts';
 import { mostSpecific, parseMediaType, type MediaType } from './media-types.ts';
 import { readNumber } from './numbers.ts';
-import { decodeFields, decodeForm, parsePairs, type Pair, type Style, type Styles } from './parameters.ts';
+import { decodeFields, decodeForm, parsePairs, type Style, type Styles } from './parameters.ts';
 
 type Codec = 'json' | 'form' | 'multipart' | 'text' | 'binary' | 'xml';
 
@@ -30,28 +30,49 @@ export type Contents = Readonly<Record<string, Content<unknown>>>;
 
 const content =
   (codec: Codec) =>
-  <Value>(schema?: z.ZodType<Value>, fields: Styles = {}): Content<Value> => ({ codec, schema, fields, xml: undefined });
+  <Value>(schema?: z.ZodType<Value>, fields: Styles = {}): Content<Value> => ({
+    codec,
+    schema,
+    fields,
+    xml: undefined,
+  });
 
 export const json = content('json');
 export const form = content('form');
 export const multipart = content('multipart');
-export const text = <Value extends string = string>(schema?: z.ZodType<Value>): Content<Value> => content('text')(schema);
+export const text = <Value extends string = string>(schema?: z.ZodType<Value>): Content<Value> =>
+  content('text')(schema);
 export const binary = (): Content<Uint8Array> => content('binary')();
-export const xml = <Value>(codec: XmlCodec, schema?: z.ZodType<Value>): Content<Value> => ({ codec: 'xml', schema, fields: {}, xml: codec });
+export const xml = <Value>(codec: XmlCodec, schema?: z.ZodType<Value>): Content<Value> => ({
+  codec: 'xml',
+  schema,
+  fields: {},
+  xml: codec,
+});
 
 /** Whether the request says that a body follows. */
 export function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] !== undefined && headers['content-length'] !== '0');
+  return (
+    headers['transfer-encoding'] !== undefined ||
+    (headers['content-length'] !== undefined && headers['content-length'] !== '0')
+  );
 }
 
 /** The declared content that the request's Content-Type names, or 415. */
-export function chooseContent(contents: Contents, header: string | undefined): { name: string; content: Content<unknown>; media: MediaType } {
+export function chooseContent(
+  contents: Contents,
+  header: string | undefined,
+): { name: string; content: Content<unknown>; media: MediaType } {
   const media = header === undefined ? undefined : parseMediaType(header);
   const name = media && mostSpecific(Object.keys(contents), media.name);
   const chosen = name === undefined ? undefined : contents[name];
   if (media === undefined || name === undefined || chosen === undefined) {
     const wanted = Object.keys(contents).join(', ');
-    throw unsupported(header === undefined ? `a Content-Type is required: ${wanted}` : `this content type is not supported here: send ${wanted}`);
+    throw unsupported(
+      header === undefined
+        ? `a Content-Type is required: ${wanted}`
+        : `this content type is not supported here: send ${wanted}`,
+    );
   }
   return { name, content: chosen, media };
 }
@@ -61,10 +82,12 @@ const unsupported = (message: string): HttpError => new HttpError(415, 'UNSUPPOR
 /** Charsets that a body may be in: everything is UTF-8, plain text may be Latin-1 as well. */
 export function checkEncoding({ codec }: Content<unknown>, media: MediaType, raw: IncomingMessage): void {
   const packed = raw.headers['content-encoding'];
-  if (packed !== undefined && packed.toLowerCase() !== 'identity') throw unsupported(`bodies in Content-Encoding ${packed} are not supported`);
+  if (packed !== undefined && packed.toLowerCase() !== 'identity')
+    throw unsupported(`bodies in Content-Encoding ${packed} are not supported`);
   const charset = media.parameters.get('charset')?.toLowerCase() ?? 'utf-8';
   const isLatin = codec === 'text' && (charset === 'iso-8859-1' || charset === 'latin1');
-  if (codec !== 'binary' && codec !== 'multipart' && !isLatin && !['utf-8', 'utf8', 'us-ascii'].includes(charset)) throw unsupported(`charset ${charset} is not supported`);
+  if (codec !== 'binary' && codec !== 'multipart' && !isLatin && !['utf-8', 'utf8', 'us-ascii'].includes(charset))
+    throw unsupported(`charset ${charset} is not supported`);
 }
 
 // a client that is still sending reads its answer only after that: so much of the rest is received and thrown away, then the line is cut
@@ -111,16 +134,23 @@ function decodeUtf8(bytes: Uint8Array): string {
 }
 
 /** The value of a body, not checked yet. */
-export async function decodeBody(content: Content<unknown>, media: MediaType, bytes: Buffer, contentType: string): Promise<unknown> {
+export async function decodeBody(
+  content: Content<unknown>,
+  media: MediaType,
+  bytes: Buffer,
+  contentType: string,
+): Promise<unknown> {
   switch (content.codec) {
     case 'json':
       return parseJson(decodeUtf8(bytes));
     case 'form':
-      return fromPairs(content, parsePairs(decodeUtf8(bytes)));
+      return decodeForm(content.schema ?? z.unknown(), parsePairs(decodeUtf8(bytes)), content.fields);
     case 'multipart':
       return await fromParts(content, bytes, contentType);
     case 'text':
-      return ['iso-8859-1', 'latin1'].includes(media.parameters.get('charset')?.toLowerCase() ?? '') ? bytes.toString('latin1') : decodeUtf8(bytes);
+      return ['iso-8859-1', 'latin1'].includes(media.parameters.get('charset')?.toLowerCase() ?? '')
+        ? bytes.toString('latin1')
+        : decodeUtf8(bytes);
     case 'xml':
       return parseXml(content, decodeUtf8(bytes));
     case 'binary':
@@ -133,7 +163,9 @@ const JSON_TOKEN = /"[^"\\]*(?:\\[^][^"\\]*)*"?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?
 function parseJson(source: string): unknown {
   try {
     if (!/\d{16}/.test(source)) return JSON.parse(source);
-    return JSON.parse(source.replace(JSON_TOKEN, (token) => (/^-?[1-9]\d{15,}$/.test(token) ? String(readNumber(token)) : token)));
+    return JSON.parse(
+      source.replace(JSON_TOKEN, (token) => (/^-?[1-9]\d{15,}$/.test(token) ? String(readNumber(token)) : token)),
+    );
   } catch (cause) {
     throw badRequest('the body is not valid JSON', cause);
   }
@@ -147,22 +179,22 @@ function parseXml({ xml: codec }: Content<unknown>, source: string): unknown {
   }
 }
 
-function fromPairs({ schema, fields }: Content<unknown>, pairs: readonly Pair[]): unknown {
-  return schema === undefined ? Object.fromEntries(pairs.map(({ name, raw }) => [name, raw])) : decodeForm(schema, pairs, fields);
-}
-
-async function fromParts({ schema, fields }: Content<unknown>, bytes: Buffer, contentType: string): Promise<unknown> {
-  const parts = await parseMultipart(bytes, contentType);
-  if (schema === undefined) return Object.fromEntries(parts);
+async function fromParts(
+  { schema = z.unknown(), fields }: Content<unknown>,
+  bytes: Buffer,
+  contentType: string,
+): Promise<unknown> {
   const { properties } = shapeOf(schema);
   const tree = newTree();
-  for (const [name, value] of parts) {
+  for (const [name, value] of await parseMultipart(bytes, contentType)) {
     const member = properties.get(name.split('[', 1)[0] ?? name);
     plant(tree, name, member === undefined ? value : await asPart(value, member, name));
   }
   for (const [name, { style, explode }] of Object.entries(fields)) {
-    const [member, node] = [properties.get(name), tree.inside.get(name)];
-    if (member !== undefined && node !== undefined && style === 'form' && !explode) node.values.splice(0, Infinity, ...node.values.flatMap((value) => String(value).split(',')));
+    const node = tree.inside.get(name);
+    if (node !== undefined && style === 'form' && !explode) {
+      node.values.splice(0, Infinity, ...node.values.flatMap((value) => String(value).split(',')));
+    }
   }
   return decodeFields(schema, tree);
 }
@@ -187,10 +219,18 @@ async function asPart(value: string | File, schema: z.core.$ZodType, name: strin
 
 /** A body that a parser of the app (express.json(), koa-body, ...) has read already. */
 export function fromParsed({ codec, schema }: Content<unknown>, parsed: unknown): unknown {
-  if (codec === 'binary' && parsed instanceof Uint8Array) return new Uint8Array(parsed.buffer, parsed.byteOffset, parsed.byteLength);
-  if ((codec !== 'form' && codec !== 'multipart') || schema === undefined || typeof parsed !== 'object' || parsed === null) return parsed;
+  if (codec === 'binary' && parsed instanceof Uint8Array)
+    return new Uint8Array(parsed.buffer, parsed.byteOffset, parsed.byteLength);
+  if (
+    (codec !== 'form' && codec !== 'multipart') ||
+    schema === undefined ||
+    typeof parsed !== 'object' ||
+    parsed === null
+  )
+    return parsed;
   const tree = newTree();
-  for (const [name, value] of Object.entries(parsed)) for (const one of Array.isArray(value) ? value : [value]) plant(tree, name, one);
+  for (const [name, value] of Object.entries(parsed))
+    for (const one of Array.isArray(value) ? value : [value]) plant(tree, name, one);
   return decodeTree(schema, tree);
 }
 
@@ -206,7 +246,11 @@ export async function encodeBody(content: Content<unknown> | undefined, value: u
     case 'xml':
       return Buffer.from(content.xml?.write(value) ?? String(value));
     case 'form':
-      return Buffer.from(new URLSearchParams(Object.entries(value ?? {}).map(([name, field]): [string, string] => [name, String(field)])).toString());
+      return Buffer.from(
+        new URLSearchParams(
+          Object.entries(value ?? {}).map(([name, field]): [string, string] => [name, String(field)]),
+        ).toString(),
+      );
     case 'text':
     case 'binary':
       return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));

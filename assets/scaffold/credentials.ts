@@ -16,7 +16,10 @@ export interface SecurityContext {
  * Decides about one kind of credential: gives who it stands for, or undefined when it is not valid (401).
  * Throw forbidden() for a valid one that does not suffice (403).
  */
-export type Hook<Credential, Principal> = (credential: Credential, context: SecurityContext) => Promise<Principal | undefined> | Principal | undefined;
+export type Hook<Credential, Principal> = (
+  credential: Credential,
+  context: SecurityContext,
+) => Promise<Principal | undefined> | Principal | undefined;
 
 export type BearerHook<Principal> = Hook<{ readonly token: string }, Principal>;
 export type BasicHook<Principal> = Hook<{ readonly user: string; readonly password: string }, Principal>;
@@ -27,12 +30,17 @@ export type AuthorizationHook<Principal> = Hook<{ readonly value: string }, Prin
 export type CertificateHook<Principal> = Hook<{ readonly verified: boolean }, Principal>;
 
 /** Who a hook gives. */
-export type PrincipalOf<AnyHook> = AnyHook extends (...given: never[]) => infer Given ? NonNullable<Awaited<Given>> : never;
+export type PrincipalOf<AnyHook> = AnyHook extends (...given: never[]) => infer Given
+  ? NonNullable<Awaited<Given>>
+  : never;
 
 /** A security scheme of the document. `attempt` gives undefined when the request carries no such credential. */
 export interface Scheme<Principal> {
   readonly challenge: string;
-  readonly attempt: (context: SecurityContext, query: string) => { readonly outcome: Promise<Principal | undefined> | Principal | undefined } | undefined;
+  readonly attempt: (
+    context: SecurityContext,
+    query: string,
+  ) => { readonly outcome: Promise<Principal | undefined> | Principal | undefined } | undefined;
 }
 
 export type Schemes<Principal> = Readonly<Record<string, Scheme<Principal>>>;
@@ -40,7 +48,11 @@ export type Schemes<Principal> = Readonly<Record<string, Scheme<Principal>>>;
 /** Any of these suffices; each needs all of its schemes, with their scopes. An empty one lets everybody in. */
 export type SecurityRequirements = readonly Readonly<Record<string, readonly string[]>>[];
 
-function scheme<Credential, Principal>(challenge: string, hook: Hook<Credential, Principal>, read: (raw: IncomingMessage, query: string) => Credential | undefined): Scheme<Principal> {
+function scheme<Credential, Principal>(
+  challenge: string,
+  hook: Hook<Credential, Principal>,
+  read: (raw: IncomingMessage, query: string) => Credential | undefined,
+): Scheme<Principal> {
   return {
     challenge,
     attempt: (context, query) => {
@@ -71,14 +83,20 @@ export const authorizationScheme = <Principal>(name: string, hook: Authorization
     return value === undefined ? undefined : { value };
   });
 
-export const apiKey = <Principal>(location: 'header' | 'query' | 'cookie', name: string, hook: ApiKeyHook<Principal>): Scheme<Principal> =>
+export const apiKey = <Principal>(
+  location: 'header' | 'query' | 'cookie',
+  name: string,
+  hook: ApiKeyHook<Principal>,
+): Scheme<Principal> =>
   scheme(`ApiKey in="${location}", name=${JSON.stringify(name).replace(/[^\x20-\x7e]/g, '?')}`, hook, (raw, query) => {
     const key = READ_KEY[location](raw, query, name);
     return key === undefined || key === '' ? undefined : { key };
   });
 
 export const certificate = <Principal>(hook: CertificateHook<Principal>): Scheme<Principal> =>
-  scheme('MutualTLS', hook, ({ socket }) => ('authorized' in socket && socket.authorized === true ? { verified: true } : undefined));
+  scheme('MutualTLS', hook, ({ socket }) =>
+    'authorized' in socket && socket.authorized === true ? { verified: true } : undefined,
+  );
 
 function authorization(raw: IncomingMessage, name: string): string | undefined {
   const header = raw.headers.authorization ?? '';
@@ -139,10 +157,16 @@ async function meets<Principal>(
   return { principal: principals[0] };
 }
 
-function withChallenge<Principal>(refusal: HttpError, requirements: SecurityRequirements, schemes: Schemes<Principal>): HttpError {
+function withChallenge<Principal>(
+  refusal: HttpError,
+  requirements: SecurityRequirements,
+  schemes: Schemes<Principal>,
+): HttpError {
   if (refusal.status === 403) return refusal;
   const names = new Set(requirements.flatMap((requirement) => Object.keys(requirement)));
   const challenges = new Set([...names].flatMap((name) => schemes[name]?.challenge ?? []));
-  return new HttpError(401, refusal.code, refusal.message, { headers: { 'WWW-Authenticate': [...challenges].join(', '), ...refusal.headers }, cause: refusal });
+  return new HttpError(401, refusal.code, refusal.message, {
+    headers: { 'WWW-Authenticate': [...challenges].join(', '), ...refusal.headers },
+    cause: refusal,
+  });
 }
-

@@ -25,7 +25,15 @@ const shapes = new WeakMap<Schema, Shape>();
 export function shapeOf(schema: Schema): Shape {
   const known = shapes.get(schema);
   if (known !== undefined) return known;
-  const shape: Shape = { scalars: new Set(), literals: new Map(), items: undefined, tuple: [], properties: new Map(), rest: undefined, isObject: false };
+  const shape: Shape = {
+    scalars: new Set(),
+    literals: new Map(),
+    items: undefined,
+    tuple: [],
+    properties: new Map(),
+    rest: undefined,
+    isObject: false,
+  };
   gather(schema, shape, new Set());
   shapes.set(schema, shape);
   return shape;
@@ -110,7 +118,8 @@ function addProperties(shape: Shape, properties: Readonly<Record<string, Schema>
     const other = shape.properties.get(name);
     if (member !== undefined) shape.properties.set(name, other === undefined ? member : either(other, member));
   }
-  if (catchall !== undefined && !(catchall instanceof z.core.$ZodNever)) shape.rest = shape.rest === undefined ? catchall : either(shape.rest, catchall);
+  if (catchall !== undefined && !(catchall instanceof z.core.$ZodNever))
+    shape.rest = shape.rest === undefined ? catchall : either(shape.rest, catchall);
 }
 
 const either = (one: Schema, other: Schema): Schema => (one === other ? one : z.union([one, other]));
@@ -172,7 +181,11 @@ function steps(name: string): string[] {
 /** The value of a tree under a schema. What came twice for a single value stays an array, so that the schema refuses it. */
 export function decodeTree(schema: Schema, tree: Tree): unknown {
   const shape = shapeOf(schema);
-  if (tree.inside.size > 0) return takesArray(shape) && [...tree.inside.keys()].every(isIndex) ? decodeItems(schema, tree) : decodeMembers(shape, tree);
+  if (tree.inside.size > 0) {
+    const steps = [...tree.inside.keys()];
+    const isList = takesArray(shape) ? steps.every(isIndex) : steps.every((step) => step === '');
+    return isList ? decodeItems(schema, tree) : decodeMembers(shape, tree);
+  }
   if (takesArray(shape) && (tree.values.length > 1 || !takesScalar(shape))) return decodeItems(schema, tree);
   const decoded = tree.values.map((value) => decodeLeaf(schema, value));
   return decoded.length === 1 ? decoded[0] : decoded;
@@ -182,19 +195,26 @@ const isIndex = (step: string): boolean => step === '' || /^\d{1,9}$/.test(step)
 
 function decodeItems(schema: Schema, tree: Tree): unknown[] {
   const { items = z.unknown(), tuple } = shapeOf(schema);
-  const ordered = [...tree.inside].sort(([one], [other]) => (one === '' || other === '' ? 0 : Number(one) - Number(other)));
-  const leaves = [...tree.values, ...ordered.flatMap(([step, node]) => (step === '' && node.inside.size === 0 ? node.values : [node]))];
+  const ordered = [...tree.inside].sort(([one], [other]) =>
+    one === '' || other === '' ? 0 : Number(one) - Number(other),
+  );
+  const leaves = [
+    ...tree.values,
+    ...ordered.flatMap(([step, node]) => (step === '' && node.inside.size === 0 ? node.values : [node])),
+  ];
   return leaves.map((leaf, index) => {
     const item = tuple[index] ?? items;
     return isTree(leaf) ? decodeTree(item, leaf) : decodeLeaf(item, leaf);
   });
 }
 
-const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && 'inside' in value && value.inside instanceof Map;
+const isTree = (value: unknown): value is Tree =>
+  typeof value === 'object' && value !== null && 'inside' in value && value.inside instanceof Map;
 
 function decodeMembers({ properties, rest }: Shape, tree: Tree): Record<string, unknown> {
   const members: Record<string, unknown> = {};
-  for (const [name, node] of tree.inside) setOwn(members, name, decodeTree(properties.get(name) ?? rest ?? z.unknown(), node));
+  for (const [name, node] of tree.inside)
+    setOwn(members, name, decodeTree(properties.get(name) ?? rest ?? z.unknown(), node));
   return members;
 }
 

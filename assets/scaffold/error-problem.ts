@@ -6,5 +6,13 @@ export const ERROR_CONTENT_TYPE = 'application/problem+json';
 
 export function errorBody({ status, code, message, details, requestId }: Failure): object {
   const title = STATUS_CODES[status] ?? 'Error';
-  return { type: 'about:blank', title, status, detail: message, code, ...(details.length > 0 ? { errors: details } : {}), requestId };
+  return {
+    type: 'about:blank',
+    title,
+    status,
+    detail: message,
+    code,
+    ...(details.length > 0 ? { errors: details } : {}),
+    requestId,
+  };
 }

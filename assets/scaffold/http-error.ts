@@ -37,18 +37,24 @@ export interface Failure {
   readonly requestId: string;
 }
 
-export const badRequest = (message: string, cause?: unknown): HttpError => new HttpError(400, 'BAD_REQUEST', message, { cause });
+export const badRequest = (message: string, cause?: unknown): HttpError =>
+  new HttpError(400, 'BAD_REQUEST', message, { cause });
 
-export const unauthorized = (message = 'valid credentials are required'): HttpError => new HttpError(401, 'UNAUTHORIZED', message);
+export const unauthorized = (message = 'valid credentials are required'): HttpError =>
+  new HttpError(401, 'UNAUTHORIZED', message);
 
-export const forbidden = (message = 'these credentials do not allow this'): HttpError => new HttpError(403, 'FORBIDDEN', message);
+export const forbidden = (message = 'these credentials do not allow this'): HttpError =>
+  new HttpError(403, 'FORBIDDEN', message);
 
 export const notFound = (message = 'there is nothing here'): HttpError => new HttpError(404, 'NOT_FOUND', message);
 
-export const notImplemented = (operation: string): HttpError => new HttpError(501, 'NOT_IMPLEMENTED', `${operation} is not implemented yet`);
+export const notImplemented = (operation: string): HttpError =>
+  new HttpError(501, 'NOT_IMPLEMENTED', `${operation} is not implemented yet`);
 
 export const rateLimited = (retryAfterSeconds: number): HttpError =>
-  new HttpError(429, 'RATE_LIMITED', 'too many requests', { headers: { 'Retry-After': String(Math.ceil(retryAfterSeconds)) } });
+  new HttpError(429, 'RATE_LIMITED', 'too many requests', {
+    headers: { 'Retry-After': String(Math.ceil(retryAfterSeconds)) },
+  });
 
 export const methodNotAllowed = (method: string, allowed: readonly string[]): HttpError =>
   new HttpError(405, 'METHOD_NOT_ALLOWED', `${method} is not allowed here`, { headers: { Allow: allowed.join(', ') } });
@@ -56,7 +62,12 @@ export const methodNotAllowed = (method: string, allowed: readonly string[]): Ht
 /** The thrown thing as an HttpError; errors of other libraries keep their 4xx status (`http-errors`, Fastify's own). */
 export function asHttpError(thrown: unknown): HttpError {
   if (thrown instanceof HttpError) return thrown;
-  const status = thrown instanceof Error && 'statusCode' in thrown ? Number(thrown.statusCode) : thrown instanceof Error && 'status' in thrown ? Number(thrown.status) : 500;
+  const status =
+    thrown instanceof Error && 'statusCode' in thrown
+      ? Number(thrown.statusCode)
+      : thrown instanceof Error && 'status' in thrown
+        ? Number(thrown.status)
+        : 500;
   const known = CLIENT_ERRORS.get(status);
   if (known !== undefined) return new HttpError(status, known[0], known[1], { cause: thrown });
   return new HttpError(500, 'INTERNAL_ERROR', 'something went wrong on our side', { cause: thrown });

@@ -200,18 +200,26 @@ type Outputs<S extends readonly Typed<unknown>[]> = S extends readonly [Typed<in
   ? First & Outputs<Rest>
   : unknown;
 
-/** Every schema holds; where one is closed, members that only another names are refused. */
+/** What is left of a value when several schemas hold: a member that one of them drops is gone. */
+function common(left: unknown, right: unknown): unknown {
+  if (left === right) return left;
+  if (Array.isArray(left) && Array.isArray(right)) return left.map((item, index) => common(item, right[index]));
+  if (!isObject(left) || !isObject(right)) return right;
+  return Object.fromEntries(Object.keys(left).filter((name) => has(right, name)).map((name) => [name, common(left[name], right[name])]));
+}
+
+/** Every schema holds by itself. Unlike z.intersection it refuses what one closed object does not name. */
 export function allOf<const S extends readonly Typed<unknown>[]>(parts: S): z.ZodType<Outputs<S>> {
   const schemas = parts as readonly unknown[] as readonly z.ZodType[];
-  const whole = schemas.reduce((left, right) => left.and(right));
-  const closed: Check = (payload) => {
-    for (const schema of schemas) {
-      const issues = schema.safeParse(payload.value).error?.issues ?? [];
-      payload.issues.push(...issues.map((issue) => ({ ...issue, input: payload.value }) as z.core.$ZodRawIssue));
-      if (issues.length > 0) return;
-    }
+  const all = (value: unknown, context: z.core.ParsePayload): Outputs<S> => {
+    const before = context.issues.length;
+    const results = schemas.map((schema) => run(schema, value, context));
+    return (context.issues.length > before ? z.NEVER : results.reduce(common)) as Outputs<S>;
   };
-  return whole.check(closed) as z.ZodType<Outputs<S>>;
+  return z
+    .unknown()
+    .transform(all)
+    .meta({ textShape: schemas.reduce((left, right) => left.and(right)) });
 }
 
 /** The schema with members required that it leaves open. */

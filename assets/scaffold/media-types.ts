@@ -14,8 +14,12 @@ export function parseMediaType(header: string): MediaType | undefined {
   if (!TOKEN.test(name)) return undefined;
   const parameters = new Map<string, string>();
   for (const part of rest) {
-    const [key, value] = [part.slice(0, part.indexOf('=')).trim().toLowerCase(), part.slice(part.indexOf('=') + 1).trim()];
-    if (key !== '' && !parameters.has(key)) parameters.set(key, value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value);
+    const [key, value] = [
+      part.slice(0, part.indexOf('=')).trim().toLowerCase(),
+      part.slice(part.indexOf('=') + 1).trim(),
+    ];
+    if (key !== '' && !parameters.has(key))
+      parameters.set(key, value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value);
   }
   return { name: name.toLowerCase(), parameters };
 }

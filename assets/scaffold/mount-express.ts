@@ -1,8 +1,26 @@
 // The routes on Express 5, by its own router.
 import { pipeline } from 'node:stream/promises';
-import { Router, type ErrorRequestHandler, type IRouter, type Request, type RequestHandler, type Response } from 'express';
+import {
+  Router,
+  type ErrorRequestHandler,
+  type IRouter,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
 import { pathEntries, routeFor } from './routing.ts';
-import { failed, notFound as nothingHere, refuseMethod, requestIdOf, respond, type Answer, type Incoming, type Route, type ServerOptions, type Service } from './runtime.ts';
+import {
+  failed,
+  notFound as nothingHere,
+  refuseMethod,
+  requestIdOf,
+  respond,
+  type Answer,
+  type Incoming,
+  type Route,
+  type ServerOptions,
+  type Service,
+} from './runtime.ts';
 
 /** Adds the routes to an app or router. Paths that are not theirs go on to what is added later. */
 export function mount<Principal>(app: IRouter, routes: readonly Route<Principal>[], serving: Service<Principal>): void {
@@ -10,7 +28,12 @@ export function mount<Principal>(app: IRouter, routes: readonly Route<Principal>
   for (const entry of pathEntries(routes)) {
     const answer: RequestHandler = async (request, response) => {
       const route = routeFor(entry, request.method);
-      await send(response, route === undefined ? refuseMethod(entry, request, serving) : await respond(route, entry, incoming(request), serving));
+      await send(
+        response,
+        route === undefined
+          ? refuseMethod(entry, request, serving)
+          : await respond(route, entry, incoming(request), serving),
+      );
     };
     const path = router.route(entry.matcher);
     for (const method of entry.routes.keys()) path[METHODS[method]](answer);
@@ -19,7 +42,16 @@ export function mount<Principal>(app: IRouter, routes: readonly Route<Principal>
   app.use(router);
 }
 
-const METHODS = { GET: 'get', PUT: 'put', POST: 'post', DELETE: 'delete', OPTIONS: 'options', HEAD: 'head', PATCH: 'patch', TRACE: 'trace' } as const;
+const METHODS = {
+  GET: 'get',
+  PUT: 'put',
+  POST: 'post',
+  DELETE: 'delete',
+  OPTIONS: 'options',
+  HEAD: 'head',
+  PATCH: 'patch',
+  TRACE: 'trace',
+} as const;
 
 /** The last middleware of an app: paths that nobody knows. */
 export function notFound(options: ServerOptions = {}): RequestHandler {
@@ -28,7 +60,8 @@ export function notFound(options: ServerOptions = {}): RequestHandler {
 
 /** The error middleware of an app: what other middleware threw. */
 export function errorHandler(options: ServerOptions = {}): ErrorRequestHandler {
-  return async (error, request, response, next) => (response.headersSent ? next(error) : send(response, failed(error, requestIdOf(request), options)));
+  return async (error, request, response, next) =>
+    response.headersSent ? next(error) : send(response, failed(error, requestIdOf(request), options));
 }
 
 function incoming(request: Request): Incoming {

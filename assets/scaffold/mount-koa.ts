@@ -3,7 +3,18 @@ import { METHODS } from 'node:http';
 import Router from '@koa/router';
 import type Koa from 'koa';
 import { pathEntries, routeFor } from './routing.ts';
-import { failed, notFound as nothingHere, refuseMethod, requestIdOf, respond, type Answer, type Incoming, type Route, type ServerOptions, type Service } from './runtime.ts';
+import {
+  failed,
+  notFound as nothingHere,
+  refuseMethod,
+  requestIdOf,
+  respond,
+  type Answer,
+  type Incoming,
+  type Route,
+  type ServerOptions,
+  type Service,
+} from './runtime.ts';
 
 /** Adds the routes to an app. Paths that are not theirs go on to what is added later. */
 export function mount<Principal>(app: Koa, routes: readonly Route<Principal>[], serving: Service<Principal>): void {
@@ -11,7 +22,12 @@ export function mount<Principal>(app: Koa, routes: readonly Route<Principal>[], 
   for (const entry of pathEntries(routes)) {
     const answer = async (context: Koa.Context): Promise<void> => {
       const route = routeFor(entry, context.method);
-      send(context, route === undefined ? refuseMethod(entry, context.req, serving) : await respond(route, entry, incoming(context), serving));
+      send(
+        context,
+        route === undefined
+          ? refuseMethod(entry, context.req, serving)
+          : await respond(route, entry, incoming(context), serving),
+      );
     };
     router.register(entry.matcher, [...entry.allowed], answer, { pathAsRegExp: true });
     router.register(entry.matcher, METHODS, answer, { pathAsRegExp: true });
@@ -24,7 +40,8 @@ export function errorHandler(options: ServerOptions = {}): Koa.Middleware {
   return async (context, next) => {
     try {
       await next();
-      if (context.status === 404 && context.body === undefined && context.respond !== false) send(context, failed(nothingHere(), requestIdOf(context.req), options));
+      if (context.status === 404 && context.body === undefined && context.respond !== false)
+        send(context, failed(nothingHere(), requestIdOf(context.req), options));
     } catch (thrown) {
       if (context.headerSent) throw thrown;
       send(context, failed(thrown, requestIdOf(context.req), options));
@@ -33,12 +50,18 @@ export function errorHandler(options: ServerOptions = {}): Koa.Middleware {
 }
 
 function incoming(context: Koa.Context): Incoming {
-  return { raw: context.req, path: context.path, query: context.querystring, parsed: 'body' in context.request ? context.request.body : undefined };
+  return {
+    raw: context.req,
+    path: context.path,
+    query: context.querystring,
+    parsed: 'body' in context.request ? context.request.body : undefined,
+  };
 }
 
 function send(context: Koa.Context, { status, headers, body }: Answer): void {
   context.status = status;
   context.body = body ?? '';
   if (body === undefined) context.remove('Content-Type');
-  for (const [name, value] of Object.entries(headers)) context.set(name, typeof value === 'string' ? value : [...value]);
+  for (const [name, value] of Object.entries(headers))
+    context.set(name, typeof value === 'string' ? value : [...value]);
 }

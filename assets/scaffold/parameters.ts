@@ -1,6 +1,17 @@
 // Path, query, header and cookie parameters: from the raw request to values, by OpenAPI's styles.
-import type * as z from 'zod';
-import { decodeText, decodeTree, newTree, plant, setOwn, shapeOf, takesArray, takesObject, takesScalar, type Tree } from './decode.ts';
+import * as z from 'zod';
+import {
+  decodeText,
+  decodeTree,
+  newTree,
+  plant,
+  setOwn,
+  shapeOf,
+  takesArray,
+  takesObject,
+  takesScalar,
+  type Tree,
+} from './decode.ts';
 import { badRequest } from './http-error.ts';
 
 type Schema = z.core.$ZodType;
@@ -16,7 +27,15 @@ export type Styles = Readonly<Record<string, Style>>;
 
 const FORM: Style = { style: 'form', explode: true };
 const SIMPLE: Style = { style: 'simple', explode: false };
-const DELIMITERS = { form: ',', spaceDelimited: ' ', pipeDelimited: '|', deepObject: ',', simple: ',', label: ',', matrix: ',' } as const;
+const DELIMITERS = {
+  form: ',',
+  spaceDelimited: ' ',
+  pipeDelimited: '|',
+  deepObject: ',',
+  simple: ',',
+  label: ',',
+  matrix: ',',
+} as const;
 
 /** Percent-decoding as UTF-8; what is no valid escape is the client's mistake (400). */
 export function percentDecode(text: string): string {
@@ -79,43 +98,62 @@ export function decodeFields(schema: Schema, tree: Tree): object {
   const decoded = {};
   for (const [name, member] of properties) {
     const shape = shapeOf(member);
-    if (!tree.inside.has(name) && takesArray(shape) && !takesScalar(shape) && member._zod.optin !== 'optional') setOwn(decoded, name, []);
+    if (!tree.inside.has(name) && takesArray(shape) && !takesScalar(shape) && member._zod.optin !== 'optional')
+      setOwn(decoded, name, []);
   }
   for (const [name, node] of tree.inside) {
-    const member = properties.get(name) ?? rest;
-    setOwn(decoded, name, member === undefined ? (node.values[0] ?? null) : decodeTree(member, node));
+    setOwn(decoded, name, decodeTree(properties.get(name) ?? rest ?? z.unknown(), node));
   }
   return decoded;
 }
 
-function decodePairs(name: string, schema: Schema, style: Style, pairs: readonly Pair[], siblings: ReadonlyMap<string, Schema>): unknown {
+function decodePairs(
+  name: string,
+  schema: Schema,
+  style: Style,
+  pairs: readonly Pair[],
+  siblings: ReadonlyMap<string, Schema>,
+): unknown {
   const own = pairs.filter((pair) => pair.name === name);
   if (style.content === 'json') return own[0] && parseJson(name, queryDecode(own[0].raw));
   if (style.style === 'deepObject') return deepObject(name, schema, pairs);
   const shape = shapeOf(schema);
   if (style.explode) {
-    if (own.length > 0 || !takesObject(shape)) return own.length === 0 ? undefined : decodeTree(schema, { values: own.map((pair) => queryDecode(pair.raw)), inside: new Map() });
+    if (own.length > 0 || !takesObject(shape))
+      return own.length === 0
+        ? undefined
+        : decodeTree(schema, { values: own.map((pair) => queryDecode(pair.raw)), inside: new Map() });
     return explodedMembers(schema, pairs, siblings);
   }
   if (own.length === 0) return undefined;
-  if (!takesArray(shape) && !takesObject(shape)) return decodeTree(schema, { values: own.map((pair) => queryDecode(pair.raw)), inside: new Map() });
-  return fromParts(schema, own.flatMap((pair) => split(pair.raw, DELIMITERS[style.style], queryDecode)));
+  if (!takesArray(shape) && !takesObject(shape))
+    return decodeTree(schema, { values: own.map((pair) => queryDecode(pair.raw)), inside: new Map() });
+  return fromParts(
+    schema,
+    own.flatMap((pair) => split(pair.raw, DELIMITERS[style.style], queryDecode)),
+  );
 }
 
 /** `?filter[a]=1&filter[b][]=2`, also `filter[0][b]=1`, as deep as the schema goes. */
 function deepObject(name: string, schema: Schema, pairs: readonly Pair[]): unknown {
   const tree = newTree();
-  for (const pair of pairs) if (pair.name === name || pair.name.startsWith(`${name}[`)) plant(tree, pair.name, queryDecode(pair.raw));
+  for (const pair of pairs)
+    if (pair.name === name || pair.name.startsWith(`${name}[`)) plant(tree, pair.name, queryDecode(pair.raw));
   const own = tree.inside.get(name);
   return own && decodeTree(schema, own);
 }
 
 /** An exploded object: its members stand beside the other parameters. */
-function explodedMembers(schema: Schema, pairs: readonly Pair[], siblings: ReadonlyMap<string, Schema>): object | undefined {
+function explodedMembers(
+  schema: Schema,
+  pairs: readonly Pair[],
+  siblings: ReadonlyMap<string, Schema>,
+): object | undefined {
   const { properties, rest } = shapeOf(schema);
   const members = new Map<string, string[]>();
   for (const { name, raw } of pairs) {
-    if (properties.has(name) || (rest !== undefined && !siblings.has(name))) members.set(name, [...(members.get(name) ?? []), queryDecode(raw)]);
+    if (properties.has(name) || (rest !== undefined && !siblings.has(name)))
+      members.set(name, [...(members.get(name) ?? []), queryDecode(raw)]);
   }
   if (members.size === 0) return undefined;
   const decoded = {};
@@ -141,7 +179,8 @@ function fromParts(schema: Schema, parts: readonly string[]): unknown {
   }
   if (parts.length % 2 === 1) return parts.join(',');
   const members = {};
-  for (let index = 0; index < parts.length; index += 2) setMember(members, schema, parts[index] ?? '', parts[index + 1] ?? '');
+  for (let index = 0; index < parts.length; index += 2)
+    setMember(members, schema, parts[index] ?? '', parts[index + 1] ?? '');
   return members;
 }
 
@@ -156,18 +195,28 @@ export function decodePath(schema: Schema, raw: ReadonlyMap<string, string>, sty
   const decoded = {};
   for (const [name, member] of shapeOf(schema).properties) {
     const text = raw.get(name);
-    if (text !== undefined) setOwn(decoded, name, decodeDelimited(name, member, styles[name] ?? SIMPLE, text, percentDecode));
+    if (text !== undefined)
+      setOwn(decoded, name, decodeDelimited(name, member, styles[name] ?? SIMPLE, text, percentDecode));
   }
   return decoded;
 }
 
 /** The headers that `schema` names, whatever their case. */
-export function decodeHeaders(schema: Schema, headers: Readonly<Record<string, string | readonly string[] | undefined>>, styles: Styles = {}): object {
+export function decodeHeaders(
+  schema: Schema,
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+  styles: Styles = {},
+): object {
   const decoded = {};
   for (const [name, member] of shapeOf(schema).properties) {
     const sent = headers[name.toLowerCase()];
     const text = typeof sent === 'string' ? sent : sent?.join(', ');
-    if (text !== undefined) setOwn(decoded, name, decodeDelimited(name, member, styles[name] ?? SIMPLE, text, (part) => part.trim()));
+    if (text !== undefined)
+      setOwn(
+        decoded,
+        name,
+        decodeDelimited(name, member, styles[name] ?? SIMPLE, text, (part) => part.trim()),
+      );
   }
   return decoded;
 }
@@ -178,7 +227,12 @@ export function decodeCookies(schema: Schema, header: string | undefined, styles
   const decoded = {};
   for (const [name, member] of shapeOf(schema).properties) {
     const text = cookies.get(name);
-    if (text !== undefined) setOwn(decoded, name, decodeDelimited(name, member, { ...(styles[name] ?? FORM), explode: false }, text, cookieDecode));
+    if (text !== undefined)
+      setOwn(
+        decoded,
+        name,
+        decodeDelimited(name, member, { ...(styles[name] ?? FORM), explode: false }, text, cookieDecode),
+      );
   }
   return decoded;
 }
@@ -189,7 +243,14 @@ export function parseCookies(header: string | undefined): Map<string, string> {
   for (const part of header?.split(';') ?? []) {
     const equals = part.indexOf('=');
     const name = part.slice(0, equals).trim();
-    if (equals > 0 && !cookies.has(name)) cookies.set(name, part.slice(equals + 1).trim().replace(/^"(.*)"$/, '$1'));
+    if (equals > 0 && !cookies.has(name))
+      cookies.set(
+        name,
+        part
+          .slice(equals + 1)
+          .trim()
+          .replace(/^"(.*)"$/, '$1'),
+      );
   }
   return cookies;
 }
@@ -203,7 +264,13 @@ export function cookieDecode(text: string): string {
   }
 }
 
-function decodeDelimited(name: string, schema: Schema, style: Style, raw: string, decode: (text: string) => string): unknown {
+function decodeDelimited(
+  name: string,
+  schema: Schema,
+  style: Style,
+  raw: string,
+  decode: (text: string) => string,
+): unknown {
   if (style.content === 'json') return parseJson(name, decode(raw));
   const shape = shapeOf(schema);
   const isList = takesArray(shape) || takesObject(shape);
@@ -215,12 +282,21 @@ function decodeDelimited(name: string, schema: Schema, style: Style, raw: string
 }
 
 /** `;id=5`, `;id=1,2`, exploded `;id=1;id=2`, and for objects `;a=1;b=2`. */
-function decodeMatrix(name: string, schema: Schema, style: Style, raw: string, decode: (text: string) => string, isList: boolean): unknown {
+function decodeMatrix(
+  name: string,
+  schema: Schema,
+  style: Style,
+  raw: string,
+  decode: (text: string) => string,
+  isList: boolean,
+): unknown {
   const assignments = raw.replace(/^;/, '').split(';');
   const values = assignments.map((part) => (part.startsWith(`${name}=`) ? part.slice(name.length + 1) : part));
   if (!isList) return decodeText(schema, decode(values.join(';')));
   if (!style.explode) return fromParts(schema, split(values.join(';'), ',', decode));
-  return takesObject(shapeOf(schema)) ? fromAssignments(schema, assignments.map(decode)) : fromParts(schema, values.map(decode));
+  return takesObject(shapeOf(schema))
+    ? fromAssignments(schema, assignments.map(decode))
+    : fromParts(schema, values.map(decode));
 }
 
 /** An object from `a=1`, `b=2`. */

@@ -20,10 +20,15 @@ const PARAMETER = /\{([^{}/]+)\}/;
 
 /** The segments of a template, each as its pieces. */
 export function segmentsOf(template: string): Piece[][] {
-  return template.slice(1).split('/').map((segment) => {
-    const parts = segment.split(PARAMETER);
-    return parts.flatMap((part, index): Piece[] => (index % 2 === 1 ? [{ parameter: part }] : part === '' ? [] : [{ literal: decoded(part) }]));
-  });
+  return template
+    .slice(1)
+    .split('/')
+    .map((segment) => {
+      const parts = segment.split(PARAMETER);
+      return parts.flatMap((part, index): Piece[] =>
+        index % 2 === 1 ? [{ parameter: part }] : part === '' ? [] : [{ literal: decoded(part) }],
+      );
+    });
 }
 
 /** Documents may write literal text percent-encoded. */
@@ -58,7 +63,9 @@ export function pathEntries<Principal>(routes: readonly Route<Principal>[]): Pat
   return entries.sort((one, other) => compare(ranks.get(one) ?? [], ranks.get(other) ?? []));
 }
 
-const allowedMethods = (declared: readonly Method[]): Method[] => [...new Set(declared.flatMap((method): Method[] => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
+const allowedMethods = (declared: readonly Method[]): Method[] => [
+  ...new Set(declared.flatMap((method): Method[] => (method === 'GET' ? ['GET', 'HEAD'] : [method]))),
+];
 
 /** The route for a method; HEAD is answered by GET where it is not declared. */
 export function routeFor<Principal>({ routes }: PathEntry<Principal>, method: string): Route<Principal> | undefined {
@@ -101,12 +108,17 @@ export function pathPattern(template: string): RegExp {
 
 /** Literal text as it may stand in a path: as it is, or percent-encoded. */
 export function literalPattern(text: string): string {
-  return [...text].map((character) => {
-    if (/[A-Za-z0-9]/.test(character)) return character;
-    const encoded = [...new TextEncoder().encode(character)].map((byte) => `%${hexPattern(byte)}`).join('');
-    return character > '\x7f' ? encoded : `(?:${character.replace(/[$()*+.?[\\\]^{|}]/, '\\$&')}|${encoded})`;
-  }).join('');
+  return [...text]
+    .map((character) => {
+      if (/[A-Za-z0-9]/.test(character)) return character;
+      const encoded = [...new TextEncoder().encode(character)].map((byte) => `%${hexPattern(byte)}`).join('');
+      return character > '\x7f' ? encoded : `(?:${character.replace(/[$()*+.?[\\\]^{|}]/, '\\$&')}|${encoded})`;
+    })
+    .join('');
 }
 
 const hexPattern = (byte: number): string =>
-  byte.toString(16).padStart(2, '0').replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
+  byte
+    .toString(16)
+    .padStart(2, '0')
+    .replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);

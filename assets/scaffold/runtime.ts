@@ -2,7 +2,18 @@
 import { randomUUID } from 'node:crypto';
 import { validateHeaderValue, type IncomingMessage } from 'node:http';
 import type * as z from 'zod';
-import { checkEncoding, chooseContent, decodeBody, encodeBody, fromParsed, hasBody, readBytes, type Content, type Contents, type Sendable } from './bodies.ts';
+import {
+  checkEncoding,
+  chooseContent,
+  decodeBody,
+  encodeBody,
+  fromParsed,
+  hasBody,
+  readBytes,
+  type Content,
+  type Contents,
+  type Sendable,
+} from './bodies.ts';
 import { authenticate, type Schemes, type SecurityRequirements } from './credentials.ts';
 import { ERROR_CONTENT_TYPE, errorBody } from './error-body.ts';
 import { HttpError, asHttpError, methodNotAllowed, type Failure, type FieldProblem } from './http-error.ts';
@@ -13,7 +24,16 @@ import { check } from './validation.ts';
 
 export { binary, form, json, multipart, text, xml } from './bodies.ts';
 export type { ApiKeyHook, AuthorizationHook, BasicHook, BearerHook, CertificateHook, Schemes } from './credentials.ts';
-export { HttpError, forbidden, notFound, notImplemented, rateLimited, unauthorized, type Failure, type FieldProblem } from './http-error.ts';
+export {
+  HttpError,
+  forbidden,
+  notFound,
+  notImplemented,
+  rateLimited,
+  unauthorized,
+  type Failure,
+  type FieldProblem,
+} from './http-error.ts';
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE' | 'OPTIONS' | 'HEAD' | 'PATCH' | 'TRACE';
 
@@ -30,7 +50,10 @@ export interface Context<Principal = unknown> {
   readonly preferred: <ContentType extends string>(first: ContentType, ...others: ContentType[]) => ContentType;
 }
 
-export type Handler<Request, Reply, Principal = unknown> = (request: Request, context: Context<Principal>) => Promise<Reply> | Reply;
+export type Handler<Request, Reply, Principal = unknown> = (
+  request: Request,
+  context: Context<Principal>,
+) => Promise<Reply> | Reply;
 
 /** What replies have in common; each operation's reply type narrows it. */
 export interface AnyReply {
@@ -42,13 +65,21 @@ export interface AnyReply {
 }
 
 type Part = 'path' | 'query' | 'headers' | 'cookies';
-type ContentTypeOf<Request> = Request extends { contentType?: infer ContentType } ? Extract<ContentType, string> : string;
+type ContentTypeOf<Request> = Request extends { contentType?: infer ContentType }
+  ? Extract<ContentType, string>
+  : string;
 type BodyOf<Request, ContentType> = Request extends { contentType?: infer Own; body?: infer Body }
-  ? ContentType extends Own ? Body : never
-  : Request extends { body?: infer Body } ? Body : never;
+  ? ContentType extends Own
+    ? Body
+    : never
+  : Request extends { body?: infer Body }
+    ? Body
+    : never;
 
 /** The types of a body by content type, as the operation's request type has them. */
-export type BodyContents<Request> = { readonly [ContentType in ContentTypeOf<Request>]: Content<BodyOf<Request, ContentType>> };
+export type BodyContents<Request> = {
+  readonly [ContentType in ContentTypeOf<Request>]: Content<BodyOf<Request, ContentType>>;
+};
 
 /** Statuses ("200", "4XX", "default") and the contents of their replies; without contents a reply has no body of its own. */
 export type Replies = Readonly<Record<string, Contents>>;
@@ -57,7 +88,11 @@ export type Replies = Readonly<Record<string, Contents>>;
 export type ErrorShape<Body> = (failure: Failure) => Body;
 
 /** The body of a reply with a status. */
-export type ReplyBody<Reply, Status extends number> = Reply extends { status: infer Own; body: infer Body } ? (Status extends Own ? Body : never) : never;
+export type ReplyBody<Reply, Status extends number> = Reply extends { status: infer Own; body: infer Body }
+  ? Status extends Own
+    ? Body
+    : never
+  : never;
 
 interface RouteBase {
   readonly method: Method;
@@ -84,7 +119,9 @@ export interface Route<Principal = unknown> extends RouteBase {
 }
 
 /** One entry of a route table. The validators must give what the handler takes, by type. */
-export function route<Request extends object, Reply extends AnyReply, Principal = unknown>(definition: RouteDefinition<Request, Reply, Principal>): Route<Principal> {
+export function route<Request extends object, Reply extends AnyReply, Principal = unknown>(
+  definition: RouteDefinition<Request, Reply, Principal>,
+): Route<Principal> {
   const { handler, ...rest } = definition;
   // the request is assembled from the validators above, whose types make it a Request
   return { ...rest, handle: (request, context) => handler(request as Request, context) };
@@ -96,7 +133,10 @@ export interface ServerOptions {
   /** Check replies against the document and answer 500 when one breaks it; on unless NODE_ENV is "production". */
   readonly validateResponses?: boolean;
   /** Told of every error that becomes a 5xx; writes to the console when not given. */
-  readonly onError?: (error: unknown, at: { readonly operationId: string | undefined; readonly requestId: string }) => void;
+  readonly onError?: (
+    error: unknown,
+    at: { readonly operationId: string | undefined; readonly requestId: string },
+  ) => void;
 }
 
 /** What answering needs to know beside the route. */
@@ -108,7 +148,8 @@ export interface Service<Principal> {
 const DEFAULTS: Required<ServerOptions> = {
   bodyLimit: 1024 * 1024,
   validateResponses: process.env['NODE_ENV'] !== 'production',
-  onError: (error, { operationId = 'a request', requestId }) => console.error(`${operationId} failed (request ${requestId}):`, error),
+  onError: (error, { operationId = 'a request', requestId }) =>
+    console.error(`${operationId} failed (request ${requestId}):`, error),
 };
 
 /** A request as a framework hands it over: its path below the mount point and its query, both undecoded. */
@@ -137,12 +178,18 @@ export function requestIdOf(raw: IncomingMessage): string {
  * Answers a request of a route; never rejects. The order of checks: credentials (401, 403), content types (406, 415), size (413), then
  * everything that is wrong with the data at once (400).
  */
-export async function respond<Principal>(target: Route<Principal>, { pattern }: PathEntry<Principal>, incoming: Incoming, serving: Service<Principal>): Promise<Answer> {
+export async function respond<Principal>(
+  target: Route<Principal>,
+  { pattern }: PathEntry<Principal>,
+  incoming: Incoming,
+  serving: Service<Principal>,
+): Promise<Answer> {
   const requestId = requestIdOf(incoming.raw);
   try {
     const { raw, query } = incoming;
     const { operationId } = target;
-    const principal = target.security && (await authenticate(target.security, serving.schemes, { operationId, requestId, raw }, query));
+    const principal =
+      target.security && (await authenticate(target.security, serving.schemes, { operationId, requestId, raw }, query));
     const accept = raw.headers.accept;
     const preferred = negotiate(target, accept);
     const request = await readRequest(target, pattern, incoming, serving.options.bodyLimit ?? DEFAULTS.bodyLimit);
@@ -155,8 +202,11 @@ export async function respond<Principal>(target: Route<Principal>, { pattern }: 
 
 /** 406 when none of the types of the successful replies is acceptable. */
 function negotiate({ replies }: Route<never>, accept: string | undefined): Context['preferred'] {
-  const offered = Object.entries(replies).flatMap(([status, contents]) => (status.startsWith('2') ? Object.keys(contents) : []));
-  if (offered.length > 0 && acceptable(accept, offered).length === 0) throw new HttpError(406, 'NOT_ACCEPTABLE', `this is available as ${[...new Set(offered)].join(', ')}`);
+  const offered = Object.entries(replies).flatMap(([status, contents]) =>
+    status.startsWith('2') ? Object.keys(contents) : [],
+  );
+  if (offered.length > 0 && acceptable(accept, offered).length === 0)
+    throw new HttpError(406, 'NOT_ACCEPTABLE', `this is available as ${[...new Set(offered)].join(', ')}`);
   return (first, ...others) => {
     const liked = acceptable(accept, [first, ...others])[0];
     return [first, ...others].find((type) => type === liked) ?? first;
@@ -177,14 +227,21 @@ async function readRequest(target: Route<never>, pattern: RegExp, incoming: Inco
   if (body.contentType !== undefined) request['contentType'] = body.contentType;
   if ('value' in body) request['body'] = body.value;
   problems.push(...body.problems);
-  if (problems.length > 0) throw new HttpError(400, 'VALIDATION_ERROR', 'the request does not fit the API description', { details: problems });
+  if (problems.length > 0)
+    throw new HttpError(400, 'VALIDATION_ERROR', 'the request does not fit the API description', { details: problems });
   return request;
 }
 
-const DECODERS: Readonly<Record<Part, (schema: z.core.$ZodType, target: Route<never>, pattern: RegExp, incoming: Incoming) => object>> = {
+const DECODERS: Readonly<
+  Record<Part, (schema: z.core.$ZodType, target: Route<never>, pattern: RegExp, incoming: Incoming) => object>
+> = {
   path: (schema, { path, styles }, pattern, incoming) => {
     const values = pattern.exec(incoming.path)?.slice(1) ?? [];
-    return decodePath(schema, new Map(parameterNames(path).map((name, index) => [name, values[index] ?? ''])), styles?.path);
+    return decodePath(
+      schema,
+      new Map(parameterNames(path).map((name, index) => [name, values[index] ?? ''])),
+      styles?.path,
+    );
   },
   query: (schema, { styles }, _pattern, { query }) => decodeQuery(schema, query, styles?.query),
   headers: (schema, { styles }, _pattern, { raw }) => decodeHeaders(schema, raw.headers, styles?.headers),
@@ -199,7 +256,11 @@ interface ReadBody {
 
 const MISSING_BODY: ReadBody = { problems: [{ field: 'body', message: 'is required' }] };
 
-async function readBody({ bodies, bodyRequired }: Route<never>, { raw, parsed }: Incoming, limit: number): Promise<ReadBody> {
+async function readBody(
+  { bodies, bodyRequired }: Route<never>,
+  { raw, parsed }: Incoming,
+  limit: number,
+): Promise<ReadBody> {
   const header = raw.headers['content-type'];
   if (bodies === undefined) return { problems: [] };
   const absent = bodyRequired === true ? MISSING_BODY : { problems: [] };
@@ -218,34 +279,54 @@ async function readBody({ bodies, bodyRequired }: Route<never>, { raw, parsed }:
   return { ...named, ...check(content.schema, value, (path) => path.join('.') || 'body') };
 }
 
-async function answer<Principal>(target: Route<Principal>, reply: AnyReply, context: Context<Principal>, { options }: Service<Principal>): Promise<Answer> {
+async function answer<Principal>(
+  target: Route<Principal>,
+  reply: AnyReply,
+  context: Context<Principal>,
+  { options }: Service<Principal>,
+): Promise<Answer> {
   const { validateResponses } = { ...DEFAULTS, ...options };
   const contents = forStatus(target.replies, reply.status);
-  if (validateResponses && contents === undefined) throw new Error(`${target.operationId} answered ${reply.status}, which the API description does not declare`);
+  if (validateResponses && contents === undefined)
+    throw new Error(`${target.operationId} answered ${reply.status}, which the API description does not declare`);
   const headers = { 'X-Request-Id': context.requestId, ...replyHeaders(reply.headers) };
-  if (reply.body === undefined || contents === undefined || Object.keys(contents).length === 0) return plainAnswer(reply, headers, context.requestId);
+  if (reply.body === undefined || contents === undefined || Object.keys(contents).length === 0)
+    return plainAnswer(reply, headers, context.requestId);
   const [first = '', ...others] = Object.keys(contents);
   const contentType = reply.contentType ?? context.preferred(first, ...others);
-  const content = contents[mostSpecific(Object.keys(contents), contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '') ?? ''];
+  const content =
+    contents[mostSpecific(Object.keys(contents), contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '') ?? ''];
   if (validateResponses) checkReply(target.operationId, reply, content);
-  return { status: reply.status, headers: { 'Content-Type': concreteType(contentType, content, reply.body), ...headers }, body: await encodeBody(content, reply.body) };
+  return {
+    status: reply.status,
+    headers: { 'Content-Type': concreteType(contentType, content, reply.body), ...headers },
+    body: await encodeBody(content, reply.body),
+  };
 }
 
 /** A reply without declared content: `data` goes into the envelope, nothing else has a body. */
 function plainAnswer({ status, data }: AnyReply, headers: Answer['headers'], requestId: string): Answer {
   if (data === undefined) return { status, headers, body: undefined };
-  return { status, headers: { 'Content-Type': 'application/json', ...headers }, body: Buffer.from(JSON.stringify({ data, meta: { requestId } })) };
+  return {
+    status,
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: Buffer.from(JSON.stringify({ data, meta: { requestId } })),
+  };
 }
 
 function checkReply(operationId: string, { status, body }: AnyReply, content: Content<unknown> | undefined): void {
   if (content?.schema === undefined || content.codec === 'binary') return;
   const { problems } = check(content.schema, body, (path) => path.join('.') || 'body');
-  if (problems.length > 0) throw new Error(`${operationId} answered ${status} with a body that breaks the API description: ${problems.map(({ field, message }) => `${field}: ${message}`).join('; ')}`);
+  if (problems.length > 0)
+    throw new Error(
+      `${operationId} answered ${status} with a body that breaks the API description: ${problems.map(({ field, message }) => `${field}: ${message}`).join('; ')}`,
+    );
 }
 
 /** A declared range ("image/*") as a type; text says its charset, JSON and XML need not (RFC 8259, RFC 7303). */
 function concreteType(declared: string, content: Content<unknown> | undefined, body: unknown): string {
-  if (declared.startsWith('text/') && !declared.includes('*')) return declared.includes('charset') ? declared : `${declared}; charset=utf-8`;
+  if (declared.startsWith('text/') && !declared.includes('*'))
+    return declared.includes('charset') ? declared : `${declared}; charset=utf-8`;
   if (!declared.includes('*')) return declared;
   if (content?.codec === 'json') return 'application/json';
   return typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/octet-stream';
@@ -264,7 +345,9 @@ function replyHeaders(headers: object = {}): Record<string, string | string[]> {
 
 function headerText(value: unknown): string {
   if (Array.isArray(value)) return value.map(String).join(',');
-  return typeof value === 'object' && value !== null ? Object.entries(value).flat().map(String).join(',') : String(value);
+  return typeof value === 'object' && value !== null
+    ? Object.entries(value).flat().map(String).join(',')
+    : String(value);
 }
 
 function forStatus<Found>(declared: Readonly<Record<string, Found>> | undefined, status: number): Found | undefined {
@@ -272,21 +355,40 @@ function forStatus<Found>(declared: Readonly<Record<string, Found>> | undefined,
 }
 
 /** The answer for something thrown: in the shape that the document declares for its status, else in the API's common one. */
-export function failed<Principal>(thrown: unknown, requestId: string, options: ServerOptions, target?: Route<Principal>): Answer {
+export function failed<Principal>(
+  thrown: unknown,
+  requestId: string,
+  options: ServerOptions,
+  target?: Route<Principal>,
+): Answer {
   const error = asHttpError(thrown);
   const { status, code, message, details } = error;
-  if (status >= 500 && status !== 501) (options.onError ?? DEFAULTS.onError)(thrown, { operationId: target?.operationId, requestId });
+  if (status >= 500 && status !== 501)
+    (options.onError ?? DEFAULTS.onError)(thrown, { operationId: target?.operationId, requestId });
   const failure: Failure = { status, code, message, details, requestId };
   const shape = forStatus(target?.errors, status);
   const declared = Object.keys(forStatus(target?.replies, status) ?? {}).find((type) => !type.includes('*'));
   const headers = { ...error.headers, 'X-Request-Id': requestId };
-  if (shape === undefined) return { status, headers: { ...headers, 'Content-Type': ERROR_CONTENT_TYPE }, body: Buffer.from(JSON.stringify(errorBody(failure))) };
+  if (shape === undefined)
+    return {
+      status,
+      headers: { ...headers, 'Content-Type': ERROR_CONTENT_TYPE },
+      body: Buffer.from(JSON.stringify(errorBody(failure))),
+    };
   const body = shape(failure);
-  return { status, headers: { ...headers, 'Content-Type': declared ?? 'application/json' }, body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)) };
+  return {
+    status,
+    headers: { ...headers, 'Content-Type': declared ?? 'application/json' },
+    body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+  };
 }
 
 /** The answer to a method that a path does not have, in the shape that the path's own routes declare for it. */
-export function refuseMethod<Principal>({ routes, allowed }: PathEntry<Principal>, raw: IncomingMessage, serving: Service<Principal>): Answer {
+export function refuseMethod<Principal>(
+  { routes, allowed }: PathEntry<Principal>,
+  raw: IncomingMessage,
+  serving: Service<Principal>,
+): Answer {
   const shaped = [...routes.values()].find(({ errors }) => forStatus(errors, 405) !== undefined);
   return failed(methodNotAllowed(raw.method ?? '', allowed), requestIdOf(raw), serving.options, shaped);
 }

@@ -96,7 +96,7 @@ class Facts:
 
     def hidden_members(self, schema: Schema, view: View) -> list[str]:
         """Names that are not part of the view wherever they are declared in the schema or in what it is composed of."""
-        if not self.views.varied[view]:
+        if view is View.WHOLE:
             return []
         return [name for name, hidden in self.members(schema, view).items() if hidden]
 

@@ -96,7 +96,7 @@ def operation_name(operation: Operation) -> str:
     if operation.operation_id and (name := camel(operation.operation_id)):
         return name if not name[0].isdigit() else f"operation{name}"
     parts = (f"by {part[1:-1]}" if part.startswith("{") and part.endswith("}") else part for part in operation.path.split("/"))
-    return camel(f"{operation.method} {' '.join(parts)}")
+    return camel(f"{operation.method} {' '.join(parts)}" if words(operation.path) else f"{operation.method} root")
 
 
 def words(text: str) -> list[str]:

@@ -63,6 +63,9 @@ def with_members(walk, members: list[tuple[str, Schema, bool]], extra: Schema, p
         ending, deferred, names = f".catchall({value.zod})", value.deferred, None
         loose = any(not required for _, _, required in members)
         types.append(f"  [key: string]: {nested(index_type([value, *shapes], loose))};\n")
+    elif patterns and extra is False:
+        names = None
+        types.append(f"  [key: string]: {nested(index_type([*map(walk.shape, patterns.values()), *shapes], True))};\n")
     return Shape("{\n" + "".join(types) + "}", f"{function}({{\n{''.join(zods)}}}){ending}", deferred=deferred, members=names)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 from senior_backend.openapi.model import Api, MediaType, Operation, Parameter
 from senior_backend.scaffold.error_shapes import ErrorShapes
 from senior_backend.scaffold.names import Names
+from senior_backend.scaffold.owned import import_line
 from senior_backend.scaffold.plan import BodyPlan, OperationPlan, ReplyPlan
 from senior_backend.scaffold.typescript import key, string
 from senior_backend.scaffold.xml_shapes import XmlShapes
 
-HEADER = "// Generated from the API document; edits are lost when it is generated again.\n"
+HEADER = "// Generated from the API document: change the document, not this file.\n"
 LOCATIONS = {"path": "path", "query": "query", "header": "headers"}
 USUAL_STYLE = {"path": ("simple", False), "query": ("form", True), "header": ("simple", False)}
 SCALARS = ("string", "integer", "number", "boolean")
@@ -18,7 +19,7 @@ def write_routes(api: Api, names: Names, plans: list[OperationPlan], tag: str, s
     """The module of one tag; plans are those of all tags."""
     own = [plan for plan in plans if plan.tag == tag]
     tables = [RouteTable(api, names, plan, shapes, xml) for plan in own]
-    principal = "Principal" if any(is_secured(plan.operation) for plan in own) else "unknown"
+    principal = "Principal" if any(plan.operation.security for plan in own) else "unknown"
     bodies = "".join(table.text() for table in tables)
     imports = {
         "./runtime.ts": sorted({"route", "type Route", *(codec for table in tables for codec in table.codecs)}, key=lambda name: (name.removeprefix("type ").lower(), name)),
@@ -28,27 +29,15 @@ def write_routes(api: Api, names: Names, plans: list[OperationPlan], tag: str, s
     lines = [HEADER]
     lines += ["import * as errors from './errors.handlers.ts';\n"] * any(table.has_errors for table in tables)
     lines.append(f"import * as handlers from './{names.tag(tag).file}.handlers.ts';\n")
-    lines.append(import_line(imports["./runtime.ts"], "./runtime.ts"))
+    lines.append(import_line("./runtime.ts", imports["./runtime.ts"]))
     lines += ["import type { Principal } from './security.ts';\n"] * (principal == "Principal")
-    lines += [import_line(imports[module], module) for module in ("./types.ts", "./validators.ts") if imports[module]]
+    lines += [import_line(module, imports[module]) for module in ("./types.ts", "./validators.ts") if imports[module]]
     if any("xml" in table.codecs for table in tables):
         lines.append("import { xmlCodec } from './xml.ts';\n")
         constants = sorted({constant for table in tables for constant in table.xml_constants})
-        lines += [import_line(constants, "./xml-shapes.ts")] * bool(constants)
+        lines += [import_line("./xml-shapes.ts", constants)] * bool(constants)
     table_type = f"Route<{principal}>" if principal != "unknown" else "Route"
     return "".join(lines) + f"\nexport const routes: readonly {table_type}[] = [\n{bodies}];\n"
-
-
-def import_line(imported: list[str], module: str) -> str:
-    keyword = "import"
-    if all(name.startswith("type ") for name in imported):
-        keyword, imported = "import type", [name.removeprefix("type ") for name in imported]
-    line = f"{keyword} {{ {', '.join(imported)} }} from '{module}';\n"
-    return line if len(line) <= 120 else f"{keyword} {{\n" + "".join(f"  {name},\n" for name in imported) + f"}} from '{module}';\n"
-
-
-def is_secured(operation: Operation) -> bool:
-    return bool(operation.security)
 
 
 class RouteTable:
@@ -64,7 +53,7 @@ class RouteTable:
 
     def text(self) -> str:
         operation, plan = self.operation, self.plan
-        principal = f", {self.principal()}" if operation.security else ""
+        principal = f", {principal_type(operation)}" if operation.security else ""
         members = [
             f"method: '{operation.method.upper()}'", f"path: {string(operation.path)}", f"operationId: {string(operation.operation_id or plan.name)}",
             self.parameters(), self.styles(), self.bodies(), "bodyRequired: true" if plan.bodies and plan.body_required else "",
@@ -72,9 +61,6 @@ class RouteTable:
         ]
         inner = "".join(f"    {member},\n" for member in members if member)
         return f"  route<{plan.request_type}, {plan.reply_type}{principal}>({{\n{inner}  }}),\n"
-
-    def principal(self) -> str:
-        return principal_type(self.operation)
 
     def parameters(self) -> str:
         plan = self.plan

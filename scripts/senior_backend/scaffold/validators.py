@@ -39,6 +39,9 @@ def exported_schemas(api: Api, names: Names) -> dict[str, str]:
 
 def validator_statement(declaration: Declaration) -> str:
     annotation = declaration.name if declaration.typed else declaration.shape.type
+    interpreted = f"jsonSchema<{declaration.shape.type}>("
+    if declaration.shape.zod.startswith(interpreted):
+        return f"export const {declaration.name}Schema: z.ZodType<{annotation}> = jsonSchema({declaration.shape.zod[len(interpreted):]};\n"
     zod = declaration.shape.zod if SIMPLE.match(declaration.shape.zod) else f"typed<{annotation}>({declaration.shape.zod})"
     return f"export const {declaration.name}Schema: z.ZodType<{annotation}> = {zod};\n"
 

@@ -13,7 +13,7 @@ from senior_backend.scaffold.roles import Role
 from senior_backend.scaffold.scalars import admitted_values, number_shape, string_shape, values_shape
 from senior_backend.scaffold.shape import NEVER, NULL, Rank, Shape, UNKNOWN, checked, union
 from senior_backend.scaffold.typescript import literal, string
-from senior_backend.scaffold.views import View, references
+from senior_backend.scaffold.views import HIDDEN_BY, View, references
 
 COMPOSITIONS = frozenset(("$ref", "allOf", "oneOf", "anyOf"))
 PLAIN = frozenset(("type", "description", "title", "example", "examples", "default", "deprecated", "readOnly", "writeOnly", "format"))
@@ -30,7 +30,8 @@ class Walk:
         self.names, self.facts, self.view, self.shared = names, facts, view, shared
         self.plain: dict[tuple[str, str | None], Shape] = {}
         self.binary, self.depth = "string", 0
-        self.hides_members = bool(names.views.varied[view])
+        self.hides_members = view is not View.WHOLE
+        self.drops = self.hides_members and view is View.REQUEST       # what a client has no say in is dropped, not refused
         self.component = ""                    # key of the component being written, while nothing stands between it and the schema at hand
 
     def shape(self, schema: Schema, assume: str = "", role: Role = Role.WHOLE) -> Shape:
@@ -78,7 +79,7 @@ class Walk:
             shape = self.interpreted(schema, shape, assume)
         elif left:
             shape = checked(shape, [self.keywords(left)])
-        hidden = self.facts.hidden_members(schema, self.view) if role is not Role.PART and self.hides_members else []
+        hidden = self.facts.hidden_members(schema, self.view) if role is not Role.PART and self.drops else []
         return dataclasses.replace(shape, zod=f"{self.helper('without')}({literal(hidden)}, {shape.zod})") if hidden else shape
 
     def joined(self, schema: dict, kinds: frozenset[str], assume: str, role: Role) -> Shape:
@@ -174,6 +175,13 @@ class Walk:
 
     def hides(self, schema: Schema) -> bool:
         return self.hides_members and self.names.views.hidden(schema, self.view)
+
+    def drops_members(self, schema: dict) -> bool:
+        """Whether members are dropped from the schema's values, at any depth."""
+        if not self.drops:
+            return False
+        found = references(schema, marks := set())
+        return HIDDEN_BY[self.view] in marks or not self.names.views.varied[self.view].isdisjoint(found)
 
     def is_binary(self, schema: dict) -> bool:
         return schema.get("format") == "binary" and self.binary != "string"
