@@ -196,10 +196,6 @@ export const whenArray = when(Array.isArray);
 export const whenString = when((value) => typeof value === 'string');
 export const whenNumber = when((value) => typeof value === 'number');
 
-type Outputs<S extends readonly Typed<unknown>[]> = S extends readonly [Typed<infer First>, ...infer Rest extends readonly Typed<unknown>[]]
-  ? First & Outputs<Rest>
-  : unknown;
-
 /** What is left of a value when several schemas hold: a member that one of them drops is gone. */
 function common(left: unknown, right: unknown): unknown {
   if (left === right) return left;
@@ -209,12 +205,12 @@ function common(left: unknown, right: unknown): unknown {
 }
 
 /** Every schema holds by itself. Unlike z.intersection it refuses what one closed object does not name. */
-export function allOf<const S extends readonly Typed<unknown>[]>(parts: S): z.ZodType<Outputs<S>> {
-  const schemas = parts as readonly unknown[] as readonly z.ZodType[];
-  const all = (value: unknown, context: z.core.ParsePayload): Outputs<S> => {
+export function allOf<T>(parts: readonly Typed<unknown>[]): z.ZodType<T> {
+  const schemas = parts as readonly z.ZodType[];
+  const all = (value: unknown, context: z.core.ParsePayload): T => {
     const before = context.issues.length;
     const results = schemas.map((schema) => run(schema, value, context));
-    return (context.issues.length > before ? z.NEVER : results.reduce(common)) as Outputs<S>;
+    return context.issues.length > before ? z.NEVER : (results.reduce(common) as T);
   };
   return z
     .unknown()

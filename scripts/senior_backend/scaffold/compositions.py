@@ -19,12 +19,33 @@ def all_of(walk, schema: dict, parts: list[Shape]) -> Shape:
         return parts[0] if parts else UNKNOWN
     typed, rank = intersection_type(parts)
     deferred, exact = any(part.deferred for part in parts), all(part.exact for part in parts)
-    if walk.facts.closed(schema) or walk.drops_members(schema):
-        # zod's intersection accepts a member that one of two closed objects names, and gives back what one of them dropped
-        zod = call(walk.helper("allOf"), [part.zod for part in parts])
+    # zod's intersection accepts a member that one of two closed objects names and gives back what one part dropped;
+    # tsc cannot prove an intersection whose parts declare the same member, once optional and once not
+    if walk.facts.closed(schema) or walk.drops_members(schema) or shares_members(walk, schema):
+        generic = "" if typed == "unknown" else f"<{typed}>"
+        walk.shared.casts.append(typed)
+        zod = call(f"{walk.helper('allOf')}{generic}", [part.zod for part in parts])
     else:
         zod = parts[0].zod + "".join(f".and({part.zod})" for part in parts[1:])
     return interface(walk, parts, Shape(typed, zod, rank, deferred, exact))
+
+
+def shares_members(walk, schema: dict) -> bool:
+    """Whether two of the schemas that it is composed of declare the same member."""
+    own = {keyword: value for keyword, value in schema.items() if keyword == "properties" or keyword == "required"}
+    choices = [{keyword: schema[keyword]} for keyword in ("oneOf", "anyOf") if keyword in schema]
+    seen: set[str] = set()
+    for part in [*sources(schema), own, *choices]:
+        names = {*walk.facts.members(part, walk.view), *(part.get("required", ()) if isinstance(part, dict) else ())}
+        if not seen.isdisjoint(names):
+            return True
+        seen |= names
+    return False
+
+
+def sources(schema: dict) -> list[Schema]:
+    """The reference and the parts of allOf."""
+    return [*([{"$ref": schema["$ref"]}] if "$ref" in schema else []), *schema.get("allOf", ())]
 
 
 def apart(schema: dict) -> tuple[dict, list[str]]:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from senior_backend.openapi.model import Schema
-from senior_backend.scaffold.facts import APPLICATORS, says_nothing
+from senior_backend.scaffold.facts import APPLICATORS, KINDS, says_nothing
 from senior_backend.scaffold.scalars import ROOT_MEMBERS, SAFE_INTEGER
 from senior_backend.scaffold.shape import Shape, UNKNOWN, atom, call, checked, nested
 from senior_backend.scaffold.typescript import comment, key, number
@@ -15,7 +15,7 @@ def object_shape(walk, schema: dict) -> Shape:
     properties, required = schema.get("properties", {}), dict.fromkeys(schema.get("required", ()))
     patterns = schema.get("patternProperties")
     extra = additional(schema)
-    members = [(name, properties.get(name, True), name in required) for name in [*properties, *(name for name in required if name not in properties)]]
+    members = [(name, properties.get(name, extra), name in required) for name in [*properties, *(name for name in required if name not in properties)]]
     members = [member for member in members if not walk.hides(member[1])]
     exact = not (patterns and extra is not True) and not any(name in ROOT_MEMBERS for name, _, _ in members)
     shape = with_members(walk, members, extra, patterns) if members else without_members(walk, extra, patterns)
@@ -116,6 +116,8 @@ def tuple_shape(walk, schema: dict) -> Shape:
         types.append(f"...{atom(further)}[]")
     checks = [f"{walk.helper('minItems')}({number(low)})"] if low > len(prefix) else []
     checks += [f"{walk.helper('maxItems')}({number(high)})"] if high is not None else []
+    # zod fills a missing element with undefined, which a schema for any value accepts
+    exact = exact and not any(walk.facts.kinds(item) == KINDS for item in schema["prefixItems"][:low])
     return checked(Shape(f"[{', '.join(types)}]", zod, deferred=deferred, exact=exact), checks)
 
 

@@ -39,10 +39,11 @@ def exported_schemas(api: Api, names: Names) -> dict[str, str]:
 
 def validator_statement(declaration: Declaration) -> str:
     annotation = declaration.name if declaration.typed else declaration.shape.type
-    interpreted = f"jsonSchema<{declaration.shape.type}>("
-    if declaration.shape.zod.startswith(interpreted):
-        return f"export const {declaration.name}Schema: z.ZodType<{annotation}> = jsonSchema({declaration.shape.zod[len(interpreted):]};\n"
-    zod = declaration.shape.zod if SIMPLE.match(declaration.shape.zod) else f"typed<{annotation}>({declaration.shape.zod})"
+    zod = declaration.shape.zod
+    cast = next((helper for helper in ("jsonSchema", "allOf") if zod.startswith(f"{helper}<{declaration.shape.type}>(")), None)
+    if cast:
+        zod = cast + (f"<{annotation}>" if cast == "allOf" else "") + zod[len(cast) + len(declaration.shape.type) + 2:]
+    zod = zod if cast == "jsonSchema" or SIMPLE.match(zod) else f"typed<{annotation}>({zod})"
     return f"export const {declaration.name}Schema: z.ZodType<{annotation}> = {zod};\n"
 
 

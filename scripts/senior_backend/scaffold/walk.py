@@ -5,7 +5,7 @@ import dataclasses
 
 from senior_backend.openapi.model import Report, Schema
 from senior_backend.scaffold import leftovers, objects
-from senior_backend.scaffold.compositions import all_of, alternatives, apart
+from senior_backend.scaffold.compositions import all_of, alternatives, apart, sources
 from senior_backend.scaffold.facts import Facts, KEYWORDS_OF
 from senior_backend.scaffold.merging import merged
 from senior_backend.scaffold.names import Names
@@ -48,7 +48,7 @@ class Walk:
     def plain_shape(self, kind: str, schema: dict) -> Shape:
         """A scalar without limits; the same few make up most of a document."""
         wanted = kind, schema.get("format")
-        if wanted not in self.plain or wanted[1] in ("binary", "date-time"):
+        if wanted not in self.plain or wanted[1] == "binary":
             self.plain[wanted] = self.typed(kind, schema)
         return self.plain[wanted]
 
@@ -67,13 +67,13 @@ class Walk:
         return self.shape(rest)
 
     def composed(self, schema: dict, assume: str, role: Role) -> Shape:
-        kinds = self.facts.kinds(schema)
+        kinds, given = self.facts.kinds(schema), assume
         assume = assume if assume else next(iter(kinds)) if len(kinds) == 1 else ""
         source = merged(schema, assume == "object") if "allOf" in schema else schema
         if role is Role.WHOLE and COMPOSITIONS.isdisjoint(source):
             shape = self.base(source, kinds, assume)
         else:
-            shape = self.joined(source, kinds, assume, role)
+            shape = self.joined(source, kinds, assume, given == "object")
         left = leftovers.on_top(schema)
         if not shape.exact or leftovers.interpreted_whole(schema):
             shape = self.interpreted(schema, shape, assume)
@@ -82,14 +82,17 @@ class Walk:
         hidden = self.facts.hidden_members(schema, self.view) if role is not Role.PART and self.drops else []
         return dataclasses.replace(shape, zod=f"{self.helper('without')}({literal(hidden)}, {shape.zod})") if hidden else shape
 
-    def joined(self, schema: dict, kinds: frozenset[str], assume: str, role: Role) -> Shape:
-        """The schema's own keywords and its compositions; required members may be declared in any of them."""
+    def joined(self, schema: dict, kinds: frozenset[str], assume: str, known_object: bool) -> Shape:
+        """The schema's own keywords and its compositions; required members may be declared in any of them.
+
+        known_object: something around the schema has made sure that the value is an object.
+        """
         own, elsewhere = apart(schema)
         parts, choices = self.parts(schema, assume, elsewhere), [alternatives(self, schema, keyword, assume) for keyword in ("oneOf", "anyOf") if keyword in schema]
         base = self.base(own, kinds, assume)
-        if base.zod == ANY_OBJECT and (role is not Role.WHOLE or any(part.type != "unknown" for part in parts + choices)):
+        if base.zod == ANY_OBJECT and (known_object or any(part.type != "unknown" and self.facts.kinds(source) == {"object"} for part, source in zip(parts, sources(schema)))):
             base = UNKNOWN
-        shape = all_of(self, schema, [part for part in [*parts, base, *choices] if part is not UNKNOWN])
+        shape = all_of(self, own, [part for part in [*parts, base, *choices] if part is not UNKNOWN])
         return checked(shape, [f"{self.helper('required')}({string(name)})" for name in elsewhere])
 
     def keywords(self, schema: dict) -> str:
