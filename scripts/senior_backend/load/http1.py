@@ -1,4 +1,5 @@
 """HTTP/1.1 answers read exactly (RFC 9112): where each ends, whether its connection can be used again, and what is wrong with it."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -21,6 +22,7 @@ class Malformed(Exception):
 @dataclasses.dataclass(frozen=True, slots=True)
 class Head:
     """framing: length of the body in bytes, CHUNKED or UNTIL_CLOSE."""
+
     status: int
     framing: int
     keep_alive: bool
@@ -54,7 +56,7 @@ def interesting_fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:
     fields: dict[bytes, list[bytes]] = {b"connection": [], b"content-length": [], b"transfer-encoding": []}
     for line in lines:
         if line[:1] in (b" ", b"\t"):
-            continue                # obsolete line folding: none of these fields may use it
+            continue  # obsolete line folding: none of these fields may use it
         name, colon, value = line.partition(b":")
         if not colon:
             raise Malformed("header line")
@@ -95,6 +97,7 @@ class HeadCache:
 
 class AnswerReader:
     """Reads one answer from pieces as they come. After feed() said True: head, received (bytes), surplus (bytes after the end)."""
+
     __slots__ = ("cache", "head", "received", "surplus", "buffer", "missing", "step", "first_head")
 
     def __init__(self, cache: HeadCache):
@@ -149,13 +152,13 @@ class AnswerReader:
     def read_head(self, data: bytes, at: int) -> int | None:
         end = HEAD_END.search(data, at)
         if not end:
-            if not data.startswith(b"HTTP/1."[:len(data) - at], at):
+            if not data.startswith(b"HTTP/1."[: len(data) - at], at):
                 raise Malformed("not HTTP")
             if len(data) - at > MAX_HEAD:
                 raise Malformed("head over 64 kB")
             self.buffer = data[at:]
             return None
-        text = data[at:end.start()]
+        text = data[at : end.start()]
         if not text.startswith(b"HTTP/1."):
             raise Malformed("not HTTP")
         if len(text) > MAX_HEAD:
@@ -202,7 +205,7 @@ class AnswerReader:
         end = self.read_line(data, at, MAX_CHUNK_LINE, "chunk size")
         if end < 0:
             return None
-        size = CHUNK_SIZE.fullmatch(data, at, end - 1 if data[end - 1:end] == b"\r" else end)
+        size = CHUNK_SIZE.fullmatch(data, at, end - 1 if data[end - 1 : end] == b"\r" else end)
         if not size:
             raise Malformed("chunk size")
         self.missing = int(size[1], 16)
