@@ -11,8 +11,7 @@ import sys
 if sys.version_info < (3, 11):
     sys.stderr.write(
         "error: api_load_tester needs Python 3.11 or newer, this is %s (%s)\n"
-        "hint: python3.11 scripts/api_load_tester.py, or: uv run scripts/api_load_tester.py\n"
-        % (sys.version.split()[0], sys.executable)
+        "hint: python3.11 scripts/api_load_tester.py, or: uv run scripts/api_load_tester.py\n" % (sys.version.split()[0], sys.executable)
     )
     sys.exit(4)
 

@@ -14,7 +14,6 @@ import time
 import pytest
 from conftest import ROOT
 from load_server import Server
-
 from senior_backend import console
 from senior_backend.console import Console
 from senior_backend.load import command, options

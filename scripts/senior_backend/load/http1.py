@@ -96,7 +96,10 @@ class HeadCache:
 
 
 class AnswerReader:
-    """Reads one answer from pieces as they come. After feed() said True: head, received (bytes), surplus (bytes after the end)."""
+    """Reads one answer from pieces as they come. After feed() said True: head, received (bytes), surplus (bytes after the end).
+
+    missing: bytes that the body or chunk still lacks; within the head, how much of it is here already.
+    """
 
     __slots__ = ("cache", "head", "received", "surplus", "buffer", "missing", "step", "first_head")
 
@@ -150,13 +153,14 @@ class AnswerReader:
     # (what it still needs of this data is then in self.buffer). The last one sets self.step to None.
 
     def read_head(self, data: bytes, at: int) -> int | None:
-        end = HEAD_END.search(data, at)
+        end = HEAD_END.search(data, at + max(0, self.missing - 3))  # what was searched before need not be again
         if not end:
             if not data.startswith(b"HTTP/1."[: len(data) - at], at):
                 raise Malformed("not HTTP")
             if len(data) - at > MAX_HEAD:
                 raise Malformed("head over 64 kB")
             self.buffer = data[at:]
+            self.missing = len(self.buffer)
             return None
         text = data[at : end.start()]
         if not text.startswith(b"HTTP/1."):
@@ -164,7 +168,7 @@ class AnswerReader:
         if len(text) > MAX_HEAD:
             raise Malformed("head over 64 kB")
         head = self.cache.parse(text)
-        self.buffer = b""
+        self.buffer, self.missing = b"", 0
         if head.status < 200:
             if head.status == 101:
                 raise Malformed("unasked 101 upgrade")
