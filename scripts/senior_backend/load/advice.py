@@ -64,7 +64,8 @@ def failure_advice(measurement: Measurement, expect_status: int | None) -> list[
     failures = measurement.failures(expect_status)
     said = [f"{kind}: {OF_KIND[kind]}" for kind in failures if kind in OF_KIND]
     server = sum(count for kind, count in failures.items() if kind.startswith("HTTP 5"))
-    return said + ([f"{server:,} answers were server errors: see the target's log"] if server else [])
+    said += [f"{server:,} answers were server errors: see the target's log"] if server else []
+    return said + (["no request succeeded"] if failures and not measurement.accounting.ok else [])
 
 
 def length_advice(plan: Plan, measurement: Measurement) -> str:

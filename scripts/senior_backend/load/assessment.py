@@ -43,7 +43,8 @@ def limit_of_client(plan: Plan, client: Client, latency: Histogram) -> str:
     if client.busiest > BUSY:
         return f"its busiest process used {client.busiest:.0%} of a processor"
     if late_ms > LATE_MS and (plan.model == "open" or late_ms > latency.percentile_ms(50) / 4):
-        return f"1 % of its requests went out {late_ms:.1f} ms late or more: other programs use this machine's processors"
+        cause = "so many answers came at once, or other programs use this machine's processors"
+        return f"1 % of its requests went out {late_ms:.1f} ms late or more ({cause})"
     return ""
 
 

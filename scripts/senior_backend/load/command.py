@@ -8,20 +8,18 @@ import pathlib
 from typing import Any
 
 from senior_backend import console
-from senior_backend.console import Console, ExitCode, Outcome
+from senior_backend.console import Console, Outcome
 from senior_backend.load import report
 from senior_backend.load.advice import recommendations
+from senior_backend.load.ending import ended, never_reached
 from senior_backend.load.expectations import Limit, judge, limits_from
 from senior_backend.load.inputs import plan_from, usage
-from senior_backend.load.masking import masked_url
-from senior_backend.load.measurement import Accounting, Measurement
+from senior_backend.load.measurement import Measurement
 from senior_backend.load.options import TOOL, parser
 from senior_backend.load.origins import Unreachable
 from senior_backend.load.outputs import check_writable, write_report, write_text
 from senior_backend.load.plan import Plan
 from senior_backend.load.progress import ProgressLine, progress_line
-
-UNREACHED = ("connect ", "dns", "tls ", "timeout connect", "timeout tls")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -99,11 +97,8 @@ def engine_for(arguments: argparse.Namespace, plan: Plan, out: Console) -> str:
         raise usage(f"--master {arguments.master}: expected the number of workers to wait for, with --engine locust")
     if asked and not arguments.engine:
         out.progress(f"engine requests, for {asked}: slower than raw, since its threads share one processor")
-    if (
-        engine == "raw"
-        and not plan.proxy
-        and any(name in os.environ for target in plan.targets for name in (f"{target.origin.scheme}_proxy", f"{target.origin.scheme}_proxy".upper()))
-    ):
+    schemes = {target.origin.scheme for target in plan.targets}
+    if engine == "raw" and any(f"{scheme}_proxy" in map(str.lower, os.environ) for scheme in schemes):
         out.detail("a proxy is set in the environment; it is not used without --proxy URL")
     return engine
 
@@ -119,24 +114,21 @@ def reported(arguments: argparse.Namespace, out: Console, plan: Plan, limits: li
     data |= {"comparison": comparisons[0].as_json()} if comparisons else {}
     data |= {"comparisons": [one.as_json() for one in comparisons]} if len(comparisons) > 1 else {}
     data |= {"rate_limit": finding.as_json()} if finding else {}
-    data["expectations"] = [one.as_json() for one in judgements]
-    sections = [report.lines(plan, measurement, p99_ms, out.verbose) for measurement in measurements] + [one.lines() for one in (*comparisons, finding) if one]
+    advice = [recommendations(plan, measurement, p99_ms) if finding is None else [] for measurement in measurements]
+    data |= {"expectations": [one.as_json() for one in judgements], "recommendations": [text for texts in advice for text in texts]}
+    sections = [report.lines(plan, measurement, texts, out.verbose) for measurement, texts in zip(measurements, advice)]
+    sections += [one.lines() for one in (*comparisons, finding) if one]
     sections += [["EXPECTATIONS", *(f"  {one.line()}" for one in judgements)]] if judgements else []
     slower = arguments.fail_on == "slower" and any(one.slower for one in comparisons)
-    holds = all(one.holds for one in judgements) and not slower and (finding is None or finding.found)
+    holds = all(one.holds for one in judgements) and not slower and (any(one.accounting.ok for one in measurements) if finding is None else finding.found)
     outcome = ended(Outcome(data, [line for section in sections for line in (*section, "")][:-1]), measurements, holds)
     if arguments.html:
-        write_page(arguments.html, plan, measurements, comparisons, finding, p99_ms, data["run"]["recorded_at"])
+        from senior_backend.load import html
+
+        write_text(arguments.html, html.render(plan, measurements, html.Extras(comparisons, finding, data["recommendations"], data["run"]["recorded_at"])))
     if arguments.output:
         write_report(arguments.output, outcome, measurements)
     return outcome
-
-
-def write_page(path: str, plan: Plan, measurements: list[Measurement], comparisons: list, finding, p99_ms: float | None, recorded_at: str) -> None:
-    from senior_backend.load import html
-
-    advice = [text for measurement in measurements for text in recommendations(plan, measurement, p99_ms)]
-    write_text(path, html.render(plan, measurements, html.Extras(comparisons, finding, advice, recorded_at)))
 
 
 def compared(plan: Plan, measurements: list[Measurement], data: dict[str, Any], baseline, stored) -> list:
@@ -148,34 +140,6 @@ def compared(plan: Plan, measurements: list[Measurement], data: dict[str, Any], 
     from senior_backend.load import paired
 
     return [paired.compare(plan, *measurements)]
-
-
-def ended(outcome: Outcome, measurements: list[Measurement], holds: bool) -> Outcome:
-    """The outcome with the exit code that the run deserves. A run in which nothing was answered is never a success."""
-    silent = next((measurement for measurement in measurements if not measurement.latency), None)
-    if any(measurement.interrupted for measurement in measurements):
-        return with_error(outcome, ExitCode.INTERRUPTED, "INTERRUPTED", "interrupted: the report is about what was measured until then")
-    if silent:
-        kinds = (
-            ", ".join(f"{kind} ({count:,})" for kind, count in silent.errors.items())
-            or f"{silent.accounting.in_flight:,} requests still without an answer at the end"
-        )
-        unreached = bool(silent.errors) and all(kind.startswith(UNREACHED) for kind in silent.errors)
-        return with_error(
-            outcome, ExitCode.ENVIRONMENT if unreached else ExitCode.FOUND, "NO_ANSWER", f"no request to {masked_url(silent.target.url)} was answered: {kinds}"
-        )
-    outcome.code = ExitCode.DONE if holds else ExitCode.FOUND
-    return outcome
-
-
-def with_error(outcome: Outcome, code: ExitCode, identifier: str, message: str) -> Outcome:
-    hint = "" if code == ExitCode.INTERRUPTED else "see whether the target runs and answers: curl -v URL"
-    return Outcome({**outcome.data, "error": {"code": identifier, "message": message, "hint": hint}}, [*outcome.lines, "", message], code)
-
-
-def never_reached(failure: Unreachable) -> Measurement:
-    """The books of a run that ended with the attempt to see whether somebody is there."""
-    return Measurement(failure.target, Accounting(started=1, failed=1), errors={failure.kind: 1})
 
 
 def work_for_master(arguments: argparse.Namespace, out: Console) -> Outcome:

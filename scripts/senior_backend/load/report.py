@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from senior_backend.load.advice import DEFAULT_P99_MS, recommendations
 from senior_backend.load.assessment import recommended_duration_s, stalls_of
 from senior_backend.load.histogram import Histogram
 from senior_backend.load.masking import masked_header, masked_url
@@ -93,7 +92,7 @@ def timeline(measurement: Measurement) -> list[dict[str, Any]]:
     return rows
 
 
-def lines(plan: Plan, measurement: Measurement, p99_limit_ms: float | None, verbose: bool) -> list[str]:
+def lines(plan: Plan, measurement: Measurement, advice: list[str], verbose: bool) -> list[str]:
     """The console's report of one target."""
     said = [*head(plan, measurement, verbose), "", *throughput(measurement), "", *latency_table(plan, measurement)]
     failures = measurement.failures(plan.expect_status)
@@ -101,9 +100,8 @@ def lines(plan: Plan, measurement: Measurement, p99_limit_ms: float | None, verb
         said += ["", "ERRORS", *(row(kind, f"{count:,}") for kind, count in sorted(failures.items(), key=lambda one: (-one[1], one[0])))]
     if verbose:
         said += ["", *transfer(measurement), "", *books(measurement), "", *about_client(measurement)]
-    said += ["", *(["NOTES", *(row(kind, f"{count:,}") for kind, count in measurement.notes.items()), ""] if measurement.notes else [])]
-    advice = recommendations(plan, measurement, p99_limit_ms)
-    return [*said, "RECOMMENDATIONS", *(f"  - {text}" for text in advice or ["none: " + all_well(measurement, p99_limit_ms)])]
+    said += [*(["", "NOTES", *(row(kind, f"{count:,}") for kind, count in measurement.notes.items())] if measurement.notes else [])]
+    return [*said, "", "RECOMMENDATIONS", *(f"  - {text}" for text in advice or ["none"])]
 
 
 def row(name: str, value: str) -> str:
@@ -183,7 +181,3 @@ def about_client(measurement: Measurement) -> list[str]:
         row("CPU", f"{told.cpu_s:.2f} s, busiest process {told.busiest:.0%} of a processor"),
         row("Send lag p99", f"{told.lag.percentile_ms(99):.2f} ms"),
     ]
-
-
-def all_well(measurement: Measurement, p99_limit_ms: float | None) -> str:
-    return f"p99 {measurement.latency.percentile_ms(99):.1f} ms is within {p99_limit_ms or DEFAULT_P99_MS:g} ms, no failures stand out"
