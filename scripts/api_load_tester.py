@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = []
+# dependencies = ["requests>=2.32"]
 # ///
 """Load test an HTTP API: python scripts/api_load_tester.py --help"""
 
