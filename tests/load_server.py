@@ -1,7 +1,9 @@
 """A server with one kind of good or bad HTTP behaviour per path, which counts what it read: python load_server.py [CERTIFICATE KEY].
 
-Prints its ports (plain, TLS or 0) on one line. /truth answers {path: [requests read, complete answers sent, last request line, last head, last body]} and clears it.
+Prints its ports (plain, TLS or 0) on one line. /truth answers {path: [requests read, complete answers sent, last request line, last head, last body]}
+and clears it.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -26,7 +28,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 CLOSE, RESET = "close", "reset"
 COMPLETE = {
     "/ok": [answer()],
-    "/chunked": [CHUNKED + b"5\r\n{\"ok\"\r\n", b"6;x=y\r\n:true}\r\n0\r\nX-Trailer: 1\r\n\r\n"],
+    "/chunked": [CHUNKED + b'5\r\n{"ok"\r\n', b"6;x=y\r\n:true}\r\n0\r\nX-Trailer: 1\r\n\r\n"],
     "/early-hints": [b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + answer()],
     "/204": [b"HTTP/1.1 204 No Content\r\n\r\n"],
     "/304": [b"HTTP/1.1 304 Not Modified\r\nContent-Length: 50\r\n\r\n"],

@@ -101,7 +101,8 @@ def test_ctrl_c_in_a_real_run_writes_nothing(tmp_path):
     item = DOCUMENT["paths"]["/notes"]["get"]
     many = {**DOCUMENT, "paths": {f"/notes/{number}": {"get": {**item, "operationId": f"note{number}"}} for number in range(20_000)}}
     (tmp_path / "openapi.json").write_text(json.dumps(many))
-    running = subprocess.Popen([sys.executable, str(DOOR), "openapi.json", "--output", "out"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen([sys.executable, str(DOOR), "openapi.json", "--output", "out"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))      # a shell ignores it for what runs in the background
     time.sleep(0.7)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)

@@ -5,8 +5,8 @@ import types
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from senior_backend.scaffold.examples import Examples, Unsatisfiable
-from senior_backend.scaffold.satisfaction import same
+from senior_backend.scaffold.values.examples import Examples, Unsatisfiable
+from senior_backend.scaffold.values.satisfaction import same
 
 SCALARS = st.one_of(
     st.builds(lambda low, more: {"type": "string", "minLength": low, "maxLength": low + more}, st.integers(0, 30), st.integers(0, 9)),

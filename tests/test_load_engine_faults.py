@@ -1,4 +1,5 @@
 """The raw engine against every kind of answer and fault: its books close and are those of the server, and failures have their names."""
+
 from __future__ import annotations
 
 import shutil
@@ -9,7 +10,6 @@ import time
 
 import pytest
 from load_server import BROKEN, COMPLETE, Server
-
 from senior_backend.load import poller
 from senior_backend.load.engine_raw import run_plan
 from senior_backend.load.measurement import Measurement
@@ -17,9 +17,18 @@ from senior_backend.load.origins import Unreachable
 from senior_backend.load.plan import Plan, Target
 
 KINDS = {
-    "/drop": "connection closed before answer", "/reset": "connection reset", "/half-head": "truncated head", "/truncated": "truncated body", "/truncated-chunk": "truncated body",
-    "/bad-chunk": "malformed answer (chunk size)", "/not-http": "malformed answer (not HTTP)", "/bad-status": "malformed answer (status line)",
-    "/bad-length": "malformed answer (content length)", "/two-lengths": "malformed answer (two content lengths)", "/hang": "timeout response", "/trickle": "timeout response",
+    "/drop": "connection closed before answer",
+    "/reset": "connection reset",
+    "/half-head": "truncated head",
+    "/truncated": "truncated body",
+    "/truncated-chunk": "truncated body",
+    "/bad-chunk": "malformed answer (chunk size)",
+    "/not-http": "malformed answer (not HTTP)",
+    "/bad-status": "malformed answer (status line)",
+    "/bad-length": "malformed answer (content length)",
+    "/two-lengths": "malformed answer (two content lengths)",
+    "/hang": "timeout response",
+    "/trickle": "timeout response",
 }
 
 
@@ -29,8 +38,28 @@ def certificate(tmp_path_factory) -> tuple[str, str]:
         pytest.skip("no openssl to make a certificate with")
     folder = tmp_path_factory.mktemp("certificate")
     files = str(folder / "certificate.pem"), str(folder / "key.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-                    "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-out",
+            files[0],
+            "-keyout",
+            files[1],
+        ],
+        check=True,
+        capture_output=True,
+    )
     return files
 
 
@@ -50,7 +79,7 @@ def tls_server(certificate):
 
 def sent(url: str, **plan) -> Measurement:
     target = Target(url, **{key: plan.pop(key) for key in ("method", "body", "headers") if key in plan})
-    measurement, = run_plan(Plan([target], **{"concurrency": 3, "duration_s": 0.2, "timeout_s": 0.5, **plan}))
+    (measurement,) = run_plan(Plan([target], **{"concurrency": 3, "duration_s": 0.2, "timeout_s": 0.5, **plan}))
     books = measurement.accounting
     assert books.started == books.ok + books.failed + books.in_flight > 0
     assert sum(measurement.failures(plan.get("expect_status")).values()) == books.failed

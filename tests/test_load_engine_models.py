@@ -1,4 +1,5 @@
 """When requests go out and which: the two models, stages, warm-up, mixes, rows of data, and the same over several processes."""
+
 from __future__ import annotations
 
 import itertools
@@ -6,7 +7,6 @@ import json
 
 import pytest
 from load_server import Server
-
 from senior_backend.load import assessment, schedule
 from senior_backend.load.engine_raw import BooksDoNotClose, check_books, run_plan
 from senior_backend.load.histogram import Histogram
@@ -47,7 +47,7 @@ def test_connections_of_stages():
 
 def test_open_model_counts_latency_from_the_intended_time(server):
     """One connection and answers of 20 ms let 50 requests through a second; 200 are due: the last waits for all before it."""
-    measurement, = run_plan(plan_for(server, "/slow", model="open", rate_per_s=200.0, concurrency=1, timeout_s=0.5))
+    (measurement,) = run_plan(plan_for(server, "/slow", model="open", rate_per_s=200.0, concurrency=1, timeout_s=0.5))
     books = measurement.accounting
     assert books.started + books.never_sent == 80 and books.never_sent > 0 and measurement.client.waited > 40
     assert measurement.latency.max_ms > 500 and measurement.latency.percentile_ms(50) > 100
@@ -68,17 +68,17 @@ def test_closed_model_hides_that_and_says_when_it_stood_still():
 
 def test_warm_up_is_not_counted(server):
     server.truth()
-    measurement, = run_plan(plan_for(server, "/slow", model="open", rate_per_s=100.0, warmup_s=0.5, duration_s=0.5))
+    (measurement,) = run_plan(plan_for(server, "/slow", model="open", rate_per_s=100.0, warmup_s=0.5, duration_s=0.5))
     assert measurement.accounting.started == measurement.latency.total == 50
     assert server.truth()["/slow"][0] == 100
-    measurement, = run_plan(plan_for(server, "/slow", warmup_s=0.3))
+    (measurement,) = run_plan(plan_for(server, "/slow", warmup_s=0.3))
     read = server.truth()["/slow"][0]
     assert measurement.accounting.ok == measurement.accounting.started and read * 0.4 < measurement.accounting.started < read
 
 
 def test_stages_of_connections(server):
-    measurement, = run_plan(plan_for(server, "/slow", stages=[Stage(0.0, 8), Stage(0.6, 0)], duration_s=0.6, concurrency=8))
-    first, second = (sum(block.answered for block in measurement.blocks[half:half + 10]) for half in (0, 10))
+    (measurement,) = run_plan(plan_for(server, "/slow", stages=[Stage(0.0, 8), Stage(0.6, 0)], duration_s=0.6, concurrency=8))
+    first, second = (sum(block.answered for block in measurement.blocks[half : half + 10]) for half in (0, 10))
     assert measurement.accounting.in_flight == 0 and first > 1.7 * second > 0
 
 
@@ -96,7 +96,9 @@ def test_targets_of_several_origins_share_the_connections(server):
     other = Server()
     try:
         for model in ({}, {"model": "open", "rate_per_s": 300.0, "concurrency": 2}):
-            measurements = run_plan(Plan([Target(server.url + "/ok"), Target(other.url + "/slow")], mode="compare", **{"concurrency": 3, "duration_s": 0.4, **model}))
+            measurements = run_plan(
+                Plan([Target(server.url + "/ok"), Target(other.url + "/slow")], mode="compare", **{"concurrency": 3, "duration_s": 0.4, **model})
+            )
             assert all(measurement.accounting.ok == measurement.accounting.started > 5 for measurement in measurements)
     finally:
         other.stop()
@@ -114,7 +116,7 @@ def test_several_processes(server):
     server.truth()
     snapshots = []
     plan = plan_for(server, "/slow", model="open", rate_per_s=100.0, concurrency=6, workers=3, duration_s=1.2)
-    measurement, = run_plan(plan, snapshots.append)
+    (measurement,) = run_plan(plan, snapshots.append)
     assert measurement.accounting.started == measurement.accounting.ok == server.truth()["/slow"][0] == plan.scheduled
     assert measurement.client.workers == 3 and [snapshot.seconds for snapshot in snapshots] == [1.0, 1.2]
     assert snapshots[0].answered == measurement.timeline[0].answered

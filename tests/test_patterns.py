@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from senior_backend.scaffold.patterns import check_pattern
-from senior_backend.scaffold.regex.syntax import NotARegex, parse
+from senior_backend.scaffold.values.patterns import check_pattern
+from senior_backend.scaffold.values.regex.syntax import NotARegex, parse
 
 PIECES = r"""a b - _ ^ $ . * + ? { } {2} {2,} {2,3} {3,2} ( ) (?: (?= (?! (?<= (?<! (?<n> (?<m> [ ] [^ | \ / \d \W \b \B \k<n> \k \1 \2 \0 \c \cA \x4 \x41 \u \u0041 \u{41}
 \u{110000} \ud83d\ude00 \ud83d \p{L} \P{Lu} \p{Script=Greek} \p{sc=Grek} \p{Greek} \p{gc=Lu} \p{Alpha} \p \pL \- \_ \/ \é é 😀 && [:alpha:] 0 12 , : = < > ! # \A \Z \h \8 ++ *?""".split() + [" ", "\n", "\u2028", "\ud83d"]

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from senior_backend.console import CommandError
-from senior_backend.scaffold import transaction
+from senior_backend.scaffold.writing import transaction
 from senior_backend.scaffold.plan import OwnedBlock, OwnedFile
-from senior_backend.scaffold.writer import Writer
+from senior_backend.scaffold.writing.writer import Writer
 
 MANIFEST = ".senior-backend.json"
 ROOT = pathlib.Path(__file__).resolve().parents[1]

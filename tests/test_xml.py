@@ -8,7 +8,7 @@ import pytest
 
 from senior_backend.openapi.reader import read_api
 from senior_backend.scaffold.names import Names
-from senior_backend.scaffold.xml_shapes import XmlShapes, write_xml_shapes
+from senior_backend.scaffold.server.xml_shapes import XmlShapes, write_xml_shapes
 
 ASSETS = pathlib.Path(__file__).resolve().parents[1] / "assets" / "scaffold"
 SCHEMAS = {

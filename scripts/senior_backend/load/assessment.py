@@ -1,4 +1,5 @@
 """What a run says about itself: whether the client was the limit, what stalls hide in the closed model, and how long a run must be."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -8,17 +9,17 @@ from senior_backend.load.histogram import Histogram, merged
 from senior_backend.load.measurement import Client, Measurement, Stall
 from senior_backend.load.plan import Plan
 
-BUSY = 0.9                      # share of a processor above which waiting in the client shows in the latencies
-LATE_MS = 5.0                   # 99th percentile of the send lag
+BUSY = 0.9  # share of a processor above which waiting in the client shows in the latencies
+LATE_MS = 5.0  # 99th percentile of the send lag
 STALL_S, STALL_TIMES_MEDIAN = 0.1, 10
-TAIL = 100                      # answers above a percentile for it to be good to about 10 %
+TAIL = 100  # answers above a percentile for it to be good to about 10 %
 STALL_POINTS = 200
-DEFAULT_P99_MS = 200.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stalls:
     """Times without any answer in the closed model. felt_p99_ms: what users who come at the same rate, not waiting for each other, would have felt at least."""
+
     count: int
     longest_s: float
     total_s: float
@@ -42,7 +43,8 @@ def limit_of_client(plan: Plan, client: Client, latency: Histogram) -> str:
     if client.busiest > BUSY:
         return f"its busiest process used {client.busiest:.0%} of a processor"
     if late_ms > LATE_MS and (plan.model == "open" or late_ms > latency.percentile_ms(50) / 4):
-        return f"1 % of its requests went out {late_ms:.1f} ms late or more: other programs use this machine's processors"
+        cause = "so many answers came at once, or other programs use this machine's processors"
+        return f"1 % of its requests went out {late_ms:.1f} ms late or more ({cause})"
     return ""
 
 
@@ -73,41 +75,3 @@ def recommended_duration_s(measurement: Measurement, percent: float = 99.0) -> f
     """How long a run at this rate must be for a percentile to rest on TAIL answers above it; None when nothing was answered."""
     rate = measurement.requests_per_second
     return TAIL / (1 - percent / 100) / rate if rate else None
-
-
-def recommendations(plan: Plan, measurement: Measurement, p99_limit_ms: float | None) -> list[str]:
-    """Advice, most important first."""
-    client, p99_ms = measurement.client, measurement.latency.percentile_ms(99)
-    needed_s = recommended_duration_s(measurement)
-    said = []
-    if client.saturated:
-        said.append(f"the client was the limit: {client.reason}. The target may be faster than this shows: use --workers, another machine, or less load")
-    stalls = stalls_of(plan, measurement)
-    if stalls:
-        said.append(f"{stalls.count} stall{'s' if stalls.count > 1 else ''} of up to {stalls.longest_s:.2f} s, in which no slot could ask: users who do not wait for each other would have felt "
-                    f"a p99 of at least {stalls.felt_p99_ms:.0f} ms; measure it with --rate {measurement.requests_per_second:.0f}")
-    if measurement.accounting.never_sent or client.waited > 0.01 * max(1, measurement.accounting.started):
-        said.append(f"{client.waited:,} requests were due while all {plan.concurrency} connections were taken, {measurement.accounting.never_sent:,} were never sent: "
-                    "the target is slower than the rate, or --concurrency is too low for it")
-    if measurement.latency and p99_ms > (p99_limit_ms or DEFAULT_P99_MS):
-        said.append(f"p99 is {p99_ms:.0f} ms, above the {'limit' if p99_limit_ms else 'advised'} {p99_limit_ms or DEFAULT_P99_MS:g} ms: look for slow queries, missing indexes and missing caching")
-    said += failure_advice(measurement, plan.expect_status)
-    if needed_s and needed_s > plan.duration_s * 1.05:
-        said.append(f"p99 rests on {measurement.latency.total // 100:,} slower answers: --duration {math.ceil(needed_s)} gives {TAIL}, for a p99 good to about 10 %")
-    return said
-
-
-ADVICE = {
-    "HTTP 429": "the target limits the rate: see --expect-rate-limit",
-    "timeout response": "answers took longer than --timeout",
-    "client out of ports": "this machine ran out of local ports: the target closes each connection (no keep-alive)",
-    "client out of files": "this machine allows no more open files: raise ulimit -n or lower --concurrency",
-    "connection closed before answer": "the target closes connections without saying so (Connection: close): its keep-alive timeout is short, or it is overloaded",
-}
-
-
-def failure_advice(measurement: Measurement, expect_status: int | None) -> list[str]:
-    failures = measurement.failures(expect_status)
-    said = [f"{kind}: {ADVICE[kind]}" for kind in failures if kind in ADVICE]
-    server = sum(count for kind, count in failures.items() if kind.startswith("HTTP 5"))
-    return said + ([f"{server:,} answers were server errors: see the target's log"] if server else [])

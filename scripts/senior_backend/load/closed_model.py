@@ -1,4 +1,5 @@
 """The closed model: each slot sends its next request when the answer to the last has come."""
+
 from __future__ import annotations
 
 import heapq
@@ -8,11 +9,12 @@ from senior_backend.load.connections import WOULD_BLOCK, Request
 from senior_backend.load.loop import RECEIVE_BYTES, STALL_NS, Loop, clock_ns
 from senior_backend.load.poller import EVENTS_PER_POLL
 
-FIRST_PAUSE_NS, LONGEST_PAUSE_NS = 10_000_000, 200_000_000     # of a slot whose connection was refused
+FIRST_PAUSE_NS, LONGEST_PAUSE_NS = 10_000_000, 200_000_000  # of a slot whose connection was refused
 
 
 class ClosedLoop(Loop):
-    """free: slots that are to begin a request at once; pending: requests of slots that need a new connection; pauses: when paused slots go on (a heap); alive: all slots; retiring: of these, to be given up."""
+    """free: slots that are to begin a request at once; pending: requests of slots that need a new connection; pauses: when paused slots go on (a heap);
+    alive: all slots; retiring: of these, to be given up."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)

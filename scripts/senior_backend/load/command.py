@@ -1,4 +1,5 @@
 """api_load_tester: the order of its work."""
+
 from __future__ import annotations
 
 import argparse
@@ -7,20 +8,18 @@ import pathlib
 from typing import Any
 
 from senior_backend import console
-from senior_backend.console import CommandError, Console, ExitCode, Outcome
+from senior_backend.console import Console, Outcome
 from senior_backend.load import report
-from senior_backend.load.assessment import recommendations
-from senior_backend.load.expectations import Judgement, Limit, judge, limits_from
+from senior_backend.load.advice import recommendations
+from senior_backend.load.ending import ended, never_reached
+from senior_backend.load.expectations import Limit, judge, limits_from
 from senior_backend.load.inputs import plan_from, usage
-from senior_backend.load.masking import masked_url
-from senior_backend.load.measurement import Accounting, Measurement
+from senior_backend.load.measurement import Measurement
 from senior_backend.load.options import TOOL, parser
 from senior_backend.load.origins import Unreachable
 from senior_backend.load.outputs import check_writable, write_report, write_text
 from senior_backend.load.plan import Plan
 from senior_backend.load.progress import ProgressLine, progress_line
-
-UNREACHED = ("connect ", "dns", "tls ", "timeout connect", "timeout tls")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,6 +62,7 @@ def baseline_from(arguments: argparse.Namespace):
     if not isinstance(arguments.compare, str):
         return None
     from senior_backend.load import baseline
+
     return baseline.read(pathlib.Path(arguments.compare))
 
 
@@ -70,16 +70,20 @@ def run(arguments: argparse.Namespace, plan: Plan, out: Console, line: ProgressL
     """Send the load: (what was found about a rate limit or None, measurements)."""
     if arguments.expect_rate_limit:
         from senior_backend.load import rate_limit
+
         finding, measurement = rate_limit.find(plan, out.detail)
         return finding, [measurement]
     engine = engine_for(arguments, plan, out)
     if engine == "raw":
         from senior_backend.load import engine_raw
+
         return None, engine_raw.run_plan(plan, line)
     if engine == "requests":
         from senior_backend.load import engine_requests
+
         return None, engine_requests.run_plan(plan, line, out.progress)
     from senior_backend.load import engine_locust
+
     return None, engine_locust.run_plan(plan, line, arguments.master, out.progress)
 
 
@@ -93,7 +97,8 @@ def engine_for(arguments: argparse.Namespace, plan: Plan, out: Console) -> str:
         raise usage(f"--master {arguments.master}: expected the number of workers to wait for, with --engine locust")
     if asked and not arguments.engine:
         out.progress(f"engine requests, for {asked}: slower than raw, since its threads share one processor")
-    if engine == "raw" and not plan.proxy and any(name in os.environ for target in plan.targets for name in (f"{target.origin.scheme}_proxy", f"{target.origin.scheme}_proxy".upper())):
+    schemes = {target.origin.scheme for target in plan.targets}
+    if engine == "raw" and any(f"{scheme}_proxy" in map(str.lower, os.environ) for scheme in schemes):
         out.detail("a proxy is set in the environment; it is not used without --proxy URL")
     return engine
 
@@ -101,6 +106,7 @@ def engine_for(arguments: argparse.Namespace, plan: Plan, out: Console) -> str:
 def reported(arguments: argparse.Namespace, out: Console, plan: Plan, limits: list[Limit], baseline, finding, measurements: list[Measurement]) -> Outcome:
     """Everything that is said about the run, on the console and in files."""
     from senior_backend.load import baseline as stored
+
     judgements = [one for measurement in measurements for one in judge(measurement, limits, plan.expect_status)]
     p99_ms = next((limit.most for limit in limits if limit.name == "p99_ms"), None)
     data: dict[str, Any] = {"results": [report.result(plan, measurement) for measurement in measurements], "run": stored.record(plan, measurements)}
@@ -108,23 +114,21 @@ def reported(arguments: argparse.Namespace, out: Console, plan: Plan, limits: li
     data |= {"comparison": comparisons[0].as_json()} if comparisons else {}
     data |= {"comparisons": [one.as_json() for one in comparisons]} if len(comparisons) > 1 else {}
     data |= {"rate_limit": finding.as_json()} if finding else {}
-    data["expectations"] = [one.as_json() for one in judgements]
-    sections = [report.lines(plan, measurement, p99_ms, out.verbose) for measurement in measurements] + [one.lines() for one in (*comparisons, finding) if one]
+    advice = [recommendations(plan, measurement, p99_ms) if finding is None else [] for measurement in measurements]
+    data |= {"expectations": [one.as_json() for one in judgements], "recommendations": [text for texts in advice for text in texts]}
+    sections = [report.lines(plan, measurement, texts, out.verbose) for measurement, texts in zip(measurements, advice)]
+    sections += [one.lines() for one in (*comparisons, finding) if one]
     sections += [["EXPECTATIONS", *(f"  {one.line()}" for one in judgements)]] if judgements else []
     slower = arguments.fail_on == "slower" and any(one.slower for one in comparisons)
-    holds = all(one.holds for one in judgements) and not slower and (finding is None or finding.found)
+    holds = all(one.holds for one in judgements) and not slower and (any(one.accounting.ok for one in measurements) if finding is None else finding.found)
     outcome = ended(Outcome(data, [line for section in sections for line in (*section, "")][:-1]), measurements, holds)
     if arguments.html:
-        write_page(arguments.html, plan, measurements, comparisons, finding, p99_ms, data["run"]["recorded_at"])
+        from senior_backend.load import html
+
+        write_text(arguments.html, html.render(plan, measurements, html.Extras(comparisons, finding, data["recommendations"], data["run"]["recorded_at"])))
     if arguments.output:
         write_report(arguments.output, outcome, measurements)
     return outcome
-
-
-def write_page(path: str, plan: Plan, measurements: list[Measurement], comparisons: list, finding, p99_ms: float | None, recorded_at: str) -> None:
-    from senior_backend.load import html
-    advice = [text for measurement in measurements for text in recommendations(plan, measurement, p99_ms)]
-    write_text(path, html.render(plan, measurements, html.Extras(comparisons, finding, advice, recorded_at)))
 
 
 def compared(plan: Plan, measurements: list[Measurement], data: dict[str, Any], baseline, stored) -> list:
@@ -134,35 +138,14 @@ def compared(plan: Plan, measurements: list[Measurement], data: dict[str, Any], 
     if plan.mode != "compare":
         return []
     from senior_backend.load import paired
+
     return [paired.compare(plan, *measurements)]
-
-
-def ended(outcome: Outcome, measurements: list[Measurement], holds: bool) -> Outcome:
-    """The outcome with the exit code that the run deserves. A run in which nothing was answered is never a success."""
-    silent = next((measurement for measurement in measurements if not measurement.latency), None)
-    if any(measurement.interrupted for measurement in measurements):
-        return with_error(outcome, ExitCode.INTERRUPTED, "INTERRUPTED", "interrupted: the report is about what was measured until then")
-    if silent:
-        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in silent.errors.items()) or f"{silent.accounting.in_flight:,} requests still without an answer at the end"
-        unreached = bool(silent.errors) and all(kind.startswith(UNREACHED) for kind in silent.errors)
-        return with_error(outcome, ExitCode.ENVIRONMENT if unreached else ExitCode.FOUND, "NO_ANSWER", f"no request to {masked_url(silent.target.url)} was answered: {kinds}")
-    outcome.code = ExitCode.DONE if holds else ExitCode.FOUND
-    return outcome
-
-
-def with_error(outcome: Outcome, code: ExitCode, identifier: str, message: str) -> Outcome:
-    hint = "" if code == ExitCode.INTERRUPTED else "see whether the target runs and answers: curl -v URL"
-    return Outcome({**outcome.data, "error": {"code": identifier, "message": message, "hint": hint}}, [*outcome.lines, "", message], code)
-
-
-def never_reached(failure: Unreachable) -> Measurement:
-    """The books of a run that ended with the attempt to see whether somebody is there."""
-    return Measurement(failure.target, Accounting(started=1, failed=1), errors={failure.kind: 1})
 
 
 def work_for_master(arguments: argparse.Namespace, out: Console) -> Outcome:
     """Be a worker of a Locust master on another machine until it is done."""
     from senior_backend.load import engine_locust
+
     return engine_locust.work_for(arguments.worker_of, arguments.workers, out)
 
 
@@ -173,6 +156,7 @@ def export_plan(arguments: argparse.Namespace, plan: Plan) -> Outcome:
         raise usage(f"--export {kind}: expected k6 or locust", "--export k6 load.js")
     check_writable(path)
     from senior_backend.load import export
+
     most = {limit.name: limit.most for limit in limits_from(arguments)}
     failed = most.get("error_rate_percent")
     data = os.path.relpath(arguments.data, pathlib.Path(path).absolute().parent) if arguments.data else None

@@ -1,4 +1,5 @@
 """One connection: opened without blocking, TLS shaken hands, a request written, an answer read. The loop says when."""
+
 from __future__ import annotations
 
 import errno
@@ -21,6 +22,7 @@ class ConnectionFailed(Exception):
 
 class Pool:
     """The connections to one origin. idle: ready ones, the last used at the end; refused: failed attempts since one succeeded."""
+
     __slots__ = ("origin", "address", "tls", "idle", "refused")
 
     def __init__(self, origin: Origin, address: Address, tls: ssl.SSLContext | None):
@@ -31,6 +33,7 @@ class Pool:
 
 class Request:
     """A message ready to be sent, and whose it is."""
+
     __slots__ = ("payload", "size", "recorder", "pool", "heads")
 
     def __init__(self, payload: bytes, recorder: Recorder, pool: Pool, heads: HeadCache):
@@ -43,6 +46,7 @@ class Request:
 
 class Connection:
     """untouched: waits for an answer of which no byte has come. Times in nanoseconds: due (intended), begun (a connection was sought), sent."""
+
     __slots__ = ("pool", "socket", "descriptor", "recv", "send", "phase", "untouched", "request", "due", "begun", "sent", "reader", "unsent", "usable")
 
     def __init__(self, pool: Pool, heads: HeadCache):
@@ -69,7 +73,9 @@ class Connection:
             raise ConnectionFailed(error_kind(OSError(code, ""), "connect"))
         self.phase = IDLE
         if self.pool.tls:
-            self.socket = self.pool.tls.wrap_socket(self.socket, server_hostname=self.pool.origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False)
+            self.socket = self.pool.tls.wrap_socket(
+                self.socket, server_hostname=self.pool.origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
+            )
             self.phase = HANDSHAKE
         self.recv, self.send = self.socket.recv, self.socket.send
 
@@ -83,7 +89,7 @@ class Connection:
             return False
         except OSError as error:
             raise ConnectionFailed(error_kind(error, "tls")) from error
-        self.recv, self.send = self.socket.read, self.socket.write       # one call less than recv and send
+        self.recv, self.send = self.socket.read, self.socket.write  # one call less than recv and send
         self.phase = IDLE
         return True
 

@@ -1,12 +1,13 @@
 """The engine "raw": event loops on plain sockets, standard library only."""
+
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable
+from collections.abc import Callable
 
 try:
     import resource
-except ImportError:             # Windows
+except ImportError:  # Windows
     resource = None
 
 from senior_backend.console import CommandError, ExitCode
@@ -43,7 +44,8 @@ def run_plan(plan: Plan, progress: Callable[[Snapshot], None] | None = None) -> 
 def run_one(plan: Plan, addresses: dict, progress: Callable[[Snapshot], None] | None) -> list[Measurement]:
     if plan.workers == 1:
         return run_here(plan, addresses, progress)
-    from senior_backend.load.workers import run_in_processes      # multiprocessing takes a while to import
+    from senior_backend.load.workers import run_in_processes  # multiprocessing takes a while to import
+
     return run_in_processes(plan, addresses, progress)
 
 
@@ -67,6 +69,10 @@ def allow_open_files(needed: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         if hard != resource.RLIM_INFINITY and hard < needed:
-            raise CommandError(f"{needed} open files are needed for this many connections, this machine allows {hard}", "lower --concurrency, spread it over more --workers, or raise ulimit -n",
-                               ExitCode.ENVIRONMENT, "OPEN_FILES")
+            raise CommandError(
+                f"{needed} open files are needed for this many connections, this machine allows {hard}",
+                "lower --concurrency, spread it over more --workers, or raise ulimit -n",
+                ExitCode.ENVIRONMENT,
+                "OPEN_FILES",
+            )
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -1,4 +1,5 @@
 """What was demanded of a run, and whether it holds."""
+
 from __future__ import annotations
 
 import argparse
@@ -16,6 +17,7 @@ PERCENTILES = {"p50_ms": 50, "p95_ms": 95, "p99_ms": 99}
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limit:
     """A figure that must not exceed `most`. name: p50_ms, p95_ms, p99_ms or error_rate_percent; source: the option or file that set it."""
+
     name: str
     most: float
     source: str
@@ -54,18 +56,26 @@ def limits_of_decision(path: str) -> list[Limit]:
     try:
         decision = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise CommandError(f"--targets {path}: the file cannot be read ({error.strerror})", "python scripts/backend_decision_engine.py ... --output json > decision.json",
-                           identifier="INPUT_FILE") from error
+        raise CommandError(
+            f"--targets {path}: the file cannot be read ({error.strerror})",
+            "python scripts/backend_decision_engine.py ... --output json > decision.json",
+            identifier="INPUT_FILE",
+        ) from error
     except ValueError as error:
-        raise CommandError(f"--targets {path}: not JSON: {error}", "python scripts/backend_decision_engine.py ... --output json > decision.json", identifier="INPUT_FILE") from error
+        raise CommandError(
+            f"--targets {path}: not JSON: {error}", "python scripts/backend_decision_engine.py ... --output json > decision.json", identifier="INPUT_FILE"
+        ) from error
     targets = decision.get("targets") if isinstance(decision, dict) else None
     values = {name: number(target) for name, target in (targets if isinstance(targets, dict) else {}).items()}
     limits = [Limit(name, values[name], path) for name in PERCENTILES if values.get(name) is not None]
     if values.get("uptime") is not None:
         limits.append(Limit("error_rate_percent", round(100 - values["uptime"], 6), path))
     if not limits:
-        raise CommandError(f"--targets {path}: no targets in it: expected {{\"targets\": {{\"p99_ms\": {{\"value\": 250}}}}}}", "the JSON of backend_decision_engine.py carries them",
-                           identifier="INPUT_FILE")
+        raise CommandError(
+            f'--targets {path}: no targets in it: expected {{"targets": {{"p99_ms": {{"value": 250}}}}}}',
+            "the JSON of backend_decision_engine.py carries them",
+            identifier="INPUT_FILE",
+        )
     return limits
 
 

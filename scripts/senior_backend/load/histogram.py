@@ -1,8 +1,9 @@
 """Exact, mergeable histograms of durations: a plain mapping {whole microseconds: count}."""
+
 from __future__ import annotations
 
 import math
-from typing import Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 
 class Histogram(dict):

@@ -1,4 +1,5 @@
 """HTTP/1.1 answers read exactly (RFC 9112): where each ends, whether its connection can be used again, and what is wrong with it."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -21,6 +22,7 @@ class Malformed(Exception):
 @dataclasses.dataclass(frozen=True, slots=True)
 class Head:
     """framing: length of the body in bytes, CHUNKED or UNTIL_CLOSE."""
+
     status: int
     framing: int
     keep_alive: bool
@@ -54,7 +56,7 @@ def interesting_fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:
     fields: dict[bytes, list[bytes]] = {b"connection": [], b"content-length": [], b"transfer-encoding": []}
     for line in lines:
         if line[:1] in (b" ", b"\t"):
-            continue                # obsolete line folding: none of these fields may use it
+            continue  # obsolete line folding: none of these fields may use it
         name, colon, value = line.partition(b":")
         if not colon:
             raise Malformed("header line")
@@ -94,7 +96,11 @@ class HeadCache:
 
 
 class AnswerReader:
-    """Reads one answer from pieces as they come. After feed() said True: head, received (bytes), surplus (bytes after the end)."""
+    """Reads one answer from pieces as they come. After feed() said True: head, received (bytes), surplus (bytes after the end).
+
+    missing: bytes that the body or chunk still lacks; within the head, how much of it is here already.
+    """
+
     __slots__ = ("cache", "head", "received", "surplus", "buffer", "missing", "step", "first_head")
 
     def __init__(self, cache: HeadCache):
@@ -147,21 +153,22 @@ class AnswerReader:
     # (what it still needs of this data is then in self.buffer). The last one sets self.step to None.
 
     def read_head(self, data: bytes, at: int) -> int | None:
-        end = HEAD_END.search(data, at)
+        end = HEAD_END.search(data, at + max(0, self.missing - 3))  # what was searched before need not be again
         if not end:
-            if not data.startswith(b"HTTP/1."[:len(data) - at], at):
+            if not data.startswith(b"HTTP/1."[: len(data) - at], at):
                 raise Malformed("not HTTP")
             if len(data) - at > MAX_HEAD:
                 raise Malformed("head over 64 kB")
             self.buffer = data[at:]
+            self.missing = len(self.buffer)
             return None
-        text = data[at:end.start()]
+        text = data[at : end.start()]
         if not text.startswith(b"HTTP/1."):
             raise Malformed("not HTTP")
         if len(text) > MAX_HEAD:
             raise Malformed("head over 64 kB")
         head = self.cache.parse(text)
-        self.buffer = b""
+        self.buffer, self.missing = b"", 0
         if head.status < 200:
             if head.status == 101:
                 raise Malformed("unasked 101 upgrade")
@@ -202,7 +209,7 @@ class AnswerReader:
         end = self.read_line(data, at, MAX_CHUNK_LINE, "chunk size")
         if end < 0:
             return None
-        size = CHUNK_SIZE.fullmatch(data, at, end - 1 if data[end - 1:end] == b"\r" else end)
+        size = CHUNK_SIZE.fullmatch(data, at, end - 1 if data[end - 1 : end] == b"\r" else end)
         if not size:
             raise Malformed("chunk size")
         self.missing = int(size[1], 16)

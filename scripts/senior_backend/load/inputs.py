@@ -1,4 +1,5 @@
 """From arguments to a Plan. Everything that can be wrong with them is found here, before anything is sent."""
+
 from __future__ import annotations
 
 import argparse
@@ -34,9 +35,25 @@ def plan_from(arguments: argparse.Namespace) -> Plan:
     warmup_s = seconds("--warmup", arguments.warmup, 0.0, may_be_zero=True)
     data = rows_from(arguments.data) if arguments.data else None
     plan = Plan(
-        targets_from(arguments), concurrency_from(arguments, stages if not of_rate else None), positive_number("--workers", arguments.workers), duration_s, warmup_s,
-        timeout_from(arguments, warmup_s + duration_s), "open" if of_rate or arguments.rate is not None else "closed", rate_from(arguments), stages, mode_from(arguments),
-        arguments.expect_status, not arguments.no_verify_ssl, data, arguments.follow_redirects, arguments.cookies, proxy_from(arguments), digest_from(arguments), arguments.seed)
+        targets_from(arguments),
+        concurrency_from(arguments, stages if not of_rate else None),
+        positive_number("--workers", arguments.workers),
+        duration_s,
+        warmup_s,
+        timeout_from(arguments, warmup_s + duration_s),
+        "open" if of_rate or arguments.rate is not None else "closed",
+        rate_from(arguments),
+        stages,
+        mode_from(arguments),
+        arguments.expect_status,
+        not arguments.no_verify_ssl,
+        data,
+        arguments.follow_redirects,
+        arguments.cookies,
+        proxy_from(arguments),
+        digest_from(arguments),
+        arguments.seed,
+    )
     check_together(arguments, plan)
     check_fields(plan, arguments.data)
     return plan
@@ -66,7 +83,10 @@ def target_from(url: str, method: str, headers: list[tuple[str, str]], body: byt
     if parts.scheme not in ("http", "https"):
         raise usage(f"{shown} is not an http:// or https:// URL", "for example http://127.0.0.1:8080/users")
     if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f]", FIELD.sub("", url)) or "{{" in parts.netloc:
-        raise usage(f"{shown} is not a URL: {'it holds blanks or control characters' if parts.hostname else 'it names no host'}", "for example http://127.0.0.1:8080/users")
+        raise usage(
+            f"{shown} is not a URL: {'it holds blanks or control characters' if parts.hostname else 'it names no host'}",
+            "for example http://127.0.0.1:8080/users",
+        )
     if port == 0:
         raise usage(f"{shown}: port 0 cannot be connected to", "give the port that the server listens on")
     if parts.username is not None and not any(name.lower() == "authorization" for name, _ in headers):
@@ -95,7 +115,9 @@ def body_from(given: str | None) -> bytes | None:
     try:
         return pathlib.Path(given[1:]).read_bytes()
     except OSError as error:
-        raise CommandError(f"--body {given}: the file cannot be read ({error.strerror})", "a body that itself begins with @ comes from a file", identifier="INPUT_FILE") from error
+        raise CommandError(
+            f"--body {given}: the file cannot be read ({error.strerror})", "a body that itself begins with @ comes from a file", identifier="INPUT_FILE"
+        ) from error
 
 
 def rows_from(path: str) -> list[dict[str, Any]]:
@@ -103,7 +125,9 @@ def rows_from(path: str) -> list[dict[str, Any]]:
     try:
         lines = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"--data {path}: the file cannot be read ({getattr(error, 'strerror', None) or error})", "one JSON object per line, UTF-8", identifier="INPUT_FILE") from error
+        raise CommandError(
+            f"--data {path}: the file cannot be read ({getattr(error, 'strerror', None) or error})", "one JSON object per line, UTF-8", identifier="INPUT_FILE"
+        ) from error
     rows = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -113,7 +137,7 @@ def rows_from(path: str) -> list[dict[str, Any]]:
         except ValueError as error:
             raise CommandError(f"{path}:{number}: not JSON: {error}", "one JSON object per line", identifier="INPUT_FILE") from error
         if not isinstance(row, dict):
-            raise CommandError(f"{path}:{number}: not a JSON object", "one JSON object per line, for example {\"id\": 7}", identifier="INPUT_FILE")
+            raise CommandError(f"{path}:{number}: not a JSON object", 'one JSON object per line, for example {"id": 7}', identifier="INPUT_FILE")
         rows.append(row)
     if not rows:
         raise CommandError(f"--data {path}: the file holds no rows", "one JSON object per line", identifier="INPUT_FILE")
@@ -126,14 +150,16 @@ def check_fields(plan: Plan, path: str | None) -> None:
     for number, row in enumerate(plan.data or [], 1):
         missing = sorted(set(used) - set(row))
         if missing:
-            raise CommandError(f"{path}, row {number}: no value for {{{{{missing[0]}}}}}", f"the row has: {', '.join(sorted(row)) or 'nothing'}", identifier="INPUT_FILE")
+            raise CommandError(
+                f"{path}, row {number}: no value for {{{{{missing[0]}}}}}", f"the row has: {', '.join(sorted(row)) or 'nothing'}", identifier="INPUT_FILE"
+            )
         for target in plan.targets:
             try:
                 message(target, row)
             except ValueError as error:
                 raise CommandError(f"{path}, row {number}: {error}", "headers are one line each", identifier="INPUT_FILE") from error
     if plan.data and not used:
-        raise usage("--data is given, but no {{field}} stands in URL, header or body", "write {{name}} where the value of \"name\" is to go")
+        raise usage("--data is given, but no {{field}} stands in URL, header or body", 'write {{name}} where the value of "name" is to go')
 
 
 def positive_number(option: str, value: int) -> int:
@@ -161,8 +187,10 @@ def timeout_from(arguments: argparse.Namespace, test_s: float) -> float:
     if not (math.isfinite(given) and given > 0):
         raise usage(f"--timeout {given:g}: expected a number of seconds above 0")
     if given > test_s + DRAIN_S:
-        raise usage(f"--timeout {given:g} is longer than the test: {test_s:g} s, and {DRAIN_S:g} s of waiting for the last answers; it would never be reached",
-                    f"use --timeout {min(given, test_s):g}, or a longer --duration")
+        raise usage(
+            f"--timeout {given:g} is longer than the test: {test_s:g} s, and {DRAIN_S:g} s of waiting for the last answers; it would never be reached",
+            f"use --timeout {min(given, test_s):g}, or a longer --duration",
+        )
     return given
 
 
@@ -251,4 +279,7 @@ def check_together(arguments: argparse.Namespace, plan: Plan) -> None:
     if arguments.fail_on and not arguments.compare:
         raise usage("--fail-on needs --compare", "add --compare with two URLs, or --compare baseline.json")
     if plan.workers > plan.concurrency:
-        raise usage(f"--workers {plan.workers} is more than --concurrency {plan.concurrency}: a worker without a connection has nothing to do", "fewer workers, or more connections")
+        raise usage(
+            f"--workers {plan.workers} is more than --concurrency {plan.concurrency}: a worker without a connection has nothing to do",
+            "fewer workers, or more connections",
+        )

@@ -1,15 +1,16 @@
 """The event loop of one process: opens connections, carries requests to their end, and books each exactly once. The two models of load build on it."""
+
 from __future__ import annotations
 
 import collections
 import ssl
 import time
-from typing import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 from senior_backend.load import schedule
 from senior_backend.load.connections import CONNECTING, HANDSHAKE, IDLE, SENDING, WAITING, WOULD_BLOCK, Connection, ConnectionFailed, Pool, Request
 from senior_backend.load.histogram import Histogram
-from senior_backend.load.http1 import UNTIL_CLOSE, HeadCache, Malformed
+from senior_backend.load.http1 import HeadCache, Malformed
 from senior_backend.load.measurement import Client, Measurement, Second, Snapshot, Stall
 from senior_backend.load.messages import message
 from senior_backend.load.origins import Address, error_kind, tls_context
@@ -19,9 +20,9 @@ from senior_backend.load.recorder import Recorder, Slice, slices_of
 
 RECEIVE_BYTES = 65536
 TICK_NS = 10_000_000
-STALL_NS = 100_000_000              # shorter silences are not worth a word
+STALL_NS = 100_000_000  # shorter silences are not worth a word
 KEPT_STALLS = 1000
-CONNECTING_AT_ONCE = 128            # before the start; a listen backlog holds 128 on many systems
+CONNECTING_AT_ONCE = 128  # before the start; a listen backlog holds 128 on many systems
 TIMEOUT_KINDS = {CONNECTING: "timeout connect", HANDSHAKE: "timeout tls", SENDING: "timeout response", WAITING: "timeout response"}
 clock_ns = time.perf_counter_ns
 
@@ -29,8 +30,14 @@ clock_ns = time.perf_counter_ns
 class Loop:
     """One process's part of a plan. worker: its number, from 0; asked_to_stop() is looked at some times a second. All times are perf_counter nanoseconds."""
 
-    def __init__(self, plan: Plan, worker: int, addresses: dict[Origin, Address], progress: Callable[[Snapshot], None] | None = None,
-                 asked_to_stop: Callable[[], bool] | None = None):
+    def __init__(
+        self,
+        plan: Plan,
+        worker: int,
+        addresses: dict[Origin, Address],
+        progress: Callable[[Snapshot], None] | None = None,
+        asked_to_stop: Callable[[], bool] | None = None,
+    ):
         self.plan, self.worker, self.progress, self.asked_to_stop = plan, worker, progress, asked_to_stop
         self.slots = schedule.share(plan.concurrency, worker, plan.workers)
         self.poller = new_poller()
@@ -40,7 +47,7 @@ class Loop:
         self.recorders = [Recorder(target, plan) for target in plan.targets]
         self.caches = {False: HeadCache(False), True: HeadCache(True)}
         self.stream: Iterator[Request] = schedule.request_stream(plan, worker, self.make_request)
-        self.active = 0                                     # requests begun and not ended
+        self.active = 0  # requests begun and not ended
         self.running, self.stopped = True, False
         self.lag, self.waited = Histogram(), 0
         self.stalls: list[Stall] = []
@@ -128,6 +135,7 @@ class Loop:
 
         def rebooked(request: Request) -> Request:
             return request.booked_in(unread[id(request.recorder)])
+
         for connection in self.connections.values():
             if connection.request:
                 connection.request = rebooked(connection.request)
@@ -141,15 +149,24 @@ class Loop:
         at_s = piece.end_ns / 1e9
         if self.progress and (not self.slices or self.slices[0].second != piece.second):
             length = at_s - piece.second
-            self.progress(Snapshot(self.plan.targets[0].url, at_s, self.plan.duration_s, self.second.answered, self.second.failed,
-                                   self.second.answered / length, self.second.histogram.percentile_ms(99)))
+            self.progress(
+                Snapshot(
+                    self.plan.targets[0].url,
+                    at_s,
+                    self.plan.duration_s,
+                    self.second.answered,
+                    self.second.failed,
+                    self.second.answered / length,
+                    self.second.histogram.percentile_ms(99),
+                )
+            )
             self.second = Second(0.0)
 
     def stop(self, now: int) -> None:
         """Begin nothing more."""
         self.running = False
         self.cpu_s = time.process_time() - self.cpu_begin_s
-        if self.warming:                     # stopped by the person before it counted: then the warm-up is all there is
+        if self.warming:  # stopped by the person before it counted: then the warm-up is all there is
             self.warming, self.measure_ns = False, self.start_ns
         if self.slices:
             self.pour(self.slices[0])
@@ -229,9 +246,9 @@ class Loop:
         connection.untouched = False
         connection.reader.reset(connection.request.heads)
         if isinstance(count, OSError) and not isinstance(count, WOULD_BLOCK):
-            connection.usable = False        # the server has left: what it said before that, or its end, is about to be read
+            connection.usable = False  # the server has left: what it said before that, or its end, is about to be read
             return
-        connection.unsent = memoryview(connection.request.payload)[0 if isinstance(count, OSError) else count:]
+        connection.unsent = memoryview(connection.request.payload)[0 if isinstance(count, OSError) else count :]
         connection.phase = SENDING
         self.poller.change(connection.descriptor, READABLE | WRITABLE)
 

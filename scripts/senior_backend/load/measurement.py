@@ -1,4 +1,5 @@
 """What came of a run, per target: books that close, answers by status, latencies, and what the client knows about itself."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -10,6 +11,7 @@ from senior_backend.load.plan import Target
 @dataclasses.dataclass(slots=True)
 class Accounting:
     """started = ok + failed + in_flight. never_sent (open model): scheduled, but no connection was free for it in time."""
+
     started: int = 0
     ok: int = 0
     failed: int = 0
@@ -26,8 +28,9 @@ class Accounting:
 
 @dataclasses.dataclass(slots=True)
 class BlockCounts:
-    """One of Plan.blocks equal parts of the duration. histogram: latencies of complete answers; answered = its total; failed: every ended request that is not ok;
-    broken: the failed ones without a complete answer, broken_s: how long those were under way in all."""
+    """One of Plan.blocks equal parts of the duration. histogram: latencies of complete answers; answered = its total; failed: every ended request
+    that is not ok; broken: the failed ones without a complete answer, broken_s: how long those were under way in all."""
+
     histogram: Histogram = dataclasses.field(default_factory=Histogram)
     answered: int = 0
     failed: int = 0
@@ -47,6 +50,7 @@ class BlockCounts:
 @dataclasses.dataclass(slots=True)
 class Second:
     """One second of the duration (the last may be shorter). started: requests begun in it; answered, failed, statuses, histogram: those that ended in it."""
+
     seconds: float = 1.0
     started: int = 0
     answered: int = 0
@@ -66,6 +70,7 @@ class Second:
 @dataclasses.dataclass(slots=True)
 class Stall:
     """A time in which requests were under way and none was answered. at_s: since the start of the duration."""
+
     at_s: float
     seconds: float
 
@@ -78,6 +83,7 @@ class Client:
     lag: from the moment a request could go (intended time with a connection free; closed model: the answer before it) to its sending;
     waited: open model, requests that were due while no connection was free.
     """
+
     cpu_s: float = 0.0
     busiest: float = 0.0
     workers: int = 1
@@ -106,6 +112,7 @@ class Measurement:
     first_seen: status -> (requests ended before it, seconds since the start); heads: status -> text of the first head that carried it;
     notes: things about the answers that are no failure, by kind ("extra bytes after the answer").
     """
+
     target: Target
     accounting: Accounting = dataclasses.field(default_factory=Accounting)
     statuses: dict[int, Histogram] = dataclasses.field(default_factory=dict)
@@ -167,7 +174,7 @@ def add_pairwise(parts: list, others: list) -> None:
     """Add the parts of one list to those of the other, place by place; the longer one's rest is kept."""
     for part, other in zip(parts, others):
         part.add(other)
-    parts.extend(others[len(parts):])
+    parts.extend(others[len(parts) :])
 
 
 def overlaps(stalls: list[Stall], others: list[Stall]) -> list[Stall]:
@@ -184,6 +191,7 @@ def overlaps(stalls: list[Stall], others: list[Stall]) -> list[Stall]:
 @dataclasses.dataclass(slots=True)
 class Snapshot:
     """What an engine tells about a run under way, once a second: counts of the run so far, rate and p99 of the last second."""
+
     target: str
     seconds: float
     total_s: float

@@ -1,10 +1,12 @@
 """The bytes of requests: from a target and a row of data to an HTTP/1.1 message."""
+
 from __future__ import annotations
 
 import json
 import re
 import urllib.parse
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from senior_backend.console import VERSION
 from senior_backend.load.plan import Origin, Target

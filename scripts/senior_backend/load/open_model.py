@@ -1,14 +1,15 @@
 """The open model: requests go out at their intended times, whatever becomes of the answers, as long as a connection is free."""
+
 from __future__ import annotations
 
 import collections
-from typing import Callable
+from collections.abc import Callable
 
 from senior_backend.load import schedule
 from senior_backend.load.connections import IDLE, WOULD_BLOCK, Request
 from senior_backend.load.loop import RECEIVE_BYTES, STALL_NS, Loop, clock_ns
 
-BEGUN_AT_ONCE = 256             # before answers are looked at again
+BEGUN_AT_ONCE = 256  # before answers are looked at again
 
 
 class OpenLoop(Loop):
@@ -20,7 +21,7 @@ class OpenLoop(Loop):
         self.backlog: collections.deque[tuple[int, Request]] = collections.deque()
 
     def wanted_at_start(self) -> int:
-        return min(self.slots, 2 + int(schedule.first_rate(self.plan) / self.plan.workers / 10))     # enough for answers that take 100 ms
+        return min(self.slots, 2 + int(schedule.first_rate(self.plan) / self.plan.workers / 10))  # enough for answers that take 100 ms
 
     def released(self, now: int, failed_to_connect: bool) -> None:
         """A connection became free, or is gone: what waits for one goes out, as far as no new one is needed."""
@@ -31,7 +32,7 @@ class OpenLoop(Loop):
     def tend(self, now: int) -> None:
         if self.stopped:
             self.next_due = schedule.NEVER
-        while not self.running and self.next_due < schedule.NEVER:       # due just before the end
+        while not self.running and self.next_due < schedule.NEVER:  # due just before the end
             self.launch(now)
 
     def unsent(self) -> list[Request]:

@@ -1,4 +1,5 @@
 """From URL to a socket address before any load: names resolved off the loop, one connection (and TLS handshake) made to see that somebody is there."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -79,6 +80,7 @@ def resolve(target: Target, limit: float) -> list[Address]:
             answers.append(socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:
             answers.append(error)
+
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(max(0.05, limit - time.monotonic()))
@@ -89,10 +91,22 @@ def resolve(target: Target, limit: float) -> list[Address]:
 
 
 CONNECT_ERRORS = {
-    errno.ECONNREFUSED: "connect refused", errno.ETIMEDOUT: "timeout connect", errno.EHOSTUNREACH: "connect unreachable", errno.ENETUNREACH: "connect unreachable",
-    errno.EADDRNOTAVAIL: "client out of ports", errno.EMFILE: "client out of files", errno.ENFILE: "client out of files", errno.EACCES: "connect forbidden", errno.EPERM: "connect forbidden",
+    errno.ECONNREFUSED: "connect refused",
+    errno.ETIMEDOUT: "timeout connect",
+    errno.EHOSTUNREACH: "connect unreachable",
+    errno.ENETUNREACH: "connect unreachable",
+    errno.EADDRNOTAVAIL: "client out of ports",
+    errno.EMFILE: "client out of files",
+    errno.ENFILE: "client out of files",
+    errno.EACCES: "connect forbidden",
+    errno.EPERM: "connect forbidden",
 }
-CERTIFICATE_ERRORS = {10: "tls certificate expired", 9: "tls certificate not yet valid", 62: "tls certificate for another host", 64: "tls certificate for another host"}
+CERTIFICATE_ERRORS = {
+    10: "tls certificate expired",
+    9: "tls certificate not yet valid",
+    62: "tls certificate for another host",
+    64: "tls certificate for another host",
+}
 
 
 def error_kind(error: OSError, during: str) -> str:

@@ -1,4 +1,5 @@
 """The files that a run leaves behind: the whole report as JSON, and a page."""
+
 from __future__ import annotations
 
 import json
@@ -31,7 +32,9 @@ def write_text(path: str, text: str) -> None:
     try:
         pathlib.Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}", "the load has been sent; run again with another path", ExitCode.ENVIRONMENT, "OUTPUT") from error
+        raise CommandError(
+            f"{path} cannot be written: {error.strerror}", "the load has been sent; run again with another path", ExitCode.ENVIRONMENT, "OUTPUT"
+        ) from error
 
 
 def whole_report(outcome: Outcome, measurements: list[Measurement]) -> dict[str, Any]:

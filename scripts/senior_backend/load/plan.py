@@ -1,4 +1,5 @@
 """What is to be sent: targets, how many at a time or per second, for how long, and what an answer has to be."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -9,6 +10,7 @@ from typing import Any
 @dataclasses.dataclass(slots=True)
 class Target:
     """One URL and the request that goes there. URL, header values and body may hold {{field}}, filled from Plan.data."""
+
     url: str
     method: str = "GET"
     headers: list[tuple[str, str]] = dataclasses.field(default_factory=list)
@@ -23,6 +25,7 @@ class Target:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Origin:
     """What one connection can serve: scheme, host (no brackets) and port."""
+
     scheme: str
     host: str
     port: int
@@ -43,6 +46,7 @@ class Origin:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stage:
     """A straight ramp: from the value before to `value` (requests/s or connections) in `seconds`."""
+
     seconds: float
     value: float
 
@@ -50,25 +54,26 @@ class Stage:
 @dataclasses.dataclass(slots=True)
 class Plan:
     """A whole run. Each URL of mode "sequence" gets warmup_s + duration_s of its own; the other modes share one schedule."""
+
     targets: list[Target]
     concurrency: int = 10
     workers: int = 1
     duration_s: float = 10.0
     warmup_s: float = 0.0
     timeout_s: float = 30.0
-    model: str = "closed"                   # "closed": a slot sends when its answer has come; "open": requests go out at their time
-    rate_per_s: float | None = None         # open model: of all targets and workers together
-    stages: list[Stage] | None = None       # of the rate, from rate_per_s or 0 (open), or of the connections in use, from 0 (closed); their sum is duration_s
-    mode: str = "sequence"                  # "sequence" | "mix" (by weight, at random) | "compare" (two targets, one or the other at random)
-    expect_status: int | None = None        # an answer with it is ok, also at 400 and above
+    model: str = "closed"  # "closed": a slot sends when its answer has come; "open": requests go out at their time
+    rate_per_s: float | None = None  # open model: of all targets and workers together
+    stages: list[Stage] | None = None  # of the rate, from rate_per_s or 0 (open), or of the connections in use, from 0 (closed); their sum is duration_s
+    mode: str = "sequence"  # "sequence" | "mix" (by weight, at random) | "compare" (two targets, one or the other at random)
+    expect_status: int | None = None  # an answer with it is ok, also at 400 and above
     verify_tls: bool = True
     data: list[dict[str, Any]] | None = None
-    follow_redirects: bool = False          # these four: engine "requests" only
-    cookies: bool = False                   # a cookie jar per slot
+    follow_redirects: bool = False  # these four: engine "requests" only
+    cookies: bool = False  # a cookie jar per slot
     proxy: str | None = None
-    digest: tuple[str, str] | None = None   # user, password
+    digest: tuple[str, str] | None = None  # user, password
     seed: int = 0
-    blocks: int = 20                        # equal parts of duration_s that the comparison is made over
+    blocks: int = 20  # equal parts of duration_s that the comparison is made over
 
     @property
     def drain_s(self) -> float:

@@ -1,11 +1,12 @@
 """Which sockets are ready: epoll where there is one, the standard library's selectors elsewhere; sleeps to the microsecond."""
+
 from __future__ import annotations
 
 import select
 import selectors
 import time
 
-READABLE, WRITABLE = 1, 4           # EPOLLIN and EPOLLOUT
+READABLE, WRITABLE = 1, 4  # EPOLLIN and EPOLLOUT
 EVENTS_PER_POLL = 1024
 
 
@@ -40,7 +41,7 @@ class SelectorPoller:
 
     def poll(self, seconds: float, limit: int = EVENTS_PER_POLL) -> list[tuple[int, int]]:
         if not self.selector.get_map():
-            time.sleep(max(0.0, seconds))       # select() of Windows refuses to wait for nothing
+            time.sleep(max(0.0, seconds))  # select() of Windows refuses to wait for nothing
             return []
         return [(key.fd, READABLE if events & selectors.EVENT_READ else WRITABLE) for key, events in self.selector.select(seconds)]
 

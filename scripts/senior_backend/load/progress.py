@@ -1,4 +1,5 @@
 """One line on stderr that tells how a run goes, only where a person watches."""
+
 from __future__ import annotations
 
 from senior_backend.console import Console, write
@@ -13,7 +14,8 @@ class ProgressLine:
         self.console, self.width = console, 0
 
     def __call__(self, snapshot: Snapshot) -> None:
-        self.show(f"{snapshot.seconds:.0f} of {snapshot.total_s:g} s  {snapshot.rate_per_s:,.0f} requests/s  p99 {snapshot.p99_ms:,.1f} ms  {snapshot.failed:,} errors  {masked_url(snapshot.target)}")
+        rates = f"{snapshot.rate_per_s:,.0f} requests/s  p99 {snapshot.p99_ms:,.1f} ms  {snapshot.failed:,} errors"
+        self.show(f"{snapshot.seconds:.0f} of {snapshot.total_s:g} s  {rates}  {masked_url(snapshot.target)}")
 
     def show(self, text: str) -> None:
         shown = text[:110]

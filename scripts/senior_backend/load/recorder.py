@@ -1,4 +1,5 @@
 """Counts of one target while the load runs, kept cheap for the loop and poured into its Measurement at the edges of time slices."""
+
 from __future__ import annotations
 
 import collections
@@ -15,6 +16,7 @@ SEEN_ONCE = 4096
 
 class KnownAnswer:
     """An answer whose very bytes came before: complete, connection usable again. counts and services: {microseconds: count} since the last slice."""
+
     __slots__ = ("status", "size", "counts", "services")
 
     def __init__(self, status: int, size: int):
@@ -26,6 +28,7 @@ class KnownAnswer:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Slice:
     """A piece of the measured time that lies in one second and one block. end_ns: since the start of the duration."""
+
     end_ns: int
     second: int
     block: int
@@ -42,7 +45,22 @@ def slices_of(plan: Plan) -> list[Slice]:
 
 class Recorder:
     """One target's counts. The loop itself adds to `started` and to the counts of `known` answers; all else comes through methods."""
-    __slots__ = ("target", "plan", "measurement", "known", "seen", "started", "drained_started", "statuses", "errors", "broken_s", "service", "received", "origin_ns")
+
+    __slots__ = (
+        "target",
+        "plan",
+        "measurement",
+        "known",
+        "seen",
+        "started",
+        "drained_started",
+        "statuses",
+        "errors",
+        "broken_s",
+        "service",
+        "received",
+        "origin_ns",
+    )
 
     def __init__(self, target: Target, plan: Plan):
         self.target, self.plan = target, plan
@@ -85,7 +103,11 @@ class Recorder:
 
     def ended(self) -> int:
         """Requests that have ended so far."""
-        live = sum(sum(known.counts.values()) for known in self.known.values()) + sum(histogram.total for histogram in self.statuses.values()) + sum(self.errors.values())
+        live = (
+            sum(sum(known.counts.values()) for known in self.known.values())
+            + sum(histogram.total for histogram in self.statuses.values())
+            + sum(self.errors.values())
+        )
         return live + self.measurement.latency.total + sum(self.measurement.errors.values())
 
     def remember(self, data: bytes, status: int) -> None:
@@ -156,6 +178,6 @@ class Recorder:
         books.failed += sum(measurement.errors.values())
         measurement.seconds, measurement.interrupted = seconds, interrupted
         if interrupted:
-            del measurement.timeline[max(1, math.ceil(seconds)):]
+            del measurement.timeline[max(1, math.ceil(seconds)) :]
             measurement.timeline[-1].seconds = seconds - len(measurement.timeline) + 1
         return measurement

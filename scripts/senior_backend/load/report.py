@@ -1,9 +1,10 @@
 """Results for people and for programs: the text of the console and the keys of the JSON object."""
+
 from __future__ import annotations
 
 from typing import Any
 
-from senior_backend.load.assessment import recommendations, recommended_duration_s, stalls_of
+from senior_backend.load.assessment import recommended_duration_s, stalls_of
 from senior_backend.load.histogram import Histogram
 from senior_backend.load.masking import masked_header, masked_url
 from senior_backend.load.measurement import Measurement
@@ -18,14 +19,28 @@ def result(plan: Plan, measurement: Measurement) -> dict[str, Any]:
     books, target = measurement.accounting, measurement.target
     stalls, needed_s = stalls_of(plan, measurement), recommended_duration_s(measurement)
     data = {
-        "target_url": masked_url(target.url), "method": target.method, "duration_seconds": round(measurement.seconds, 3), "concurrency": plan.concurrency,
-        "total_requests": books.ok + books.failed, "successful_requests": books.ok, "failed_requests": books.failed,
-        "requests_per_second": round(measurement.requests_per_second, 3), **latencies(measurement.latency),
-        "errors_by_type": measurement.failures(plan.expect_status), "status_codes": {str(status): histogram.total for status, histogram in sorted(measurement.statuses.items())},
+        "target_url": masked_url(target.url),
+        "method": target.method,
+        "duration_seconds": round(measurement.seconds, 3),
+        "concurrency": plan.concurrency,
+        "total_requests": books.ok + books.failed,
+        "successful_requests": books.ok,
+        "failed_requests": books.failed,
+        "requests_per_second": round(measurement.requests_per_second, 3),
+        **latencies(measurement.latency),
+        "errors_by_type": measurement.failures(plan.expect_status),
+        "status_codes": {str(status): histogram.total for status, histogram in sorted(measurement.statuses.items())},
         "status_latencies": {str(status): status_latency(histogram) for status, histogram in sorted(measurement.statuses.items())},
-        "total_bytes_received": measurement.bytes_received, "throughput_mbps": round(measurement.bytes_received * 8e-6 / measurement.seconds, 3) if measurement.seconds else 0.0,
-        "accounting": books.as_json(), "model": plan.model, "engine": measurement.engine, "interrupted": measurement.interrupted, "notes": measurement.notes,
-        "client": client(measurement), "stalls": stalls.as_json() if stalls else None, "recommended_duration_seconds": round(needed_s, 1) if needed_s else None,
+        "total_bytes_received": measurement.bytes_received,
+        "throughput_mbps": round(measurement.bytes_received * 8e-6 / measurement.seconds, 3) if measurement.seconds else 0.0,
+        "accounting": books.as_json(),
+        "model": plan.model,
+        "engine": measurement.engine,
+        "interrupted": measurement.interrupted,
+        "notes": measurement.notes,
+        "client": client(measurement),
+        "stalls": stalls.as_json() if stalls else None,
+        "recommended_duration_seconds": round(needed_s, 1) if needed_s else None,
     }
     if plan.model == "open":
         data |= {"scheduled": books.started + books.never_sent, "service": latencies(measurement.service, "")}
@@ -46,8 +61,16 @@ def status_latency(histogram: Histogram) -> dict[str, Any]:
 def client(measurement: Measurement) -> dict[str, Any]:
     told = measurement.client
     lag50, lag99 = told.lag.percentiles_ms((50, 99))
-    return {"workers": told.workers, "cpu_seconds": round(told.cpu_s, 3), "busiest": round(told.busiest, 3), "send_lag_p50_ms": lag50, "send_lag_p99_ms": lag99,
-            "waited_for_connection": told.waited, "saturated": told.saturated, "reason": told.reason}
+    return {
+        "workers": told.workers,
+        "cpu_seconds": round(told.cpu_s, 3),
+        "busiest": round(told.busiest, 3),
+        "send_lag_p50_ms": lag50,
+        "send_lag_p99_ms": lag99,
+        "waited_for_connection": told.waited,
+        "saturated": told.saturated,
+        "reason": told.reason,
+    }
 
 
 def timeline(measurement: Measurement) -> list[dict[str, Any]]:
@@ -55,12 +78,21 @@ def timeline(measurement: Measurement) -> list[dict[str, Any]]:
     rows = []
     for number, second in enumerate(measurement.timeline):
         p50, p99 = second.histogram.percentiles_ms((50, 99))
-        rows.append({"second": number, "started": second.started, "answered": second.answered, "failed": second.failed, "p50": p50, "p99": p99,
-                     "status_codes": {str(status): count for status, count in sorted(second.statuses.items())}})
+        rows.append(
+            {
+                "second": number,
+                "started": second.started,
+                "answered": second.answered,
+                "failed": second.failed,
+                "p50": p50,
+                "p99": p99,
+                "status_codes": {str(status): count for status, count in sorted(second.statuses.items())},
+            }
+        )
     return rows
 
 
-def lines(plan: Plan, measurement: Measurement, p99_limit_ms: float | None, verbose: bool) -> list[str]:
+def lines(plan: Plan, measurement: Measurement, advice: list[str], verbose: bool) -> list[str]:
     """The console's report of one target."""
     said = [*head(plan, measurement, verbose), "", *throughput(measurement), "", *latency_table(plan, measurement)]
     failures = measurement.failures(plan.expect_status)
@@ -68,9 +100,8 @@ def lines(plan: Plan, measurement: Measurement, p99_limit_ms: float | None, verb
         said += ["", "ERRORS", *(row(kind, f"{count:,}") for kind, count in sorted(failures.items(), key=lambda one: (-one[1], one[0])))]
     if verbose:
         said += ["", *transfer(measurement), "", *books(measurement), "", *about_client(measurement)]
-    said += ["", *(["NOTES", *(row(kind, f"{count:,}") for kind, count in measurement.notes.items()), ""] if measurement.notes else [])]
-    advice = recommendations(plan, measurement, p99_limit_ms)
-    return [*said, "RECOMMENDATIONS", *(f"  - {text}" for text in advice or ["none: " + all_well(measurement, p99_limit_ms)])]
+    said += [*(["", "NOTES", *(row(kind, f"{count:,}") for kind, count in measurement.notes.items())] if measurement.notes else [])]
+    return [*said, "", "RECOMMENDATIONS", *(f"  - {text}" for text in advice or ["none"])]
 
 
 def row(name: str, value: str) -> str:
@@ -81,11 +112,24 @@ def head(plan: Plan, measurement: Measurement, verbose: bool) -> list[str]:
     target = measurement.target
     load = f"{plan.concurrency} connections" + (f", {plan.workers} workers" if plan.workers > 1 else "")
     if plan.stages:
-        load = "stages " + ", ".join(f"{stage.seconds:g}s:{stage.value:g}" for stage in plan.stages) + (" requests/s" if plan.model == "open" else " connections")
-    rows = [row("Target", masked_url(target.url)), row("Method", target.method),
-            row("Duration", f"{measurement.seconds:.1f} s" + (f" of {plan.duration_s:g} (interrupted)" if measurement.interrupted else "")), row("Concurrency", load)]
+        load = (
+            "stages " + ", ".join(f"{stage.seconds:g}s:{stage.value:g}" for stage in plan.stages) + (" requests/s" if plan.model == "open" else " connections")
+        )
+    rows = [
+        row("Target", masked_url(target.url)),
+        row("Method", target.method),
+        row("Duration", f"{measurement.seconds:.1f} s" + (f" of {plan.duration_s:g} (interrupted)" if measurement.interrupted else "")),
+        row("Concurrency", load),
+    ]
     if plan.model == "open":
-        rows.append(row("Rate", f"{plan.rate_per_s:g} requests/s (latency from the intended send time)" if plan.rate_per_s and not plan.stages else "by stages (latency from the intended send time)"))
+        rows.append(
+            row(
+                "Rate",
+                f"{plan.rate_per_s:g} requests/s (latency from the intended send time)"
+                if plan.rate_per_s and not plan.stages
+                else "by stages (latency from the intended send time)",
+            )
+        )
     if verbose:
         rows += [row("Header", f"{name}: {masked_header(name, value)}") for name, value in target.headers]
         rows += [row("Engine", measurement.engine)]
@@ -95,8 +139,12 @@ def head(plan: Plan, measurement: Measurement, verbose: bool) -> list[str]:
 def throughput(measurement: Measurement) -> list[str]:
     books = measurement.accounting
     ended = books.ok + books.failed
-    rows = [row("Total requests", f"{ended:,}"), row("Requests/sec", f"{measurement.requests_per_second:,.1f}"),
-            row("Successful", f"{books.ok:,} ({100 * books.ok / ended if ended else 0:.1f}%)"), row("Failed", f"{books.failed:,}")]
+    rows = [
+        row("Total requests", f"{ended:,}"),
+        row("Requests/sec", f"{measurement.requests_per_second:,.1f}"),
+        row("Successful", f"{books.ok:,} ({100 * books.ok / ended if ended else 0:.1f}%)"),
+        row("Failed", f"{books.failed:,}"),
+    ]
     rows += [row("In flight at the end", f"{books.in_flight:,}")] if books.in_flight else []
     rows += [row("Never sent", f"{books.never_sent:,}")] if books.never_sent else []
     return ["THROUGHPUT", *rows]
@@ -110,8 +158,10 @@ def latency_table(plan: Plan, measurement: Measurement) -> list[str]:
     service = latencies(measurement.service, "") if plan.model == "open" else {}
     rows = [row(shown, f"{figures[name]:>10,.2f}" + (f"  {service[name]:>10,.2f}" if service else "")) for shown, name in names.items()]
     title = f"LATENCY (ms){'':{WIDTH - 12}}    {'from intent':>10}  {'service':>10}" if service else "LATENCY (ms)"
-    by_status = [f"  status {status}: {histogram.total:,}, p50 {histogram.percentile_ms(50):,.2f}, p99 {histogram.percentile_ms(99):,.2f}"
-                 for status, histogram in sorted(measurement.statuses.items())]
+    by_status = [
+        f"  status {status}: {histogram.total:,}, p50 {histogram.percentile_ms(50):,.2f}, p99 {histogram.percentile_ms(99):,.2f}"
+        for status, histogram in sorted(measurement.statuses.items())
+    ]
     return [title, *rows, *(by_status if len(by_status) > 1 else [])]
 
 
@@ -126,8 +176,8 @@ def books(measurement: Measurement) -> list[str]:
 
 def about_client(measurement: Measurement) -> list[str]:
     told = measurement.client
-    return ["CLIENT", row("CPU", f"{told.cpu_s:.2f} s, busiest process {told.busiest:.0%} of a processor"), row("Send lag p99", f"{told.lag.percentile_ms(99):.2f} ms")]
-
-
-def all_well(measurement: Measurement, p99_limit_ms: float | None) -> str:
-    return f"p99 {measurement.latency.percentile_ms(99):.1f} ms is within {p99_limit_ms or 200:g} ms, no failures stand out"
+    return [
+        "CLIENT",
+        row("CPU", f"{told.cpu_s:.2f} s, busiest process {told.busiest:.0%} of a processor"),
+        row("Send lag p99", f"{told.lag.percentile_ms(99):.2f} ms"),
+    ]

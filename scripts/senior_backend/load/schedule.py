@@ -1,10 +1,12 @@
 """When requests go and which: intended send times of the open model, connections in use over time, and the stream of requests."""
+
 from __future__ import annotations
 
 import itertools
 import math
 import random
-from typing import Any, Callable, Iterator, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from senior_backend.load.plan import Plan
 
@@ -75,7 +77,7 @@ def rows_of(plan: Plan, worker: int, make: Callable[[dict[str, Any] | None], Req
     """One target's requests: the rows of data in order, each worker its own share of them, over and over."""
     if not plan.data:
         return itertools.repeat(make(None))
-    rows = plan.data[worker::plan.workers] or plan.data
+    rows = plan.data[worker :: plan.workers] or plan.data
     if len(rows) <= CACHED_ROWS:
         return itertools.cycle([make(row) for row in rows])
     return map(make, itertools.cycle(rows))

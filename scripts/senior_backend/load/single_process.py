@@ -1,11 +1,12 @@
 """The load from this process alone, and what every process needs around its loop."""
+
 from __future__ import annotations
 
 import contextlib
 import gc
 import signal
 import time
-from typing import Callable
+from collections.abc import Callable
 
 from senior_backend.load.closed_model import ClosedLoop
 from senior_backend.load.loop import Loop
@@ -37,12 +38,14 @@ def run_here(plan: Plan, addresses: dict[Origin, Address], progress: Progress | 
 @contextlib.contextmanager
 def stop_on_interrupt(stop: Callable[[], None]):
     """The first Ctrl-C calls stop() instead of raising; the next one raises KeyboardInterrupt as always."""
+
     def first(number, frame):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         stop()
+
     try:
         before = signal.signal(signal.SIGINT, first)
-    except ValueError:              # not the main thread: nobody sends signals here
+    except ValueError:  # not the main thread: nobody sends signals here
         yield
         return
     try:

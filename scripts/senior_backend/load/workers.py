@@ -1,4 +1,5 @@
 """Several processes with one event loop each: started together at one moment, their measurements added up."""
+
 from __future__ import annotations
 
 import contextlib
@@ -6,7 +7,8 @@ import gc
 import multiprocessing
 import signal
 import time
-from multiprocessing.connection import Connection as Pipe, wait
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.connection import wait
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.load.measurement import Measurement, Snapshot
@@ -14,7 +16,7 @@ from senior_backend.load.origins import Address
 from senior_backend.load.plan import Origin, Plan
 from senior_backend.load.single_process import Progress, new_loop, preparation_s, stop_on_interrupt
 
-START_DELAY_S = 0.02            # for the message with the start time to reach every process
+START_DELAY_S = 0.02  # for the message with the start time to reach every process
 
 
 def run_in_processes(plan: Plan, addresses: dict[Origin, Address], progress: Progress | None) -> list[Measurement]:
@@ -47,7 +49,7 @@ def run_in_processes(plan: Plan, addresses: dict[Origin, Address], progress: Pro
 
 def work(pipe: Pipe, plan: Plan, number: int, addresses: dict[Origin, Address], tell: bool) -> None:
     """One process: prepares, says so, waits for the start, sends snapshots and in the end its measurements."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)        # the parent hears Ctrl-C and tells us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and tells us
     gc.disable()
     loop = new_loop(plan, number, addresses, (lambda snapshot: pipe.send(snapshot)) if tell else None, pipe.poll)
     loop.prepare(preparation_s(plan))
@@ -64,7 +66,9 @@ def expect(pipe: Pipe, what: str) -> None:
 
 
 def lost() -> CommandError:
-    return CommandError("a worker process ended before its share of the load was done", "try fewer --workers, or look for a memory limit", ExitCode.ENVIRONMENT, "WORKER_LOST")
+    return CommandError(
+        "a worker process ended before its share of the load was done", "try fewer --workers, or look for a memory limit", ExitCode.ENVIRONMENT, "WORKER_LOST"
+    )
 
 
 def gather(plan: Plan, pipes: list[Pipe], progress: Progress | None, interrupted: list) -> list[list[Measurement]]:
@@ -95,8 +99,17 @@ def report_together(seconds: dict[float, list[Snapshot]], snapshot: Snapshot, wo
     told.append(snapshot)
     if len(told) == workers:
         del seconds[snapshot.seconds]
-        progress(Snapshot(snapshot.target, snapshot.seconds, snapshot.total_s, sum(one.answered for one in told), sum(one.failed for one in told),
-                          sum(one.rate_per_s for one in told), max(one.p99_ms for one in told)))
+        progress(
+            Snapshot(
+                snapshot.target,
+                snapshot.seconds,
+                snapshot.total_s,
+                sum(one.answered for one in told),
+                sum(one.failed for one in told),
+                sum(one.rate_per_s for one in told),
+                max(one.p99_ms for one in told),
+            )
+        )
 
 
 def added_up(shares: list[list[Measurement]]) -> list[Measurement]:

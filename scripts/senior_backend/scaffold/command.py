@@ -12,7 +12,7 @@ from senior_backend.openapi.model import Api
 from senior_backend.openapi.reader import read_api
 from senior_backend.scaffold.frameworks.base import FRAMEWORKS
 from senior_backend.scaffold.generate import Generated, Options, generate, generate_types
-from senior_backend.scaffold.writer import Writer, WriteResult
+from senior_backend.scaffold.writing.writer import Writer, WriteResult
 
 TOOL = "api_scaffolder"
 LISTED_ROUTES, LISTED_WARNINGS = 100, 10

@@ -7,9 +7,9 @@ from senior_backend.openapi.model import Api
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.plan import OperationPlan, OwnedFile
 from senior_backend.scaffold.planning import plan_operations
-from senior_backend.scaffold.server import server_files
-from senior_backend.scaffold.types import write_types
-from senior_backend.scaffold.validators import exported_schemas, write_validators
+from senior_backend.scaffold.server.files import server_files
+from senior_backend.scaffold.schemas.types import write_types
+from senior_backend.scaffold.schemas.validators import exported_schemas, write_validators
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 import dataclasses
 
 from senior_backend.openapi.model import Api, Body, MediaType, Operation, Parameter, Response, Schema
-from senior_backend.scaffold.media import codec_of
+from senior_backend.scaffold.schemas.media import codec_of
 from senior_backend.scaffold.names import Names, pascal
-from senior_backend.scaffold.parameters import parameters_shape
+from senior_backend.scaffold.schemas.parameters import parameters_shape
 from senior_backend.scaffold.plan import BodyPlan, OperationPlan, ReplyPlan
-from senior_backend.scaffold.shape import Shape, UNKNOWN
-from senior_backend.scaffold.understanding import Declaration, Understanding, text_of, understand
+from senior_backend.scaffold.schemas.shape import Shape, UNKNOWN
+from senior_backend.scaffold.schemas.understanding import Declaration, Understanding, text_of, understand
 from senior_backend.scaffold.views import View
 
 PARTS = (("path", "Path"), ("query", "Query"), ("header", "Headers"), ("cookie", "Cookies"))

@@ -1,0 +1,232 @@
+"""The one walk over schemas from which types and validators are written."""
+from __future__ import annotations
+
+import dataclasses
+
+from senior_backend.openapi.model import Report, Schema
+from senior_backend.scaffold.schemas import leftovers, objects
+from senior_backend.scaffold.schemas.compositions import all_of, alternatives, apart, sources
+from senior_backend.scaffold.schemas.facts import Facts, KEYWORDS_OF
+from senior_backend.scaffold.schemas.merging import merged
+from senior_backend.scaffold.names import Names
+from senior_backend.scaffold.schemas.roles import Role
+from senior_backend.scaffold.schemas.scalars import admitted_values, number_shape, string_shape, values_shape
+from senior_backend.scaffold.schemas.shape import NEVER, NULL, Rank, Shape, UNKNOWN, checked, union
+from senior_backend.scaffold.typescript import literal, string
+from senior_backend.scaffold.views import HIDDEN_BY, View, references
+
+COMPOSITIONS = frozenset(("$ref", "allOf", "oneOf", "anyOf"))
+PLAIN = frozenset(("type", "description", "title", "example", "examples", "default", "deprecated", "readOnly", "writeOnly", "format"))
+ANY_OBJECT = "z.record(z.string(), z.unknown())"
+PROVEN_DEPTH = 8           # tsc gives up inferring zod objects that are nested some 16 levels deep
+BOOLEAN = Shape("boolean", "z.boolean()")
+GUARDS = {"object": "whenObject", "array": "whenArray", "string": "whenString", "number": "whenNumber"}
+
+
+class Walk:
+    """Turns schemas into shapes as one view sees them. `shared` remembers what validators.ts needs."""
+
+    def __init__(self, names: Names, facts: Facts, view: View, shared: Shared):
+        self.names, self.facts, self.view, self.shared = names, facts, view, shared
+        self.plain: dict[tuple[str, str | None], Shape] = {}
+        self.binary, self.depth = "string", 0
+        self.hides_members = view is not View.WHOLE
+        self.drops = self.hides_members and view is View.REQUEST       # what a client has no say in is dropped, not refused
+        self.component = ""                    # key of the component being written, while nothing stands between it and the schema at hand
+
+    def shape(self, schema: Schema, assume: str = "", role: Role = Role.WHOLE) -> Shape:
+        """assume: the JSON type that the value is known to have."""
+        if isinstance(schema, bool) or not schema:
+            return NEVER if schema is False else UNKNOWN
+        kind = schema.get("type")
+        if kind.__class__ is str and kind != "object" and kind != "array" and schema.keys() <= PLAIN:
+            return self.plain_shape(kind, schema)
+        if "$ref" in schema and len(schema) == 1:
+            return self.reference(schema["$ref"])
+        return self.composed(schema, assume, role)
+
+    def plain_shape(self, kind: str, schema: dict) -> Shape:
+        """A scalar without limits; the same few make up most of a document."""
+        wanted = kind, schema.get("format")
+        if wanted not in self.plain or wanted[1] == "binary":
+            self.plain[wanted] = self.typed(kind, schema)
+        return self.plain[wanted]
+
+    def reference(self, key: str) -> Shape:
+        name = self.names.schema(key, self.view)
+        if self.component and (self.component, key) in self.shared.endless:
+            return self.cut(key)
+        return Shape(name, f"{name}Schema", deferred=name not in self.shared.declared)
+
+    def cut(self, key: str) -> Shape:
+        """A component that refers back to the one being written: what it says besides its alternatives."""
+        schema = self.facts.schemas[key]
+        rest = {keyword: value for keyword, value in schema.items() if keyword not in ("oneOf", "anyOf", "discriminator", "$ref", "allOf")}
+        if "oneOf" not in schema and "anyOf" not in schema:
+            self.warn(f"{key} refers to itself without an end; the reference is left out", self.facts.schemas[self.component])
+        return self.shape(rest)
+
+    def composed(self, schema: dict, assume: str, role: Role) -> Shape:
+        kinds, given = self.facts.kinds(schema), assume
+        assume = assume if assume else next(iter(kinds)) if len(kinds) == 1 else ""
+        source = merged(schema, assume == "object") if "allOf" in schema else schema
+        if role is Role.WHOLE and COMPOSITIONS.isdisjoint(source):
+            shape = self.base(source, kinds, assume)
+        else:
+            shape = self.joined(source, kinds, assume, given == "object")
+        left = leftovers.on_top(schema)
+        if not shape.exact or leftovers.interpreted_whole(schema):
+            shape = self.interpreted(schema, shape, assume)
+        elif left:
+            shape = checked(shape, [self.keywords(left)])
+        hidden = self.facts.hidden_members(schema, self.view) if role is not Role.PART and self.drops else []
+        return dataclasses.replace(shape, zod=f"{self.helper('without')}({literal(hidden)}, {shape.zod})") if hidden else shape
+
+    def joined(self, schema: dict, kinds: frozenset[str], assume: str, known_object: bool) -> Shape:
+        """The schema's own keywords and its compositions; required members may be declared in any of them.
+
+        known_object: something around the schema has made sure that the value is an object.
+        """
+        own, elsewhere = apart(schema)
+        parts, choices = self.parts(schema, assume, elsewhere), [alternatives(self, schema, keyword, assume) for keyword in ("oneOf", "anyOf") if keyword in schema]
+        base = self.base(own, kinds, assume)
+        if base.zod == ANY_OBJECT and (known_object or any(part.type != "unknown" and self.facts.kinds(source) == {"object"} for part, source in zip(parts, sources(schema)))):
+            base = UNKNOWN
+        shape = all_of(self, own, [part for part in [*parts, base, *choices] if part is not UNKNOWN])
+        return checked(shape, [f"{self.helper('required')}({string(name)})" for name in elsewhere])
+
+    def keywords(self, schema: dict) -> str:
+        return f"{self.helper('keywords')}({leftovers.data(self, schema)}{self.definitions_argument(schema)})"
+
+    def interpreted(self, schema: dict, shape: Shape, assume: str) -> Shape:
+        """The same type, decided by the interpreter."""
+        if assume and "type" not in schema:
+            schema = {"type": assume, **schema}
+        self.shared.casts.append(shape.type)
+        generic = "" if shape.type == "unknown" else f"<{shape.type}>"
+        zod = f"{self.helper('jsonSchema')}{generic}({leftovers.data(self, schema)}{self.definitions_argument(schema)})"
+        return dataclasses.replace(shape, zod=zod, deferred=False, exact=True)
+
+    def base(self, schema: dict, kinds: frozenset[str], assume: str) -> Shape:
+        """What the schema's own keywords say, without its compositions."""
+        if "enum" in schema or "const" in schema:
+            return self.enumerated(schema, kinds)
+        kind = schema.get("type")
+        if isinstance(kind, str):
+            return self.typed(kind, schema)
+        if isinstance(kind, list):
+            return union([self.typed(name, schema) for name in kind if not (name == "integer" and "number" in kind)])
+        present = [name for name, keywords in KEYWORDS_OF.items() if not keywords.isdisjoint(schema)]
+        if assume in present:
+            return self.typed(assume, schema)
+        guarded = [self.guarded(name, schema) for name in present if name in kinds]
+        if len(guarded) < 2:
+            return guarded[0] if guarded else UNKNOWN
+        return Shape("unknown", guarded[0].zod + "".join(f".and({shape.zod})" for shape in guarded[1:]), deferred=any(shape.deferred for shape in guarded), exact=all(shape.exact for shape in guarded))
+
+    def enumerated(self, schema: dict, kinds: frozenset[str]) -> Shape:
+        shape = values_shape(self, admitted_values(schema, kinds))
+        rest = {keyword: value for keyword, value in schema.items() if keyword in leftovers.BESIDE_VALUES}
+        rest = {keyword: value for keyword, value in rest.items() if any(keyword in KEYWORDS_OF[kind] for kind in kinds if kind in KEYWORDS_OF)}
+        return checked(shape, [self.keywords(rest)] if rest else [])
+
+    def typed(self, kind: str, schema: dict) -> Shape:
+        """The keywords of one JSON type, on a value of that type."""
+        if kind == "string":
+            return string_shape(self, schema)
+        if kind == "object" or kind == "array":
+            component, self.component, self.depth = self.component, "", self.depth + 1
+            shape = objects.object_shape(self, schema) if kind == "object" else objects.array_shape(self, schema)
+            self.component, self.depth = component, self.depth - 1
+            return self.proven(shape) if self.depth % PROVEN_DEPTH == PROVEN_DEPTH - 1 else shape
+        if kind == "boolean":
+            return BOOLEAN
+        return NULL if kind == "null" else number_shape(self, schema, kind == "integer")
+
+    def proven(self, shape: Shape) -> Shape:
+        """The shape with its type written out beside it, so that the compiler need not infer all levels at once."""
+        self.shared.casts.append(shape.type)
+        return dataclasses.replace(shape, zod=f"typed<{shape.type}>({shape.zod})")
+
+    def guarded(self, kind: str, schema: dict) -> Shape:
+        """The keywords of one JSON type, which other values pass by."""
+        shape = self.typed(kind, schema)
+        if shape.exact and shape.zod in ("z.string()", "z.number()", "z.array(z.unknown())", ANY_OBJECT):
+            return UNKNOWN
+        typed = shape.type if kind in ("object", "array") else "unknown"
+        rank = shape.rank if typed == shape.type else Rank.ATOM
+        return dataclasses.replace(shape, zod=f"{self.helper(GUARDS[kind])}({shape.zod})", type=typed, rank=rank)
+
+    def parts(self, schema: dict, assume: str, elsewhere: list[str]) -> list[Shape]:
+        """The reference and the parts of allOf; names that a referenced part declares move from `elsewhere` to that part."""
+        found = [self.requiring(schema["$ref"], elsewhere)] if "$ref" in schema else []
+        for part in schema.get("allOf", ()):
+            alone = isinstance(part, dict) and "$ref" in part and len(part) == 1
+            found.append(self.requiring(part["$ref"], elsewhere) if alone else self.shape(part, assume, Role.PART))
+        return found
+
+    def requiring(self, key: str, elsewhere: list[str]) -> Shape:
+        """A referenced schema with further required members."""
+        shape = self.reference(key)
+        names = [name for name in elsewhere if name in self.facts.solid_members(self.facts.schemas[key], self.view)] if elsewhere else []
+        if not names or shape.type != self.names.schema(key, self.view):
+            return shape
+        elsewhere[:] = [name for name in elsewhere if name not in names]
+        picked = " | ".join(map(string, names))
+        zod = f"{self.helper('requiring')}({shape.zod}, [{', '.join(map(string, names))}])"
+        return Shape(f"{shape.type} & Required<Pick<{shape.type}, {picked}>>", zod, Rank.INTERSECTION, shape.deferred)
+
+    def hides(self, schema: Schema) -> bool:
+        return self.hides_members and self.names.views.hidden(schema, self.view)
+
+    def drops_members(self, schema: dict) -> bool:
+        """Whether members are dropped from the schema's values, at any depth."""
+        if not self.drops:
+            return False
+        found = references(schema, marks := set())
+        return HIDDEN_BY[self.view] in marks or not self.names.views.varied[self.view].isdisjoint(found)
+
+    def is_binary(self, schema: dict) -> bool:
+        return schema.get("format") == "binary" and self.binary != "string"
+
+    def binary_shape(self) -> Shape:
+        return Shape("File", "z.file()") if self.binary == "file" else Shape("File | string", "z.union([z.file(), z.string()])", Rank.UNION)
+
+    def documentation(self, schema: Schema) -> str:
+        return objects.documentation(schema)
+
+    def helper(self, name: str) -> str:
+        self.shared.helpers.add(name)
+        return name
+
+    def format_data(self, name: str) -> str:
+        self.shared.helpers.add("formats")
+        return f"formats[{string(name)}]"
+
+    def definition(self, key: str) -> str:
+        """The name by which the interpreter finds a schema."""
+        name = self.names.schema(key, self.view)
+        self.shared.wanted.setdefault(name, (key, self.names.views.of(key, self.view)))
+        return name
+
+    def definitions_argument(self, schema: Schema) -> str:
+        return ", definitions" if references(schema, set()) else ""
+
+    def warn(self, message: str, node, key=None) -> None:
+        if (id(node), message) not in self.shared.warned:
+            self.shared.warned.add((id(node), message))
+            self.shared.report.warn(message, node, key)
+
+
+class Shared:
+    """What the walks of all views gather for the two files."""
+
+    def __init__(self, report: Report):
+        self.report = report
+        self.declared: set[str] = set()        # types whose validators stand above the one being written
+        self.endless: set[tuple[str, str]] = set()                 # references between components that a type alias cannot follow
+        self.interfaces: dict[str, frozenset[str] | None] = {}     # interface -> names of its members, None with an index signature
+        self.helpers: set[str] = set()         # functions of json-schema.ts and formats.ts
+        self.casts: list[str] = []             # type expressions inside zod expressions
+        self.wanted: dict[str, tuple[str, View]] = {}
+        self.warned: set[tuple[int, str]] = set()
