@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
 WIDEST = math.log(1000)  # an effect beyond a factor of 1000 is not searched for
+LEAST = 0.01  # microseconds: 0 has no logarithm
 RESOLUTION = 1e-4  # intervals end within 0.01 % of where the test stops rejecting
 
 
@@ -93,12 +94,12 @@ class Ranks:
         return self.below[index] + (self.counts[index] * part if part > 0 else 0)
 
     def quantile(self, share: float) -> float:
-        """The x below which the share of all lies; ValueError when there is nothing."""
+        """The x above 0 below which the share of all lies; ValueError when there is nothing."""
         if not self.total:
             raise ValueError("no values")
         wanted = share * self.total
         index = min(bisect.bisect_left(self.below, wanted, 1), len(self.values)) - 1
-        return self.values[index] - 0.5 + (wanted - self.below[index]) / self.counts[index]
+        return max(LEAST, self.values[index] - 0.5 + (wanted - self.below[index]) / self.counts[index])
 
 
 def score_interval(failures: int, trials: int, alpha: float) -> tuple[float, float]:
