@@ -1,4 +1,5 @@
 """What a comparison says of B against A: per metric two figures, a difference, its interval, and one of four verdicts."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -6,7 +7,9 @@ import dataclasses
 FASTER, SLOWER, SAME, OPEN = "faster", "slower", "no difference", "inconclusive"
 OPPOSITE = {FASTER: SLOWER, SLOWER: FASTER}
 UNITS = {"latency_p50": "ms", "latency_p95": "ms", "latency_p99": "ms", "requests_per_second": "/s", "error_rate": "%"}
-MORE_IS = dict.fromkeys(UNITS, SLOWER) | {"requests_per_second": FASTER}    # what B is when its figure is the greater one; for error_rate "slower" means: fails more
+MORE_IS = dict.fromkeys(UNITS, SLOWER) | {
+    "requests_per_second": FASTER
+}  # what B is when its figure is the greater one; for error_rate "slower" means: fails more
 Interval = tuple[float | None, float | None]
 
 
@@ -17,6 +20,7 @@ class Metric:
     a, b: milliseconds, requests per second, or the share of failed requests (0 to 1). None: the runs cannot tell.
     margin: an interval within +- margin is "no difference".
     """
+
     a: float | None
     b: float | None
     difference: float | None
@@ -26,8 +30,14 @@ class Metric:
     reason: str = ""
 
     def as_json(self) -> dict:
-        data = {"a": rounded(self.a, 6), "b": rounded(self.b, 6), "difference_percent": rounded(self.difference, 3), "interval": [rounded(end, 3) for end in self.interval],
-                "verdict": self.verdict, "margin": self.margin}
+        data = {
+            "a": rounded(self.a, 6),
+            "b": rounded(self.b, 6),
+            "difference_percent": rounded(self.difference, 3),
+            "interval": [rounded(end, 3) for end in self.interval],
+            "verdict": self.verdict,
+            "margin": self.margin,
+        }
         return data | ({"reason": self.reason} if self.reason else {})
 
 
@@ -38,6 +48,7 @@ def rounded(value: float | None, digits: int) -> float | None:
 @dataclasses.dataclass(frozen=True)
 class Comparison:
     """alpha: the chance that any metric gets a false "faster" or "slower"; a, b: what was compared, for people."""
+
     method: str
     alpha: float
     a: str
@@ -57,19 +68,40 @@ class Comparison:
         return [name for name, metric in self.metrics.items() if metric.verdict == SLOWER]
 
     def as_json(self) -> dict:
-        return {"a": self.a, "b": self.b, "method": self.method, "alpha": self.alpha, "metrics": {name: metric.as_json() for name, metric in self.metrics.items()},
-                "warnings": self.warnings, "notes": self.notes}
+        return {
+            "a": self.a,
+            "b": self.b,
+            "method": self.method,
+            "alpha": self.alpha,
+            "metrics": {name: metric.as_json() for name, metric in self.metrics.items()},
+            "warnings": self.warnings,
+            "notes": self.notes,
+        }
 
     def lines(self) -> list[str]:
         """The table that the console shows."""
         rows = [("", "A", "B", "difference", "interval", "verdict on B")]
-        rows += [(name, figure(name, metric.a), figure(name, metric.b), signed(name, metric.difference), span(name, metric.interval), metric.verdict) for name, metric in self.metrics.items()]
+        rows += [
+            (name, figure(name, metric.a), figure(name, metric.b), signed(name, metric.difference), span(name, metric.interval), metric.verdict)
+            for name, metric in self.metrics.items()
+        ]
         widths = [max(map(len, column)) for column in zip(*rows)]
-        table = ["  " + "  ".join(cell.ljust(width) if place in (0, 5) else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
+        table = [
+            "  " + "  ".join(cell.ljust(width) if place in (0, 5) else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths))).rstrip()
+            for row in rows
+        ]
         margins = ", ".join(f"{name} {metric.margin:g} {'points' if name == 'error_rate' else '%'}" for name, metric in self.metrics.items())
-        notes = [f"  \"no difference\": the interval lies within +- {margins}", f"  chance of any false \"faster\" or \"slower\": {self.alpha:.0%}"]
-        return ["COMPARISON", f"  A: {self.a}", f"  B: {self.b}", *table, *notes, *(f"  inconclusive: {reason}" for reason in self.reasons), *(f"  {note}" for note in self.notes),
-                *(f"  warning: {warning}" for warning in self.warnings)]
+        notes = [f'  "no difference": the interval lies within +- {margins}', f'  chance of any false "faster" or "slower": {self.alpha:.0%}']
+        return [
+            "COMPARISON",
+            f"  A: {self.a}",
+            f"  B: {self.b}",
+            *table,
+            *notes,
+            *(f"  inconclusive: {reason}" for reason in self.reasons),
+            *(f"  {note}" for note in self.notes),
+            *(f"  warning: {warning}" for warning in self.warnings),
+        ]
 
 
 def figure(name: str, value: float | None) -> str:
@@ -82,7 +114,7 @@ def signed(name: str, percent: float | None) -> str:
     if percent is None:
         return "-"
     digits = 2 if name == "error_rate" else 1
-    return f"{round(percent, digits) + 0.0:+.{digits}f} {'points' if name == 'error_rate' else '%'}"     # + 0.0 makes a plain 0 of -0
+    return f"{round(percent, digits) + 0.0:+.{digits}f} {'points' if name == 'error_rate' else '%'}"  # + 0.0 makes a plain 0 of -0
 
 
 def span(name: str, interval: Interval) -> str:

@@ -1,4 +1,5 @@
 """Secrets out of what is shown or kept: URL credentials, and headers and query parameters whose names say so."""
+
 from __future__ import annotations
 
 import re

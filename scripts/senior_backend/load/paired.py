@@ -2,10 +2,12 @@
 
 For an assumed ratio B / A, B's figures are divided by it and, block by block, what is left of a difference is taken; if
 the ratio is right, that is chance alone (statistics.sign_flip_p_value). The interval holds every ratio that this test
-does not reject. For a latency quantile the difference is in how many requests of A and of B lie above the quantile
-common to both over the whole run. So the figure compared is the one the report shows, and only what differs between
-the arms within the same moment counts as noise.
+does not reject, and the ratio seen. For a latency quantile the difference is in how many requests of A and of B lie above
+the quantile common to both: over the whole run, the figure that the report shows; for the median block by block, the
+calm blocks counting most, so that moments in which the machine was busy with other things do not drown it. Only what
+differs between the arms within the same moment counts as noise.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -25,17 +27,22 @@ ALPHAS = {"latency_p50": 0.004, "latency_p95": 0.0015, "latency_p99": 0.0015, "r
 # an interval within +- these is "no difference": percent of A, for error_rate percentage points
 MARGINS = {"latency_p50": 3.0, "latency_p95": 5.0, "latency_p99": 10.0, "requests_per_second": 3.0, "error_rate": 0.5}
 QUANTILES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
-MOST_BLOCKS = 20        # exact p-values take 2**(blocks / 2) steps
-FEWEST_BLOCKS = 12      # with fewer, the smallest p-value there is lies too close to what a verdict needs
-METHOD = ("each request went to A or B at random in one schedule; exact sign-flip tests over paired blocks of time, inverted for the intervals; "
-          "Bonferroni over the five metrics")
+NARROWEST = 0.001  # of the middle fifth of a block's latencies, as a logarithm
+MOST_BLOCKS = 20  # exact p-values take 2**(blocks / 2) steps
+FEWEST_BLOCKS = 12  # with fewer, the smallest p-value there is lies too close to what a verdict needs
+METHOD = (
+    "each request went to A or B at random in one schedule; exact sign-flip tests over paired blocks of time, inverted for the intervals; "
+    "Bonferroni over the five metrics"
+)
 CLOSED_NOTE = "requests_per_second: what the connections would carry if all their time went to this one target, at the latencies measured"
 OPEN_NOTE = "requests_per_second: the rate offered to each target times the share of it that was answered"
 
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """What one arm saw in one span of time. ended: complete answers and broken requests; failed: those of them that are not ok; slot_s: connection time spent on them."""
+    """What one arm saw in one span of time. ended: complete answers and broken requests; failed: those of them that are not ok;
+    slot_s: connection time spent on them."""
+
     histogram: Histogram
     ended: int
     failed: int
@@ -57,13 +64,20 @@ def compare(plan: Plan, a: Measurement, b: Measurement) -> Comparison:
     metrics = {name: latency_metric(name, pairs, share) for name, share in QUANTILES.items()}
     metrics["requests_per_second"] = throughput_metric(pairs, plan.concurrency, offered_per_s)
     metrics["error_rate"] = error_metric(pairs)
-    return Comparison(METHOD, round(sum(ALPHAS.values()), 6), masked_url(a.target.url), masked_url(b.target.url), metrics, notes=[OPEN_NOTE if offered_per_s is not None else CLOSED_NOTE])
+    return Comparison(
+        METHOD,
+        round(sum(ALPHAS.values()), 6),
+        masked_url(a.target.url),
+        masked_url(b.target.url),
+        metrics,
+        notes=[OPEN_NOTE if offered_per_s is not None else CLOSED_NOTE],
+    )
 
 
 def merged(pairs: list[tuple[BlockCounts, BlockCounts]]) -> list[tuple[BlockCounts, BlockCounts]]:
     """Neighbours joined until there are at most MOST_BLOCKS."""
     while len(pairs) > MOST_BLOCKS:
-        pairs = [tuple(map(joined, zip(*pairs[i:i + 2]))) for i in range(0, len(pairs), 2)]
+        pairs = [tuple(map(joined, zip(*pairs[i : i + 2]))) for i in range(0, len(pairs), 2)]
     return pairs
 
 
@@ -79,13 +93,16 @@ def objection(blocks: int) -> str:
 
 
 def ratio_interval(differences: Callable[[float], list[float]], log_ratio: float, alpha: float) -> Interval:
-    """The ratios B / A that are not rejected, in percent above 1, with the one seen. differences(ratio): what is left per block when B is divided by the ratio."""
+    """The ratios B / A that are not rejected, in percent above 1, with the one seen.
+    differences(ratio): what is left per block when B is divided by the ratio."""
+
     @functools.cache
     def left(assumed: float) -> list[float]:
         return differences(math.exp(assumed))
 
     def p_value(assumed: float) -> float:
         return sign_flip_p_value(left(assumed))
+
     lower, upper = unrejected(p_value, root(lambda assumed: math.fsum(left(assumed)), log_ratio), alpha)
     held = [log_ratio] + ([0.0] if p_value(0.0) > alpha else [])
     return tuple(None if end is None else 100 * math.expm1(choose(end, *held)) for end, choose in ((lower, min), (upper, max)))
@@ -97,7 +114,8 @@ def latency_metric(name: str, pairs: Pairs, share: float) -> Metric:
     if a is None or b is None:
         return unknown(a and a / 1000, b and b / 1000, MARGINS[name], "a target gave no complete answer")
     blocks = [(Ranks(one.histogram), Ranks(other.histogram)) for one, other in pairs if one.histogram and other.histogram]
-    interval = ratio_interval(functools.partial(excess_of_b, blocks, whole_a, whole_b, share), math.log(b / a), ALPHAS[name])
+    excess = functools.partial(excess_within_blocks, blocks) if share == 0.5 else functools.partial(excess_of_b, blocks, whole_a, whole_b, share)
+    interval = ratio_interval(excess, math.log(b / a), ALPHAS[name])
     return judged(name, a / 1000, b / 1000, 100 * (b / a - 1), interval, MARGINS[name], objection(len(blocks)))
 
 
@@ -112,6 +130,16 @@ def excess_of_b(blocks: Sequence[tuple[Ranks, Ranks]], whole_a: Ranks, whole_b: 
     """Per block, by how much more of B's requests than of A's lie above the quantile common to A and B / ratio (Mantel-Haenszel weights)."""
     x = common_quantile(whole_a, whole_b, share, ratio)
     return [(a.count_below(x) * b.total - b.count_below(x * ratio) * a.total) / (a.total + b.total) for a, b in blocks]
+
+
+def excess_within_blocks(blocks: Sequence[tuple[Ranks, Ranks]], ratio: float) -> list[float]:
+    """Per block, by how much more of B's requests than of A's lie above its own common median, divided by how widely its middle fifth is spread."""
+    found = []
+    for a, b in blocks:
+        low, median, high = (common_quantile(a, b, share, ratio) for share in (0.4, 0.5, 0.6))
+        above = (a.count_below(median) * b.total - b.count_below(median * ratio) * a.total) / (a.total + b.total)
+        found.append(above / max(NARROWEST, math.log(high / low)))
+    return found
 
 
 def common_quantile(a: Ranks, b: Ranks, share: float, ratio: float) -> float:
@@ -130,7 +158,9 @@ def throughput_metric(pairs: Pairs, connections: int, offered_per_s: float | Non
     """Sent at random to A or B, both get the same number of requests; so, in the closed model, what the connections would carry if all their time
     went to this target (Little's law: answers per second of connection time), and in the open model the offered rate times the share answered."""
     name = "requests_per_second"
-    blocks = [tuple((arm.histogram.total, arm.slot_s if offered_per_s is None else arm.ended) for arm in pair) for pair in pairs if pair[0].ended and pair[1].ended]
+    blocks = [
+        tuple((arm.histogram.total, arm.slot_s if offered_per_s is None else arm.ended) for arm in pair) for pair in pairs if pair[0].ended and pair[1].ended
+    ]
     a, b = (done_per([pair[arm] for pair in blocks], connections if offered_per_s is None else offered_per_s) for arm in (0, 1))
     if not (a and b):
         return unknown(a, b, MARGINS[name], "a target gave no complete answer")

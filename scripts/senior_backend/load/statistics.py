@@ -5,6 +5,7 @@ changes nothing in the distribution of what was seen, however much the machine d
 difference B - A may have its sign flipped, and the share of the 2**n sign patterns that give a sum at least as large as
 the one seen is an exact p-value.
 """
+
 from __future__ import annotations
 
 import bisect
@@ -13,8 +14,9 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
-WIDEST = math.log(1000)     # an effect beyond a factor of 1000 is not searched for
-RESOLUTION = 1e-4           # intervals end within 0.01 % of where the test stops rejecting
+WIDEST = math.log(1000)  # an effect beyond a factor of 1000 is not searched for
+LEAST = 0.01  # microseconds: 0 has no logarithm
+RESOLUTION = 1e-4  # intervals end within 0.01 % of where the test stops rejecting
 
 
 def sign_flip_p_value(differences: Sequence[float]) -> float:
@@ -26,7 +28,7 @@ def sign_flip_p_value(differences: Sequence[float]) -> float:
     observed = abs(math.fsum(differences))
     if not present or not observed:
         return 1.0
-    threshold = observed - 1e-9 * math.fsum(present)        # sums that differ by rounding alone are the same
+    threshold = observed - 1e-9 * math.fsum(present)  # sums that differ by rounding alone are the same
     middle = len(present) // 2
     left, right = signed_sums(present[:middle]), sorted(signed_sums(present[middle:]))
     reached = sum(len(right) - bisect.bisect_left(right, threshold - part) for part in left)
@@ -92,12 +94,12 @@ class Ranks:
         return self.below[index] + (self.counts[index] * part if part > 0 else 0)
 
     def quantile(self, share: float) -> float:
-        """The x below which the share of all lies; ValueError when there is nothing."""
+        """The x above 0 below which the share of all lies; ValueError when there is nothing."""
         if not self.total:
             raise ValueError("no values")
         wanted = share * self.total
         index = min(bisect.bisect_left(self.below, wanted, 1), len(self.values)) - 1
-        return self.values[index] - 0.5 + (wanted - self.below[index]) / self.counts[index]
+        return max(LEAST, self.values[index] - 0.5 + (wanted - self.below[index]) / self.counts[index])
 
 
 def score_interval(failures: int, trials: int, alpha: float) -> tuple[float, float]:
