@@ -1,0 +1,50 @@
+"""What a plan is made of: statements with what they need, what they may hurt, and how they run."""
+from __future__ import annotations
+
+import dataclasses
+from typing import Callable
+
+from senior_backend.postgres.model import Catalogue, Fact, Id
+
+HAZARDS = ("data-loss", "irreversible", "rewrite", "blocks-reads", "blocks-writes", "fails-on-data")
+
+
+@dataclasses.dataclass(frozen=True)
+class Hazard:
+    """What a statement may do to a live database. probe: SQL of one number on the source database that is the evidence ("4,711 non-null values"); unit: what it counts."""
+    kind: str
+    object: Id
+    message: str
+    probe: str = ""
+    unit: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One statement, without its semicolon. transactional False: it must run outside a transaction (CONCURRENTLY).
+
+    commit_before / commit_after: the values it adds or uses are only visible in a later transaction (enum values).
+    """
+    sql: str
+    transactional: bool = True
+    commit_after: bool = False
+    hazards: tuple[Hazard, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What a kind may look at while it writes statements. Forward: old is what there is, new what is wanted; rollback the other way round.
+
+    online: the forms that do not block a live database. fresh: tables and other relations made in this migration, where plain forms are as good.
+    """
+    old: Catalogue
+    new: Catalogue
+    online: bool
+    fresh: frozenset[Id] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Alteration:
+    """A change in place. rebuild(dependant) says whether something that depends on the altered thing must be dropped before and made again after."""
+    steps: tuple[Step, ...]
+    rebuild: Callable[[Fact], bool] = lambda dependant: False
