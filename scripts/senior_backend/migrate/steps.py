@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable
+from typing import Callable, Mapping
 
 from senior_backend.postgres.model import Catalogue, Fact, Id
 
@@ -35,12 +35,18 @@ class Step:
 class Context:
     """What a kind may look at while it writes statements. Forward: old is what there is, new what is wanted; rollback the other way round.
 
-    online: the forms that do not block a live database. fresh: tables and other relations made in this migration, where plain forms are as good.
+    online: the forms that do not block a live database. fresh: everything that is made in this migration, where plain forms are as good.
+    folded: the parts that a CREATE statement of the key writes itself (a new table's columns, defaults, constraints).
     """
     old: Catalogue
     new: Catalogue
     online: bool
     fresh: frozenset[Id] = frozenset()
+    folded: Mapping[Id, tuple[Fact, ...]] = dataclasses.field(default_factory=dict)
+
+    def live(self, identity: Id | None) -> bool:
+        """Whether the online forms are wanted for a thing (a table): it is there already, perhaps in use."""
+        return self.online and identity not in self.fresh
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,3 +54,16 @@ class Alteration:
     """A change in place. rebuild(dependant) says whether something that depends on the altered thing must be dropped before and made again after."""
     steps: tuple[Step, ...]
     rebuild: Callable[[Fact], bool] = lambda dependant: False
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """How one kind of object is made, removed and changed. alter: None when it must be dropped and made again.
+
+    parts: the kinds that its CREATE statement can write itself (Context.folded); folds: whether its parent's CREATE statement can write this one.
+    """
+    create: Callable[[Fact, Context], list[Step]]
+    drop: Callable[[Fact, Context], list[Step]]
+    alter: Callable[[Fact, Fact, Context], Alteration | None] = lambda before, after, context: None
+    parts: tuple[str, ...] = ()
+    folds: Callable[[Fact], bool] = lambda fact: True

@@ -6,9 +6,12 @@ their catalogues hold the same identities with the same attributes.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from typing import Any, Iterator, NamedTuple
+
+from senior_backend.postgres.links import Links
 
 
 class Id(NamedTuple):
@@ -24,26 +27,39 @@ class Id(NamedTuple):
         return f"{self.kind.replace('_', ' ')} {'.'.join(self.name)}"
 
 
-@dataclasses.dataclass(slots=True)
 class Fact:
-    """One thing. attributes: JSON values in a canonical form, so that equal attributes mean that nothing has to be done.
+    """One thing. attributes: JSON values in a canonical form, so that equal attributes mean that nothing has to be done; what is absent has its usual value.
 
-    parent: the thing it is a part of and is dropped with (column -> table), None for what stands alone. depends: what must exist before it
-    (from pg_depend; the parent need not be repeated). order: where readers want it among its siblings (columns: attnum); never compared.
+    parent: the thing it is a part of and is dropped with (column -> table), None for what stands alone. depends: what must exist before it,
+    as far as the reader says so itself; Catalogue.depends adds what the server knows. order: where readers want it among its siblings (columns: attnum); never compared.
     """
-    id: Id
-    attributes: dict[str, Any]
-    parent: Id | None = None
-    depends: tuple[Id, ...] = ()
-    order: int = 0
+    __slots__ = ("id", "content", "parent", "depends", "order")
+
+    def __init__(self, id: Id, attributes: dict[str, Any] | str, parent: Id | None = None, depends: tuple[Id, ...] = (), order: int = 0):
+        """attributes: also as canonical JSON text, which is read when somebody looks."""
+        self.id, self.content, self.parent, self.depends, self.order = id, attributes, parent, depends, order
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        if isinstance(self.content, str):
+            self.content = json.loads(self.content)
+        return self.content
+
+    def same(self, other: Fact) -> bool:
+        """Whether nothing has to be done to make one the other; texts are compared as texts."""
+        return self.content == other.content or self.attributes == other.attributes
+
+    def __repr__(self) -> str:
+        return f"Fact({self.id}, {self.attributes})"
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass
 class Catalogue:
     """All facts of one schema. source: what people call it (a masked URL, a file). exact: False when read by parser alone.
 
-    server_version: server_version_num (150018), 0 for a parsed file. stated: what a file spoke of ("owner", "grant"); None for live databases,
-    where everything is stated. unhandled: things met that no fact stands for, by name.
+    server_version: server_version_num (150018), 0 for a parsed file. role: who read it; its new objects are its own. stated: what a file spoke of
+    ("owner", "grant"); None for live databases, where everything is stated. unhandled: things met that no fact stands for, by name.
+    links: the server's own dependencies, None where no server was asked.
     """
     source: str
     server_version: int = 0
@@ -51,6 +67,8 @@ class Catalogue:
     facts: dict[Id, Fact] = dataclasses.field(default_factory=dict)
     stated: frozenset[str] | None = None
     unhandled: list[str] = dataclasses.field(default_factory=list)
+    role: str = ""
+    links: Links | None = None
 
     def __contains__(self, identity: object) -> bool:
         return identity in self.facts
@@ -63,6 +81,39 @@ class Catalogue:
 
     def of_kind(self, *kinds: str) -> Iterator[Fact]:
         return (fact for fact in self.facts.values() if fact.id.kind in kinds)
+
+    def parts(self, identity: Id, *kinds: str) -> list[Fact]:
+        """What has this parent (of these kinds), in order."""
+        found = [fact for fact in self._parts.get(identity, ()) if not kinds or fact.id.kind in kinds]
+        return sorted(found, key=lambda fact: (fact.order, fact.id))
+
+    def depends(self, identity: Id) -> tuple[Id, ...]:
+        """What must exist before this thing, directly: its parent, what its reader named, and what the server knows."""
+        fact = self.facts[identity]
+        known = self.links.depends(identity) if self.links else ()
+        named = (one for one in ((fact.parent,) if fact.parent else ()) + fact.depends if one in self.facts)
+        return tuple(dict.fromkeys((*named, *known)))
+
+    def dependants(self, identity: Id) -> tuple[Id, ...]:
+        """What needs this thing directly, its parts included."""
+        known = self.links.dependants(identity) if self.links else ()
+        return tuple(dict.fromkeys((*(fact.id for fact in self._parts.get(identity, ())), *self._named.get(identity, ()), *known)))
+
+    @functools.cached_property
+    def _parts(self) -> dict[Id, list[Fact]]:
+        found: dict[Id, list[Fact]] = {}
+        for fact in self.facts.values():
+            if fact.parent:
+                found.setdefault(fact.parent, []).append(fact)
+        return found
+
+    @functools.cached_property
+    def _named(self) -> dict[Id, list[Id]]:
+        found: dict[Id, list[Id]] = {}
+        for fact in self.facts.values():
+            for needed in fact.depends:
+                found.setdefault(needed, []).append(fact.id)
+        return found
 
     def digest(self) -> str:
         """SHA-256 over identities and attributes: equal for equal schemas."""

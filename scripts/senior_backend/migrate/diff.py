@@ -1,0 +1,29 @@
+"""What differs between two catalogues."""
+from __future__ import annotations
+
+import dataclasses
+
+from senior_backend.postgres.model import Catalogue, Fact
+
+
+@dataclasses.dataclass
+class Difference:
+    """Facts that only the old or only the new catalogue has, and pairs (old, new) whose attributes differ."""
+    removed: list[Fact]
+    added: list[Fact]
+    changed: list[tuple[Fact, Fact]]
+
+    def __bool__(self) -> bool:
+        return bool(self.removed or self.added or self.changed)
+
+
+def compare(old: Catalogue, new: Catalogue) -> Difference:
+    removed = [fact for identity, fact in old.facts.items() if identity not in new.facts]
+    found = Difference(removed, [], [])
+    for identity, fact in new.facts.items():
+        before = old.facts.get(identity)
+        if before is None:
+            found.added.append(fact)
+        elif not before.same(fact):
+            found.changed.append((before, fact))
+    return found
