@@ -36,7 +36,7 @@ from pg_opclass c join spaces n on n.oid = opcnamespace join pg_am a on a.oid = 
   left join entries_of e on family = f.oid and class = c.oid
 where ('pg_opclass'::regclass, c.oid) not in (select classid, objid from members)
 union all
-select 'aggregate', array[nspname, proname, pg_get_function_identity_arguments(p.oid)],
+select 'aggregate', array[nspname, proname, oidvectortypes(proargtypes)],
   jsonb_strip_nulls(jsonb_build_object('owner', pg_get_userbyid(proowner), 'arguments', pg_get_function_arguments(p.oid), 'result', pg_get_function_result(p.oid), 'kind', aggkind,
     'parallel', nullif(proparallel, 'u'), 'sfunc', aggtransfn::regproc, 'stype', format_type(aggtranstype, null), 'sspace', nullif(aggtransspace, 0), 'finalfunc', nullif(aggfinalfn, 0)::regproc,
     'finalfunc_extra', nullif(aggfinalextra, false), 'finalfunc_modify', aggfinalmodify, 'combinefunc', nullif(aggcombinefn, 0)::regproc, 'serialfunc', nullif(aggserialfn, 0)::regproc,

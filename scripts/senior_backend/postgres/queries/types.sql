@@ -18,15 +18,14 @@ union all
 select 'domain_constraint', name || conname::text, jsonb_build_object('definition', pg_get_constraintdef(c.oid)), 'domain', name, 0, 'pg_constraint'::regclass, c.oid, 0, null
 from types t join pg_constraint c on contypid = t.oid where contype = 'c'
 union all
-select 'composite_type', name, owned || jsonb_build_object('attributes', coalesce(
-    (select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', attname, 'type', format_type(atttypid, atttypmod), 'collation', case when attcollation <> b.typcollation then
-        (select quote_ident(nspname) || '.' || quote_ident(collname) from pg_collation c join pg_namespace n on n.oid = collnamespace where c.oid = attcollation) end)) order by attnum)
-     from pg_attribute join pg_type b on b.oid = atttypid where attrelid = t.typrelid and attnum > 0 and not attisdropped), '[]')),
-  null, null, 0, 'pg_type'::regclass, t.oid, 0, jsonb_build_array(jsonb_build_array('schema', jsonb_build_array(space)))
+select 'composite_type', name, owned || jsonb_build_object('order', coalesce((select jsonb_agg(attname order by attnum) from pg_attribute where attrelid = t.typrelid and attnum > 0 and not attisdropped), '[]')),
+  null, null, 0, 'pg_type'::regclass, t.oid, 0, null
 from types t where typtype = 'c'
 union all
-select 'attribute', name || attname::text, '{}', 'composite_type', name, attnum, 'pg_class'::regclass, attrelid, attnum, null
-from types t join pg_attribute on attrelid = t.typrelid where typtype = 'c' and attnum > 0 and not attisdropped
+select 'attribute', name || attname::text, jsonb_strip_nulls(jsonb_build_object('type', format_type(atttypid, atttypmod), 'collation', case when attcollation <> b.typcollation then
+    (select quote_ident(nspname) || '.' || quote_ident(collname) from pg_collation c join pg_namespace n on n.oid = collnamespace where c.oid = attcollation) end)),
+  'composite_type', name, attnum, 'pg_class'::regclass, attrelid, attnum, null
+from types t join pg_attribute on attrelid = t.typrelid join pg_type b on b.oid = atttypid where t.typtype = 'c' and attnum > 0 and not attisdropped
 union all
 select 'range_type', name, jsonb_strip_nulls(owned || jsonb_build_object('subtype', format_type(rngsubtype, null), 'multirange', (select typname from pg_type where oid = (to_jsonb(r) ->> 'rngmultitypid')::oid),
     'opclass', case when not opcdefault then quote_ident(o.nspname) || '.' || quote_ident(opcname) end,
