@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 if TYPE_CHECKING:
     from senior_backend.postgres.model import Id
@@ -15,11 +15,11 @@ BELONGS = "ieP"
 
 class Links:
     """Dependencies of one database. text: "dependant needed type" triples as dependencies.sql writes them, where the first two are addresses:
-    oid << 32 | catalog << 16 | column. addresses: one for each of ids, 0 for a fact that pg_depend does not know.
+    oid << 32 | catalog << 16 | column. id_of: the fact at each address.
     """
 
-    def __init__(self, text: str, addresses: array[int], ids: Iterable[Id]):
-        self._text, self._addresses, self._all_ids = text, addresses, ids
+    def __init__(self, text: str, id_of: dict[int, Id]):
+        self._text, self._id_of = text, id_of
         self._loaded = False
 
     def _load(self) -> None:
@@ -31,7 +31,6 @@ class Links:
         users, needed, types = array("q", map(int, words[0::3])), array("q", map(int, words[1::3])), words[2::3]
         self._by_user = _Index(users, needed, types)
         self._by_needed = _Index(needed, users, types)
-        self._id_of = {address: identity for address, identity in zip(self._addresses, self._all_ids) if address}
         self._address_of = {identity: address for address, identity in self._id_of.items()}
 
     def depends(self, identity: Id) -> list[Id]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-from array import array
 from sys import intern
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Any
 
 from senior_backend.postgres.links import Links
 from senior_backend.postgres.model import Catalogue, Fact, Id
@@ -29,11 +28,12 @@ def read(connection: psycopg.Connection[Any], source: str = "") -> Catalogue:
 
     A query file gives rows of kind, name, attributes, parent_kind, parent_name, position, class, object, sub and, when it says `as extra`, extra:
     [[kind, [name, ...]], ...], things that must exist before and that pg_depend does not know. class is null for a fact that pg_depend does not know.
+    parent_kind '@': the parent is the fact at this address; its kind and name (or parent_name, where that is given) come before the row's own name.
     """
     version = connection.info.server_version
     names = sorted(path.stem for path in QUERIES.glob("*.sql") if path.stem != DEPENDENCIES)
     catalogue = Catalogue(source, version)
-    addresses = array("q")
+    reading = Reading(catalogue.facts)
     with connection.cursor() as cursor:
         cursor.execute(";\n".join([SETTINGS, "select current_user", *(facts_query(name, version) for name in names), query(DEPENDENCIES, version), "commit"]))
         while cursor.description is None:
@@ -41,30 +41,55 @@ def read(connection: psycopg.Connection[Any], source: str = "") -> Catalogue:
         catalogue.role = cursor.fetchone()[0]
         for name in names:
             cursor.nextset()
-            for fact, address in facts_of(cursor, name, catalogue.facts):
-                if catalogue.facts.setdefault(fact.id, fact) is not fact:
-                    raise AssertionError(f"queries/{name}.sql gives {fact.id} twice")
-                addresses.append(address)
+            reading.take(cursor, name)
         cursor.nextset()
-        catalogue.links = Links(cursor.fetchone()[0] or "", addresses, catalogue.facts.keys())
+        links = cursor.fetchone()[0] or ""
         while cursor.nextset():
             pass
+    catalogue.unhandled = reading.hang()
+    catalogue.links = Links(links, reading.id_of)
     return catalogue
 
 
-def facts_of(rows: Any, query: str, known: dict[Id, Fact]) -> Iterator[tuple[Fact, int]]:
-    """Facts with their addresses. Equal strings are one string, equal names of parents one name: half of the memory of a big schema."""
-    loads = json.loads
-    for head, attributes in rows:
-        kind, name, parent_kind, parent_name, order, address, extra = loads(head)
-        parent = None
-        if name is None or None in name or parent_kind and not parent_name:
-            raise AssertionError(f"queries/{query}.sql gives a fact without a name: {head}")
-        if parent_kind:
-            parent = Id(intern(parent_kind), tuple(map(intern, parent_name)))
-            parent = known[parent].id if parent in known else parent
-        depends = tuple(Id(intern(one), tuple(map(intern, parts))) for one, parts in extra or ())
-        yield Fact(Id(intern(kind), tuple(map(intern, name))), intern(attributes), parent, depends, order or 0), address or 0
+class Reading:
+    """Rows become facts. Equal strings are one string, equal names of parents one name: half of the memory of a big schema."""
+
+    def __init__(self, facts: dict[Id, Fact]):
+        self.facts = facts
+        self.id_of: dict[int, Id] = {}          # address -> fact, as far as pg_depend knows it
+        self.hanging: list[tuple[str, list, str]] = []
+
+    def take(self, rows: Any, query: str) -> None:
+        loads = json.loads
+        for head, attributes in rows:
+            kind, name, parent_kind, parent_name, order, address, extra = loads(head)
+            if parent_kind == "@":
+                self.hanging.append((kind, [address, parent_name, name], attributes))
+                continue
+            parent = self._known(parent_kind, parent_name) if parent_kind else None
+            depends = tuple(self._known(*one) for one in extra or ())
+            fact = Fact(Id(intern(kind), tuple(map(intern, name))), intern(attributes), parent, depends, order or 0)
+            if self.facts.setdefault(fact.id, fact) is not fact:
+                raise AssertionError(f"queries/{query}.sql gives {fact.id} twice")
+            if address:
+                self.id_of[address] = fact.id
+
+    def _known(self, kind: str, name: list[str]) -> Id:
+        identity = Id(intern(kind), tuple(map(intern, name)))
+        fact = self.facts.get(identity)
+        return fact.id if fact else identity
+
+    def hang(self) -> list[str]:
+        """Make the facts that hang on an address; gives those whose address means nothing that was read."""
+        lost = []
+        for kind, (address, parent_name, name), attributes in self.hanging:
+            parent = self.id_of.get(address)
+            if parent is None:
+                lost.append(f"{kind} of {'.'.join(parent_name) if parent_name else f'the object at {address >> 16 & 0xffff}.{address >> 32}'}")
+                continue
+            identity = Id(intern(kind), tuple(map(intern, [*(parent_name or (parent.kind, *parent.name)), *name])))
+            self.facts[identity] = Fact(identity, intern(attributes), parent)
+        return lost
 
 
 def facts_query(name: str, version: int) -> str:
