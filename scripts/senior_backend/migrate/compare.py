@@ -16,7 +16,7 @@ def run(arguments: argparse.Namespace, out: Console) -> Outcome:
     with contextlib.ExitStack() as stack:
         workshop = stack.enter_context(sources.Workshop(arguments.shadow))
         old, new = sources.read_both(arguments.connection or arguments.schema, arguments.compare, workshop, not arguments.no_verify, stack)
-        notes = sources.adopt_unstated(old.catalogue, new.catalogue)
+        notes = sources.agree(old.catalogue, new.catalogue)
         difference = diff.compare(old.catalogue, new.catalogue)
         if not difference:
             return report.unchanged(old.catalogue, new.catalogue, notes)

@@ -6,13 +6,12 @@ import dataclasses
 import time
 from typing import Any, Sequence
 
-from senior_backend import dependencies
 from senior_backend.console import CommandError
 from senior_backend.migrate import closure, diff, plan
-from senior_backend.migrate.output import grouped
+from senior_backend.migrate.bench import Bench, Failed
 from senior_backend.migrate.sources import Workshop
 from senior_backend.migrate.steps import Step
-from senior_backend.postgres import connection, live, quote, scratch
+from senior_backend.postgres import live, scratch
 from senior_backend.postgres.model import Catalogue
 
 SECONDS = 100           # callers give up at 120
@@ -44,14 +43,6 @@ class Proof:
         return {**dataclasses.asdict(self), "scope": {"objects": self.scope[0], "of": self.scope[1]}, "seconds": round(self.seconds, 2)}
 
 
-class Failed(Exception):
-    """A statement that the scratch server refuses, or a result that is not what it should be."""
-
-    def __init__(self, reason: str, differences: Sequence[str] = ()):
-        super().__init__(reason)
-        self.differences = list(differences)
-
-
 def prove(workshop: Workshop, old: Catalogue, new: Catalogue, up: Sequence[Step], down: Sequence[Step], path: str = "") -> Proof:
     """path: the search_path that the statements will run with."""
     started = time.monotonic()
@@ -69,63 +60,44 @@ def prove(workshop: Workshop, old: Catalogue, new: Catalogue, up: Sequence[Step]
         proof.reason = error.message + (f" ({error.hint})" if error.hint else "")
     except Failed as failure:
         proof.reason, proof.differences = str(failure), failure.differences[:MOST_DIFFERENCES]
-        proof.failed = "failed" in (proof.forward, proof.rollback)
+        proof.failed = bool({"failed", "different"} & {proof.forward, proof.rollback})
     proof.seconds = time.monotonic() - started
     return proof
 
 
 class Trial(contextlib.AbstractContextManager):
-    """A database of the scratch server, in the role of the live one."""
+    """A database of the scratch server, in the role of the live one. path: the search_path that the migration will run with."""
 
     def __init__(self, server: scratch.Server, old: Catalogue, new: Catalogue, path: str):
-        self.server, self._stack = server, contextlib.ExitStack()
-        server.ensure_roles(closure.roles(old, new))
+        self._stack = contextlib.ExitStack()
         try:
-            name = self._stack.enter_context(server.database())
-            self.connection = self._stack.enter_context(contextlib.closing(connection.connect(server.url(name))))
-            if path:
-                self.connection.execute("SELECT set_config('search_path', %s, false)", [path])
-            self.connection.execute("SET check_function_bodies = off")
-            self.empty = live.read(self.connection)
+            self.bench = Bench(server, self._stack.enter_context(server.database()), path, self._stack)
+            self.empty = live.read(self.bench.connection)
+            self.old, self.new = closure.scope(old, new, self.empty.facts)
+            server.ensure_roles(closure.roles(self.old, self.new))
         except BaseException:
             self._stack.close()
             raise
-        self.old, self.new = closure.scope(old, new, self.empty.facts)
-        self.role = old.role
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def build(self) -> None:
-        """Make the source's schema."""
+        """Make the source's schema, and be who will run the migration."""
         try:
-            self.run(plan.migration(self.empty, self.old))
+            self.bench.run(plan.migration(self.empty, self.old))
         except Failed as failure:
             raise Failed(f"the source's schema cannot be made on the scratch server: {failure}") from None
-        self.connection.execute(f"SET ROLE {quote.ident(self.role)}")
+        self.bench.become(self.old.role)
 
     def check(self, proof: Proof, direction: str, steps: Sequence[Step], expected: Catalogue) -> None:
         setattr(proof, direction, "failed")
-        self.run(steps)
-        differences = described(diff.compare(live.read(self.connection), expected))
+        self.bench.run(steps)
+        differences = described(diff.compare(live.read(self.bench.connection), expected))
         if differences:
             setattr(proof, direction, "different")
             raise Failed(f"after the {'migration' if direction == 'forward' else 'rollback'} the schema is not what it should be: {'; '.join(differences[:3])}", differences)
         setattr(proof, direction, "equal")
-
-    def run(self, steps: Sequence[Step]) -> None:
-        psycopg = dependencies.require("psycopg")
-        for group in grouped(steps):
-            step = group[0]
-            try:
-                if len(group) > 1:
-                    self.connection.execute("BEGIN")
-                for step in group:
-                    self.connection.execute(step.sql)
-                if len(group) > 1:
-                    self.connection.execute("COMMIT")
-            except psycopg.Error as error:
-                raise Failed(f"{str(error).strip()} (in: {step.sql[:500]})") from None
 
 
 def described(difference: diff.Difference) -> list[str]:

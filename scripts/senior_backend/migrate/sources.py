@@ -109,8 +109,11 @@ def refuse_unhandled(catalogue: Catalogue) -> None:
                            "compare copies of both sides without these objects, and bring them over by hand", ExitCode.REFUSED, "UNHANDLED_KIND")
 
 
-def adopt_unstated(old: Catalogue, new: Catalogue) -> list[str]:
-    """Where a file is compared with a live database and never speaks of owners or of privileges, it agrees with the database on them; gives notes that say so."""
+def agree(old: Catalogue, new: Catalogue) -> list[str]:
+    """Both sides are to be made by one role. Where a file is compared with a live database and never speaks of owners or of privileges, it agrees with the database on them:
+    gives notes that say so.
+    """
+    old.role = new.role = new.role if old.stated is not None and new.stated is None else old.role
     notes = []
     for file, other in ((old, new), (new, old)):
         if file.stated is None or other.stated is not None:

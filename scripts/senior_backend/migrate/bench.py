@@ -1,0 +1,82 @@
+"""Where statements are tried out: one database of the scratch server, and who runs them there.
+
+On our own server they run as normal users, so that functions which came from a file or another database cannot reach out of the server. Statements of the kinds that
+only a superuser may run, and that run no functions, get that right for their own duration.
+"""
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Iterator, Sequence
+
+from senior_backend import dependencies
+from senior_backend.migrate.output import grouped
+from senior_backend.migrate.steps import Step
+from senior_backend.postgres import connection, quote, scratch
+from senior_backend.postgres.cluster import LOADER
+
+FOR_SUPERUSERS = re.compile(
+    r"(CREATE|ALTER|DROP|COMMENT ON) (OR REPLACE )?(TRUSTED |PROCEDURAL |DEFAULT )*(EXTENSION|EVENT TRIGGER|LANGUAGE|FOREIGN DATA WRAPPER|ACCESS METHOD|PUBLICATION|SUBSCRIPTION|TEXT SEARCH (PARSER|TEMPLATE)|CAST"
+    r"|OPERATOR (CLASS|FAMILY)|TYPE|TRANSFORM)\b|SECURITY LABEL\b|(CREATE|ALTER) (OR REPLACE )?(FUNCTION|PROCEDURE|ROUTINE)\b(?=.*(LANGUAGE (c|internal)\b|\b(LEAKPROOF|SUPPORT)\b))", re.S | re.I)
+NEW_OWNER = re.compile(r"(EVENT TRIGGER|FOREIGN DATA WRAPPER) .* OWNER TO (?P<owner>.+)\Z", re.S)
+
+
+class Failed(Exception):
+    """A statement that the scratch server refuses, or a result that is not what it should be."""
+
+    def __init__(self, reason: str, differences: Sequence[str] = ()):
+        super().__init__(reason)
+        self.differences = list(differences)
+
+
+class Bench:
+    """name: the database; path: the search_path of its sessions; stack: closes the connections."""
+
+    def __init__(self, server: scratch.Server, name: str, path: str, stack: contextlib.ExitStack):
+        self.server, self.name, self.path, self.stack = server, name, path, stack
+        self.role = LOADER
+        self.connection = self._connect(server.loader_url(name))
+
+    def _connect(self, url: str):
+        opened = self.stack.enter_context(contextlib.closing(connection.connect(url, check_function_bodies="off")))
+        if self.path:
+            opened.execute("SELECT set_config('search_path', %s, false)", [self.path])
+        return opened
+
+    def become(self, role: str) -> None:
+        """Run what follows as the role that will run it on the live database, with the rights of all other roles here."""
+        if role == self.role or not self.server.own:
+            return
+        name, secret = quote.ident(role), quote.literal(self.server.address["password"])
+        self.server.admin.execute(f"REVOKE {name} FROM {LOADER}; GRANT {LOADER} TO {name}; ALTER ROLE {name} LOGIN PASSWORD {secret}")
+        self.connection, self.role = self._connect(self.server.url_as(role, self.name)), role
+
+    def run(self, steps: Sequence[Step]) -> None:
+        """In the transactions of the migration's file; Failed names the statement that the server refuses."""
+        psycopg = dependencies.require("psycopg")
+        for group in grouped(steps):
+            step = group[0]
+            try:
+                with self.connection.transaction() if step.transactional else contextlib.nullcontext():
+                    for step in group:
+                        with self._rights(step.sql):
+                            self.connection.execute(step.sql)
+            except psycopg.Error as error:
+                raise Failed(f"{str(error).strip()} (in: {step.sql[:500]})") from None
+
+    @contextlib.contextmanager
+    def _rights(self, sql: str) -> Iterator[None]:
+        if not (self.server.own and FOR_SUPERUSERS.match(sql)):
+            yield
+            return
+        owner = NEW_OWNER.search(sql)
+        roles = list(dict.fromkeys([quote.ident(self.role), *([owner["owner"]] if owner else [])]))
+        for role in roles:
+            self.server.admin.execute(f"ALTER ROLE {role} SUPERUSER")
+        try:
+            self.connection.execute("SET session_replication_role = replica")       # event triggers of the schema do not fire with these rights
+            yield
+            self.connection.execute("SET session_replication_role = origin")
+        finally:
+            for role in roles:
+                self.server.admin.execute(f"ALTER ROLE {role} NOSUPERUSER")
