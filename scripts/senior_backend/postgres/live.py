@@ -28,7 +28,7 @@ def read(connection: psycopg.Connection[Any], source: str = "") -> Catalogue:
 
     A query file gives rows of kind, name, attributes, parent_kind, parent_name, position, class, object, sub and, when it says `as extra`, extra:
     [[kind, [name, ...]], ...], things that must exist before and that pg_depend does not know. class is null for a fact that pg_depend does not know.
-    parent_kind '@': the parent is the fact at this address; its kind and name (or parent_name, where that is given) come before the row's own name.
+    parent_kind '@': the parent is the fact at this address, or what the column there belongs to; its kind and name (or parent_name, where that is given) come before the row's own name.
     """
     version = connection.info.server_version
     names = sorted(path.stem for path in QUERIES.glob("*.sql") if path.stem != DEPENDENCIES)
@@ -83,8 +83,9 @@ class Reading:
         """Make the facts that hang on an address; gives those whose address means nothing that was read."""
         lost = []
         for kind, (address, parent_name, name), attributes in self.hanging:
-            parent = self.id_of.get(address)
-            if parent is None:
+            address = address or 0
+            parent = self.id_of.get(address) or self.id_of.get(address & ~0xffff)
+            if parent is None and (address or not parent_name):
                 lost.append(f"{kind} of {'.'.join(parent_name) if parent_name else f'the object at {address >> 16 & 0xffff}.{address >> 32}'}")
                 continue
             identity = Id(intern(kind), tuple(map(intern, [*(parent_name or (parent.kind, *parent.name)), *name])))

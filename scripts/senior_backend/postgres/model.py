@@ -82,6 +82,10 @@ class Catalogue:
     def of_kind(self, *kinds: str) -> Iterator[Fact]:
         return (fact for fact in self.facts.values() if fact.id.kind in kinds)
 
+    def states(self, what: str) -> bool:
+        """Whether it speaks of owners ("owner") or privileges ("grant"); a database always does."""
+        return self.stated is None or what in self.stated
+
     def parts(self, identity: Id, *kinds: str) -> list[Fact]:
         """What has this parent (of these kinds), in order."""
         found = [fact for fact in self._parts.get(identity, ()) if not kinds or fact.id.kind in kinds]

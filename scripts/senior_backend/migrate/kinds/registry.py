@@ -1,10 +1,12 @@
 """Which module makes, drops and changes each kind. The order breaks ties: of two statements that could come next, the earlier kind is made first and dropped last."""
 from __future__ import annotations
 
-from senior_backend.migrate.kinds import columns, constraints, indexes, operators, schemas, sequences, tables, textsearch, types
+from senior_backend.migrate.kinds import (
+    columns, constraints, foreign_data, indexes, notes, operators, privileges, publications, routines, schemas, sequences, tables, textsearch, triggers, types, views,
+)
 from senior_backend.migrate.steps import Kind
 
-KINDS: dict[str, Kind] = {
+HANDLERS: dict[str, Kind] = {
     "schema": schemas.SCHEMA,
     "extension": schemas.EXTENSION,
     "language": schemas.LANGUAGE,
@@ -18,6 +20,8 @@ KINDS: dict[str, Kind] = {
     "composite_type": types.COMPOSITE_TYPE,
     "attribute": types.ATTRIBUTE,
     "range_type": types.RANGE_TYPE,
+    "function": routines.ROUTINE,
+    "procedure": routines.ROUTINE,
     "operator": operators.OPERATOR,
     "operator_family": operators.FAMILY,
     "operator_class": operators.CLASS,
@@ -28,8 +32,12 @@ KINDS: dict[str, Kind] = {
     "ts_template": textsearch.TEMPLATE,
     "ts_dictionary": textsearch.DICTIONARY,
     "ts_config": textsearch.CONFIG,
+    "fdw": foreign_data.WRAPPER,
+    "server": foreign_data.SERVER,
+    "user_mapping": foreign_data.USER_MAPPING,
     "sequence": sequences.KIND,
     "table": tables.KIND,
+    "foreign_table": foreign_data.FOREIGN_TABLE,
     "partition": tables.PARTITION,
     "inheritance": tables.INHERITANCE,
     "column": columns.KIND,
@@ -39,5 +47,20 @@ KINDS: dict[str, Kind] = {
     "index": indexes.KIND,
     "index_partition": indexes.PARTITION,
     "statistics": schemas.STATISTICS,
+    "view": views.VIEW,
+    "materialized_view": views.MATERIALIZED,
+    "rule": triggers.RULE,
+    "trigger": triggers.TRIGGER,
+    "trigger_state": triggers.TRIGGER_STATE,
+    "policy": triggers.POLICY,
+    "publication": publications.PUBLICATION,
+    "publication_table": publications.MEMBER,
+    "publication_schema": publications.MEMBER,
+    "grant": privileges.GRANT,
+    "comment": notes.COMMENT,
+    "security_label": notes.SECURITY_LABEL,
+    "event_trigger": routines.EVENT_TRIGGER,
+    "default_privilege": privileges.DEFAULT_PRIVILEGE,
 }
+KINDS = {name: privileges.owned(kind) for name, kind in HANDLERS.items()}
 RANKS = {kind: place for place, kind in enumerate(KINDS)}

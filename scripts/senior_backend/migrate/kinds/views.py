@@ -1,0 +1,95 @@
+"""Views and materialized views."""
+from __future__ import annotations
+
+from typing import Any
+
+from senior_backend.migrate.naming import target
+from senior_backend.migrate.steps import Alteration, Context, Kind, Step
+from senior_backend.postgres.model import Fact
+from senior_backend.postgres.quote import ident, listed, literal, qualified
+
+STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
+COMPRESSION = {"p": "pglz", "l": "lz4"}
+
+
+def parameters(options: dict[str, str] | None) -> str:
+    return ", ".join(f"{name}={literal(value)}" for name, value in sorted((options or {}).items()))
+
+
+def created(fact: Fact, prefix: str) -> Step:
+    options = parameters(fact.attributes.get("options"))
+    return Step(f"{prefix} {qualified(*fact.id.name)}{f' WITH ({options})' if options else ''} AS\n{fact.attributes['definition']}")
+
+
+def create_view(fact: Fact, context: Context) -> list[Step]:
+    return [created(fact, "CREATE VIEW")]
+
+
+def alter_view(before: Fact, after: Fact, context: Context) -> Alteration | None:
+    """CREATE OR REPLACE can add columns at the end, and change nothing else about them."""
+    old, new = before.attributes, after.attributes
+    if old["columns"] != new["columns"][:len(old["columns"])]:
+        return None
+    if old["definition"] != new["definition"]:
+        return Alteration((created(after, "CREATE OR REPLACE VIEW"),))
+    return Alteration(tuple(changed_options(before, after)))
+
+
+def changed_options(before: Fact, after: Fact) -> list[Step]:
+    old, new = (one.attributes.get("options", {}) for one in (before, after))
+    reset, given = sorted(old.keys() - new.keys()), {name: value for name, value in new.items() if old.get(name) != value}
+    changes = [f"RESET ({listed(reset)})"] * bool(reset) + [f"SET ({parameters(given)})"] * bool(given)
+    return [Step(f"ALTER {target(after.id)} {change}") for change in changes]
+
+
+def drop(fact: Fact, context: Context) -> list[Step]:
+    return [Step(f"DROP {target(fact.id)}")]
+
+
+def create_materialized(fact: Fact, context: Context) -> list[Step]:
+    attributes = fact.attributes
+    options = parameters(attributes.get("options"))
+    sql = f"CREATE MATERIALIZED VIEW {qualified(*fact.id.name)}"
+    sql += f" USING {ident(attributes['method'])}" if "method" in attributes else ""
+    sql += f" WITH ({options})" if options else ""
+    sql += f" TABLESPACE {ident(attributes['tablespace'])}" if "tablespace" in attributes else ""
+    sql += f" AS\n{attributes['definition']}" + ("" if attributes["populated"] else "\nWITH NO DATA")
+    return [Step(sql), *changed_settings({}, attributes.get("settings", {}), fact)]
+
+
+def alter_materialized(before: Fact, after: Fact, context: Context) -> Alteration | None:
+    old, new = before.attributes, after.attributes
+    if any(old.get(name) != new.get(name) for name in ("definition", "columns", "method")):
+        return None
+    steps = changed_options(before, after) + changed_settings(old.get("settings", {}), new.get("settings", {}), after)
+    if old.get("tablespace") != new.get("tablespace"):
+        steps.append(Step(f"ALTER {target(after.id)} SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}"))
+    if old["populated"] != new["populated"]:
+        steps.append(Step(f"REFRESH {target(after.id)}" + ("" if new["populated"] else " WITH NO DATA")))
+    return Alteration(tuple(steps))
+
+
+def changed_settings(old: dict[str, Any], new: dict[str, Any], fact: Fact) -> list[Step]:
+    """Storage, compression, statistics targets and options of single columns."""
+    steps = []
+    for column in sorted(old.keys() | new.keys()):
+        steps += [Step(f"ALTER {target(fact.id)} ALTER COLUMN {ident(column)} {change}") for change in changes_of_column(old.get(column, {}), new.get(column, {}))]
+    return steps
+
+
+def changes_of_column(had: dict[str, Any], has: dict[str, Any]) -> list[str]:
+    changes = []
+    if had.get("storage") != has.get("storage"):
+        changes.append(f"SET STORAGE {STORAGE[has.get('storage') or had['usual_storage']]}")
+    if had.get("compression") != has.get("compression"):
+        changes.append(f"SET COMPRESSION {COMPRESSION.get(has.get('compression', ''), 'default')}")
+    if had.get("statistics") != has.get("statistics"):
+        changes.append(f"SET STATISTICS {has.get('statistics', -1)}")
+    gone, options = had.get("options", {}).keys() - has.get("options", {}).keys(), has.get("options", {})
+    changes += [f"RESET ({listed(sorted(gone))})"] if gone else []
+    changes += [f"SET ({parameters(options)})"] if options and options != had.get("options") else []
+    return changes
+
+
+VIEW = Kind(create_view, drop, alter_view)
+MATERIALIZED = Kind(create_materialized, drop, alter_materialized)

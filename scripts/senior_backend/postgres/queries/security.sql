@@ -1,0 +1,58 @@
+-- policies, privileges, default privileges, comments, security labels.
+-- Rows of parent_kind '@' hang on the fact at their address: it is their parent, and its kind and name, or parent_name where that is given, come before theirs.
+with members as materialized (select classid, objid, refobjid from pg_depend where deptype = 'e'),
+relations as (
+  select c.oid, c.relname::text, c.relkind, n.nspname::text,
+    case c.relkind when 'v' then 'view' when 'm' then 'materialized_view' when 'f' then 'foreign_table' when 'S' then 'sequence' when 'i' then 'index' when 'I' then 'index' else 'table' end as kind
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname !~ '^pg_(toast|temp)' and n.nspname <> 'information_schema'),
+attributes as (
+  select a.attrelid, a.attnum, a.attacl, array[case c.relkind when 'c' then 'attribute' else 'column' end, nspname, relname, attname]::text[] as name
+  from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace where a.attnum > 0 and n.nspname !~ '^pg_(toast|temp)' and n.nspname <> 'information_schema'),
+acls(class, object, sub, type, owner, acl, name, system) as (
+  select 'pg_class'::regclass, c.oid, 0, case c.relkind when 'S' then 's' else 'r' end, relowner, relacl, array[kind, nspname, r.relname], c.oid < 16384
+    from pg_class c join relations r using (oid) where relacl is not null and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+  union all select 'pg_class'::regclass, attrelid, attnum, 'c', relowner, attacl, name, attrelid < 16384 from attributes a join pg_class c on c.oid = attrelid where attacl is not null
+  union all select 'pg_proc'::regclass, p.oid, 0, 'f', proowner, proacl,
+      array[case prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, nspname, proname, oidvectortypes(proargtypes)]::text[], p.oid < 16384
+    from pg_proc p join pg_namespace n on n.oid = pronamespace where proacl is not null and nspname <> 'information_schema'
+  union all select 'pg_namespace'::regclass, oid, 0, 'n', nspowner, nspacl, array['schema', nspname]::text[], nspname ~ '^pg_'
+    from pg_namespace where nspacl is not null and nspname !~ '^pg_(toast|temp)' and nspname <> 'information_schema'
+  union all select 'pg_type'::regclass, t.oid, 0, 'T', typowner, typacl, array['type', nspname, typname]::text[], t.oid < 16384
+    from pg_type t join pg_namespace n on n.oid = typnamespace where typacl is not null and nspname <> 'information_schema'
+  union all select 'pg_language'::regclass, oid, 0, 'l', lanowner, lanacl, array['language', lanname]::text[], oid < 16384 from pg_language where lanacl is not null
+  union all select 'pg_foreign_data_wrapper'::regclass, oid, 0, 'F', fdwowner, fdwacl, array['fdw', fdwname]::text[], false from pg_foreign_data_wrapper where fdwacl is not null
+  union all select 'pg_foreign_server'::regclass, oid, 0, 'S', srvowner, srvacl, array['server', srvname]::text[], false from pg_foreign_server where srvacl is not null),
+privileges as (
+  select a.*, (select coalesce(jsonb_agg(e order by e), '[]') from (select jsonb_build_array(case grantor when owner then '' else pg_get_userbyid(grantor) end,
+      case grantee when owner then '' when 0 then 'public' else pg_get_userbyid(grantee) end, privilege_type, is_grantable) as e from aclexplode(acl)) x) as entries, (select coalesce(jsonb_agg(e order by e), '[]') from (select jsonb_build_array(case grantor when owner then '' else pg_get_userbyid(grantor) end,
+      case grantee when owner then '' when 0 then 'public' else pg_get_userbyid(grantee) end, privilege_type, is_grantable) as e from aclexplode(base)) x) as defaults
+  from (select x.*, m.refobjid as extension, x.system or m.refobjid is not null as given, coalesce(
+      case when x.system or m.refobjid is not null then (select initprivs from pg_init_privs i where i.classoid = x.class and i.objoid = x.object and i.objsubid = x.sub) end,
+      acldefault(x.type::"char", x.owner)) as base
+    from acls x left join members m on m.classid = x.class and m.objid = x.object) a)
+select 'policy' as kind, array[nspname, relname, polname]::text[] as name,
+  jsonb_strip_nulls(jsonb_build_object('command', polcmd, 'permissive', polpermissive,
+    'roles', (select jsonb_agg(role order by role) from (select case oid when 0 then 'public' else pg_get_userbyid(oid) end as role from unnest(polroles) oid) r),
+    'using', pg_get_expr(polqual, polrelid), 'check', pg_get_expr(polwithcheck, polrelid))) as attributes,
+  'table' as parent_kind, array[nspname, relname] as parent_name, 0 as position, 'pg_policy'::regclass::oid as class, p.oid as object, 0 as sub, null::jsonb as extra
+from pg_policy p join relations r on r.oid = polrelid
+where ('pg_policy'::regclass, p.oid) not in (select classid, objid from members)
+union all
+select 'grant', '{}', jsonb_build_object('entries', entries) || case when given then jsonb_build_object('base', defaults) else '{}' end,
+  '@', case when given or sub > 0 then name end, 0, case when given then 'pg_extension'::regclass else class end, case when given then extension else object end, case when given then 0 else sub end, null
+from privileges where entries <> defaults
+union all
+select 'default_privilege', array[pg_get_userbyid(defaclrole), coalesce(nspname, ''), defaclobjtype]::text[], jsonb_build_object('entries', (select coalesce(jsonb_agg(e order by e), '[]') from (select jsonb_build_array(case grantor when defaclrole then '' else pg_get_userbyid(grantor) end,
+      case grantee when defaclrole then '' when 0 then 'public' else pg_get_userbyid(grantee) end, privilege_type, is_grantable) as e from aclexplode(defaclacl)) x)),
+  null, null, 0, 'pg_default_acl'::regclass, d.oid, 0, null
+from pg_default_acl d left join pg_namespace n on n.oid = defaclnamespace
+union all
+select 'comment', '{}', jsonb_build_object('text', description), '@', coalesce(a.name, case kind when 'index' then array[kind, nspname, relname] end), 0,
+  case when o.oid is null then d.classoid else 'pg_constraint'::regclass end, coalesce(o.oid, objoid), objsubid, null
+from pg_description d left join relations r on d.classoid = 'pg_class'::regclass and r.oid = objoid left join attributes a on d.classoid = 'pg_class'::regclass and attrelid = objoid and attnum = objsubid
+  left join pg_constraint o on kind = 'index' and o.conindid = r.oid and contype in ('p', 'u', 'x')
+where (objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and objoid = (select oid from pg_namespace where nspname = 'public')) and (d.classoid, objoid) not in (select classid, objid from members)
+union all
+select 'security_label', array[provider], jsonb_build_object('label', label), '@', a.name, 0, classoid, objoid, objsubid, null
+from pg_seclabel d left join attributes a on classoid = 'pg_class'::regclass and attrelid = objoid and attnum = objsubid
+where (classoid, objoid) not in (select classid, objid from members)
