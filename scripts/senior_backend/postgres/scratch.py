@@ -29,12 +29,12 @@ SOCKET_PATH_BYTES = 100             # macOS allows 103, Linux 107
 
 
 class Server:
-    """A running server. version: server_version_num; own: started here, so that roles and rights are ours to set; name: what people call it."""
+    """A running server. version: server_version_num; own: started here, from program, so that roles and rights are ours to set; name: what people call it."""
 
-    def __init__(self, address: dict[str, Any] | str, own: bool, name: str):
-        self.address, self.own, self.name = address, own, name
+    def __init__(self, address: dict[str, Any] | str, name: str, program: binaries.Binaries | None = None):
+        self.address, self.name, self.program, self.own = address, name, program, program is not None
         self.left: list[str] = []           # databases of our server that are to be dropped: dropping at once would wait 0.1 s for the last connection to end
-        self.admin = connection.connect(self.url("template1") if own else str(address))
+        self.admin = connection.connect(self.url("template1") if self.own else str(address))
         self.version = self.admin.info.server_version
         self.text = self.admin.execute("SHOW server_version").fetchone()[0].split(" ")[0]
 
@@ -55,19 +55,27 @@ class Server:
     def database(self, template: str | None = None) -> Iterator[str]:
         """The name of a new database, empty or a copy of template (to which nobody may be connected); dropped afterwards."""
         name = f"{DATABASE_PREFIX}{secrets.token_hex(8)}"
-        owner = f" OWNER {LOADER}" if self.own else ""
         self.drop_left()
-        try:
-            self.admin.execute(f"CREATE DATABASE {name} TEMPLATE {quote.ident(template or 'template0')}{owner}{self.file_copy()}")
-        except dependencies.require("psycopg").Error as error:
-            raise CommandError(f"no database can be created on {self.name}: {str(error).strip()}", "--shadow needs a user with CREATEDB, on a server that nothing depends on", ExitCode.ENVIRONMENT,
-                               "SHADOW_REFUSED") from None
+        self.create(name, template)
         try:
             yield name
         finally:
             self.left.append(name)
             if not self.own:
                 self.drop_left()
+
+    def create(self, name: str, template: str | None = None) -> None:
+        owner = f" OWNER {LOADER}" if self.own else ""
+        try:
+            self.admin.execute(f"CREATE DATABASE {name} TEMPLATE {quote.ident(template or 'template0')}{owner}{self.file_copy()}")
+        except dependencies.require("psycopg").Error as error:
+            raise CommandError(f"no database can be created on {self.name}: {str(error).strip()}", "--shadow needs a user with CREATEDB, on a server that nothing depends on", ExitCode.ENVIRONMENT,
+                               "SHADOW_REFUSED") from None
+
+    def renew(self, name: str) -> None:
+        """Make a database of ours empty again."""
+        self.admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self.create(name)
 
     def drop_left(self) -> None:
         while self.left and not self.admin.closed:
@@ -84,7 +92,25 @@ class Server:
         if missing and not self.own:
             raise CommandError(f"{self.name} lacks the roles {quote.listed(missing)}", f"create them there: CREATE ROLE {quote.ident(missing[0])};", ExitCode.ENVIRONMENT, "SHADOW_REFUSED")
         for name in missing:
+            if name.startswith("pg_"):
+                raise CommandError(f"the role {name} is not on the scratch server", "roles named pg_... are the server's own; those that reach files or programs are not there",
+                                   ExitCode.ENVIRONMENT, "ROLE_MISSING")
             self.admin.execute(f"CREATE ROLE {quote.ident(name)}; GRANT {quote.ident(name)} TO {LOADER} WITH ADMIN OPTION")
+
+
+    def adopt_roles(self) -> None:
+        """Make the loader a member of the roles that a statement of its own has made."""
+        mine = "SELECT rolname FROM pg_roles WHERE oid >= 16384 AND NOT rolsuper AND NOT pg_has_role(%s, oid, 'USAGE')"
+        for name, in self.admin.execute(mine, [LOADER]).fetchall():
+            self.admin.execute(f"GRANT {quote.ident(name)} TO {LOADER} WITH ADMIN OPTION")
+
+    def lost(self) -> bool:
+        """Whether the server does not answer any more."""
+        try:
+            self.admin.execute("SELECT 1")
+        except dependencies.require("psycopg").OperationalError:
+            return True
+        return False
 
 
 @contextlib.contextmanager
@@ -94,12 +120,13 @@ def server(shadow_url: str | None = None, like: int = 0, program: binaries.Binar
     CommandError exit 4 when there is none or it does not start.
     """
     if shadow_url:
-        found = Server(shadow_url, False, connection.masked(shadow_url))
+        found = Server(shadow_url, connection.masked(shadow_url))
         with contextlib.closing(found.admin):
             yield found
         return
-    with started(program or binaries.find(like)) as address:
-        found = Server(address, True, "the scratch server")
+    program = program or binaries.find(like)
+    with started(program) as address:
+        found = Server(address, "the scratch server", program)
         with contextlib.closing(found.admin):
             yield found
 
