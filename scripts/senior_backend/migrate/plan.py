@@ -11,11 +11,12 @@ from typing import Iterator
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.migrate import diff
 from senior_backend.migrate.graph import Graph
+from senior_backend.migrate.kinds import moving
 from senior_backend.migrate.kinds.registry import KINDS, RANKS
 from senior_backend.migrate.steps import Alteration, Context, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
 
-Node = tuple[str, Id]           # ("drop" | "create" | "alter", what)
+Node = tuple[str, Id]           # ("drop" | "create" | "alter" | "bury", what)
 # kinds whose names exclude each other within a schema
 RELATIONS = frozenset(("table", "foreign_table", "view", "materialized_view", "index", "sequence", "composite_type"))
 TYPES = frozenset(("table", "foreign_table", "view", "materialized_view", "composite_type", "enum", "domain", "range_type", "base_type"))
@@ -44,6 +45,8 @@ class Changes:
         self.dropped: dict[Id, Fact] = {}
         self.made: dict[Id, Fact] = {}
         self.altered: dict[Id, Alteration] = {}
+        self.moved: dict[Id, bool] = {}         # columns whose type is made anew -> whether that is done
+        self.retired: set[Id] = set()           # types that step aside until those columns have moved
 
     def take(self, difference: diff.Difference) -> None:
         refuse_unknown(difference)
@@ -60,6 +63,7 @@ class Changes:
             for dependant in self.old.dependants(fact.id):
                 if dependant in self.new and (reused or dependant not in changed):
                     self.replace(dependant)
+        self._move(context)
 
     def _change(self, before: Fact, after: Fact, context: Context) -> None:
         alteration = KINDS[before.id.kind].alter(before, after, context)
@@ -73,14 +77,41 @@ class Changes:
 
     def replace(self, identity: Id) -> None:
         """Drop and make again, with everything that needs it; what only one side has is dropped or made anyway."""
-        waiting = [identity]
+        waiting: list[tuple[Id, Id | None]] = [(identity, None)]
         while waiting:
-            one = waiting.pop()
+            one, needed = waiting.pop()
             if one in self.dropped or one not in self.new:
+                continue
+            if needed and moving.holds(self.old[one], needed):
+                self.moved.setdefault(one, False)
+                self.retired.add(needed)
                 continue
             self.dropped[one], self.made[one] = self.old[one], self.new[one]
             self.altered.pop(one, None)
-            waiting += self.old.dependants(one)
+            waiting += [(dependant, one) for dependant in self.old.dependants(one)]
+            if one.kind == "attribute":         # in another place it would be another type
+                waiting.append((self.old[one].parent, None))
+
+    def _move(self, context: Context) -> None:
+        """Columns move to the new types, before which what stands in their way goes; what an old type needs stays as long as it."""
+        while waiting := [one for one, done in self.moved.items() if not done and one not in self.dropped]:
+            for one in waiting:
+                self.moved[one] = True
+                others = self.altered[one].steps if one in self.altered else ()
+                steps = moving.move(self.old[one], self.new[one], context) if self.retired.intersection(self.new.depends(one)) else []
+                self.altered[one] = Alteration((*steps, *others))
+                for dependant in self.old.dependants(one):
+                    if dependant in self.new and moving.in_the_way(self.old[dependant]):
+                        self.replace(dependant)
+        more = self.retired
+        while more := {needed for one in more for needed in self.needs(one) if needed in self.dropped and needed in self.made and needed.kind in moving.MOVABLE} - self.retired:
+            self.retired |= more
+        self.retired &= self.dropped.keys() & self.made.keys()
+
+    def needs(self, identity: Id) -> Iterator[Id]:
+        """What a type needs in the old catalogue, itself or in its attributes."""
+        for one in (identity, *(part.id for part in self.old.parts(identity, "attribute"))):
+            yield from self.old.depends(one)
 
 
 class Plan:
@@ -114,6 +145,7 @@ class Plan:
         yield from (("drop", one) for one in self.changes.dropped if self.dropper(one) == one)
         yield from (("create", one) for one in self.changes.made if self.maker(one) == one)
         yield from (("alter", one) for one in self.changes.altered)
+        yield from (("bury", one) for one in self.changes.retired)
 
     def rank(self, node: Node) -> tuple:
         """Drops first, the last kinds first; then the kinds in their order; within a kind by position and name."""
@@ -140,12 +172,21 @@ class Plan:
             for needed in changes.old.depends(one):
                 if needed in changes.dropped and needed not in changes.made:
                     graph.add(("alter", one), ("drop", self.dropper(needed)), one)
+        self._bury_last()
         self._keep_names_apart()
 
     def _after_new(self, needed: Id, node: Node, reason: Id) -> None:
         if needed in self.changes.made:
             self.graph.add(("create", self.maker(needed)), node, reason)
         self.graph.add(("alter", needed), node, reason)
+
+    def _bury_last(self) -> None:
+        for one in self.changes.retired:
+            self.graph.add(("create", self.maker(one)), ("bury", one))
+            for needed in self.changes.needs(one):
+                self.graph.add(("bury", one), ("bury", needed))
+            for user in self.changes.old.dependants(one):
+                self.graph.add(("alter", user), ("bury", one))
 
     def _keep_names_apart(self) -> None:
         """A name is free only after what had it is gone."""
@@ -168,6 +209,10 @@ class Plan:
         action, identity = node
         if action == "alter":
             return list(self.changes.altered[identity].steps)
+        if action == "bury":
+            return moving.bury(self.changes.old[identity], self.context)
+        if action == "drop" and identity in self.changes.retired:
+            return moving.retire(self.changes.old[identity], self.context)
         if action == "drop":
             return KINDS[identity.kind].drop(self.changes.dropped[identity], self.context)
         return KINDS[identity.kind].create(self.changes.made[identity], self.context)
