@@ -1,53 +1,52 @@
 """Two catalogues made comparable: what a file does not speak of stays as it is in the database, and what is a state, not a schema, never differs."""
 from __future__ import annotations
 
-from senior_backend.postgres.model import Catalogue, Id
+from senior_backend.postgres.model import Catalogue, Fact, Id
 
 
-def agree(old: Catalogue, new: Catalogue) -> None:
-    """Change both in place, before they are compared. old: where the statements will run.
+def agree(old: Catalogue, new: Catalogue) -> list[str]:
+    """Change both in place before they are compared: both are to be made by one role. Gives notes on what was not compared.
 
-    Owners that a file does not state are those of the live side, and whoever runs the statements for what only the file has. Grants count when
-    both sides are databases, or both files and one of them grants something, or the file grants something. Whether a materialized view is
-    populated is kept.
+    A file against a live database: who owns a thing, where the file does not say so, is who owns it in the database, or who runs the
+    statements; privileges are the database's unless the file grants something. Whether a materialized view is populated is kept.
     """
-    if old.stated is not None and new.stated is not None:
-        old.stated = new.stated = old.stated | new.stated
-        for side in (old, new):
-            leave_to_runner(side)
-    for file, live in ((old, new), (new, old)):
-        if file.stated is not None and live.stated is None:
-            take_owners(file, live)
-            if "grant" not in file.stated:
-                take_grants(file, live)
-            file.role = live.role
-    new.role = old.role
+    notes = []
+    loaders = old.role, new.role
+    old.role = new.role = new.role if old.stated is not None and new.stated is None else old.role
+    for file, other, loader in ((old, new, loaders[0]), (new, old, loaders[1])):
+        if file.stated is None or other.stated is not None:
+            continue
+        adopt_owners(file, other, loader)
+        if "owner" not in file.stated:
+            notes.append(f"owners were not compared: {file.source} names none")
+        if "grant" not in file.stated:
+            adopt_grants(file, other)
+            notes.append(f"privileges were not compared: {file.source} grants none")
     for fact in old.of_kind("materialized_view"):
         if fact.id in new:
-            new[fact.id].attributes["populated"] = fact.attributes["populated"]
+            change(new, fact.id, "populated", fact.attributes["populated"])
+    return notes
 
 
-def leave_to_runner(file: Catalogue) -> None:
-    """What the file gives to nobody belongs to the role that loaded it: the owner is left out."""
-    for fact in file.facts.values():
-        if fact.attributes.get("owner") == file.role:
-            del fact.attributes["owner"]
+def adopt_owners(file: Catalogue, other: Catalogue, loader: str) -> None:
+    """loader: the role that loaded the file, the owner of what the file gives to nobody."""
+    for identity, fact in list(file.facts.items()):
+        if "owner" in fact.attributes and ("owner" not in file.stated or fact.attributes["owner"] == loader):
+            known = other.get(identity)
+            change(file, identity, "owner", known.attributes.get("owner", other.role) if known else other.role)
 
 
-def take_owners(file: Catalogue, live: Catalogue) -> None:
-    for identity, fact in file.facts.items():
-        if fact.attributes.get("owner") == file.role or "owner" in fact.attributes and "owner" not in file.stated:
-            del fact.attributes["owner"]
-        known = live.get(identity)
-        if known and "owner" in known.attributes and "owner" not in fact.attributes:
-            fact.attributes["owner"] = known.attributes["owner"]
-
-
-def take_grants(file: Catalogue, live: Catalogue) -> None:
-    """The privileges of everything that both sides have."""
+def adopt_grants(file: Catalogue, other: Catalogue) -> None:
+    """The privileges of everything that both sides have, and of what is no fact: an extension's functions, the system's."""
     for fact in list(file.of_kind("grant", "default_privilege")):
         del file.facts[fact.id]
-    for fact in live.of_kind("grant", "default_privilege"):
+    for fact in other.of_kind("grant", "default_privilege"):
         thing = Id(fact.id.name[0], fact.id.name[1:]) if fact.id.kind == "grant" else fact.parent
-        if thing is None or thing in file or thing not in live:
+        if thing is None or thing in file or thing not in other and (fact.parent is None or fact.parent in file):
             file.facts[fact.id] = fact
+
+
+def change(catalogue: Catalogue, identity: Id, name: str, value: object) -> None:
+    fact = catalogue[identity]
+    if fact.attributes.get(name) != value:
+        catalogue.facts[identity] = Fact(fact.id, {**fact.attributes, name: value}, fact.parent, fact.depends, fact.order)
