@@ -74,12 +74,24 @@ class Server:
 
     def renew(self, name: str) -> None:
         """Make a database of ours empty again."""
-        self.admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self.drop(name)
         self.create(name)
 
     def drop_left(self) -> None:
         while self.left and not self.admin.closed:
-            self.admin.execute(f"DROP DATABASE IF EXISTS {self.left.pop()} WITH (FORCE)")
+            self.drop(self.left.pop())
+
+    def drop(self, name: str) -> None:
+        statement = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+        try:
+            self.admin.execute(statement)
+        except dependencies.require("psycopg").errors.ObjectInUse:            # a subscription keeps its database
+            with contextlib.closing(connection.connect(self.url(name))) as session:
+                for subscription, in session.execute("SELECT subname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE datname = current_database()").fetchall():
+                    for change in ("DISABLE", "SET (slot_name = NONE)"):
+                        session.execute(f"ALTER SUBSCRIPTION {quote.ident(subscription)} {change}")
+                    session.execute(f"DROP SUBSCRIPTION {quote.ident(subscription)}")
+            self.admin.execute(statement)
 
     def file_copy(self) -> str:
         """Copying files is faster than logging pages where nothing is synced to disk; PostgreSQL 15 made the other way its default."""
