@@ -6,8 +6,6 @@ import pathlib
 import shutil
 import tempfile
 
-MOST_BYTES = 200_000_000
-
 
 def folder(name: str) -> pathlib.Path | None:
     """The user's own folder for one purpose, made when missing; None where there is no safe place for one.
@@ -28,8 +26,8 @@ def folder(name: str) -> pathlib.Path | None:
         return None
 
 
-def write(path: pathlib.Path, data: bytes) -> None:
-    """Put a file in place at once; what cannot be written is not kept."""
+def write(path: pathlib.Path, data: bytes, most: int) -> None:
+    """Put a file in place at once, and keep at most `most` bytes in its folder; what cannot be written is not kept."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
         with os.fdopen(handle, "wb") as stream:
@@ -37,7 +35,7 @@ def write(path: pathlib.Path, data: bytes) -> None:
         os.replace(name, path)
     except OSError:
         return
-    trim(path.parent)
+    trim(path.parent, most)
 
 
 def read(path: pathlib.Path) -> bytes | None:
@@ -50,7 +48,7 @@ def read(path: pathlib.Path) -> bytes | None:
         return None
 
 
-def trim(place: pathlib.Path, most: int = MOST_BYTES) -> None:
+def trim(place: pathlib.Path, most: int) -> None:
     """Remove the entries that were used longest ago until the rest fits."""
     entries = []
     for path in place.iterdir():

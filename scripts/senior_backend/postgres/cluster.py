@@ -20,7 +20,8 @@ from senior_backend.postgres import cache
 from senior_backend.postgres.binaries import Binaries
 
 ADMINISTRATOR, LOADER = "senior_backend", "postgres"
-FORM = 2            # of the prepared folder; counted up when it changes
+MOST_BYTES = 200_000_000            # of prepared folders, some 25 MB each
+FORM = 3            # of the prepared folder; counted up when it changes
 SETTINGS = {
     "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off", "jit": "off", "wal_level": "logical", "max_wal_senders": "0", "max_connections": "40",
     "max_locks_per_transaction": "2000", "max_wal_size": "4GB", "checkpoint_timeout": "1h", "shared_buffers": "64MB", "max_logical_replication_workers": "0", "huge_pages": "off",
@@ -132,7 +133,7 @@ def prepare(binaries: Binaries, folder: pathlib.Path, kept: pathlib.Path | None)
         staged = pathlib.Path(tempfile.mkdtemp(prefix=".new-", dir=kept.parent))
         shutil.copytree(workshop, staged, dirs_exist_ok=True)
         os.rename(staged, kept)
-        cache.trim(kept.parent)
+        cache.trim(kept.parent, MOST_BYTES)
     except OSError:             # another run was faster, or the disk is full
         shutil.rmtree(staged, ignore_errors=True)
     return workshop

@@ -33,6 +33,10 @@ class Links:
         self._by_needed = _Index(needed, users, types)
         self._address_of = {identity: address for address, identity in self._id_of.items()}
 
+    def packed(self) -> tuple[str, list[tuple[int, Id]]]:
+        """What it was made of, as JSON values; before the first question."""
+        return self._text, list(self._id_of.items())
+
     def depends(self, identity: Id) -> list[Id]:
         return self._linked(identity, forward=True)
 

@@ -3,13 +3,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import pathlib
 import re
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Callable, Iterator
 
 from senior_backend import dependencies
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.postgres import connection
+from senior_backend.postgres import binaries, connection, live, stored
 from senior_backend.postgres.cluster import LOADER
+from senior_backend.postgres.model import Catalogue
 from senior_backend.postgres.scratch import Server
 from senior_backend.postgres.sql_files import Script, Statement
 from senior_backend.postgres.treatment import Task, Treated, treat
@@ -32,6 +34,45 @@ tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp xml2""".split()
 # extension -> Debian's package postgresql-NN-..., where the names differ
 PACKAGES = {"vector": "pgvector", "postgis": "postgis-3", "postgis_raster": "postgis-3", "postgis_topology": "postgis-3", "postgis_tiger_geocoder": "postgis-3", "pg_cron": "cron",
             "pg_partman": "partman", "pg_repack": "repack", "pg_similarity": "similarity", "plpython3u": "plpython3"}
+
+
+def catalogue_of(script: Script, obtain: Callable[[], Server], program: binaries.Binaries | None, allow_empty: bool = False) -> Catalogue:
+    """What a script makes, read through the scratch server, or as it was read before.
+
+    obtain: gives the server when it is needed; program: what our own server would be started from (binaries.find), None for --shadow, whose answer is not kept.
+    CommandError exit 2 for a statement that fails (file:line), and for a script that makes nothing unless allow_empty.
+    """
+    name = stored.key(program.text, str(program.folder), extensions(program), [statement.text for statement in script.statements], script.dump) if program else ""
+    found = stored.get(name, script.source) if program else None
+    if found is None:
+        found = through_server(script, obtain())
+        if program:
+            stored.put(name, found)
+    if not allow_empty and not made_something(found):
+        raise CommandError(f"{script.source}: nothing was understood: {len(script.statements)} statements make no object", "give a file with CREATE statements of PostgreSQL (pg_dump -s writes one)",
+                           identifier="NOTHING_UNDERSTOOD")
+    return found
+
+
+def extensions(program: binaries.Binaries) -> int:
+    """When extensions were last installed or removed for an installation, as far as its folders say."""
+    places = [program.folder.parent / "share" / "postgresql" / "extension", program.folder.parent / "share" / "extension", pathlib.Path(f"/usr/share/postgresql/{program.major}/extension")]
+    return max((place.stat().st_mtime_ns for place in places if place.is_dir()), default=0)
+
+
+def through_server(script: Script, server: Server) -> Catalogue:
+    with server.database() as database:
+        treated = load(server, script, database)
+        with contextlib.closing(connection.connect(server.loader_url(database))) as session:
+            catalogue = live.read(session, script.source)
+    catalogue.stated = frozenset(treated.stated)
+    script.notes += treated.notes
+    return catalogue
+
+
+def made_something(catalogue: Catalogue) -> bool:
+    """Whether it holds more than an empty database does."""
+    return any(identity.kind not in ("schema", "extension", "comment", "grant") or not {"public", "plpgsql"}.intersection(identity.name) for identity in catalogue.facts)
 
 
 def load(server: Server, script: Script, database: str) -> Treated:
