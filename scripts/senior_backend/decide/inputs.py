@@ -1,0 +1,211 @@
+"""What the engine is asked with: the inputs, the seven questions they answer, and reading them from flags and answers files."""
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import pathlib
+from typing import Any
+
+from senior_backend.console import CommandError
+from senior_backend.decide import json_files
+
+DEFAULT_SLO, DEFAULT_WINDOW = 99.5, 30          # percent and days; what a budget is reckoned with while nobody has said otherwise
+TENANCIES = ("single-tenant", "shared-multi-tenant", "isolated-multi-tenant")
+TIERS = ("public", "internal", "pii-only", "pii", "phi", "pci", "regulated")
+PATTERNS = ("monolith", "modular-monolith", "domain-bounded-services", "microservices", "serverless", "extracted-service")
+LANGUAGES = ("typescript", "python", "go", "rust", "java", "kotlin", "dotnet")
+INTERACTIONS = ("sync", "queue", "event")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Input:
+    """One input. kind: integer, number, choice, flag, text or list; question: 1 to 7, 0 when only the arithmetic reads it.
+
+    low, high: what is accepted, both included; step: the grid on which nearest flips are looked for.
+    """
+    name: str
+    kind: str
+    question: int
+    example: str
+    help: str
+    low: float = 0
+    high: float = 0
+    choices: tuple[str, ...] = ()
+    required: bool = False
+    step: float = 1
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def expected(self) -> str:
+        return {"choice": "one of " + ", ".join(self.choices), "flag": "true or false", "text": "a name of 1 to 200 characters", "list": f"percentages from {self.low:g} to {self.high:g}",
+                "integer": f"a whole number from {self.low:,.0f} to {self.high:,.0f}", "number": f"a number from {self.low:,g} to {self.high:,g}"}[self.kind]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Question:
+    """One of the seven. kills: codes that its answer can bring about; recommended: what to answer when nothing speaks against it."""
+    number: int
+    ask: str
+    recommended: str
+    kills: tuple[str, ...] = ()
+
+
+INPUTS = {one.name: one for one in (
+    Input("read_write_ratio", "number", 1, "20", "reads per write", 0, 1e6, required=True, step=0.01),
+    Input("qps_p99", "integer", 1, "50", "requests per second that 99 %% of the seconds of the year from now stay below", 1, 1e9, required=True),
+    Input("tenancy", "choice", 2, "shared-multi-tenant", "how tenants share the system", choices=TENANCIES, required=True),
+    Input("interaction", "choice", 3, "sync", "answers at once, work through a queue, or events that many read", choices=INTERACTIONS),
+    Input("data_sensitivity", "choice", 4, "pii", "the most sensitive data it holds", choices=TIERS, required=True),
+    Input("compliance_owner", "text", 4, '"Ada Lovelace"', "who answers for compliance; PHI, PCI and regulated data need one"),
+    Input("pattern", "choice", 5, "modular-monolith", "how the code is cut and deployed", choices=PATTERNS, required=True),
+    Input("team_size", "integer", 5, "8", "engineers who build and run it", 1, 100_000),
+    Input("platform_team", "flag", 5, "false", "there is a team that runs the platform for the others"),
+    Input("language_preference", "choice", 5, "typescript", "the language that the team knows best", choices=LANGUAGES),
+    Input("needs_admin_panel", "flag", 5, "false", "people edit the data through an admin panel"),
+    Input("rpo_minutes", "number", 6, "15", "minutes of writes that may be lost", 0, 525_600),
+    Input("rto_minutes", "number", 6, "60", "minutes until it serves again", 0.01, 525_600),
+    Input("slo", "number", 7, "99.5", f"share of good requests, in percent (a budget is reckoned with {DEFAULT_SLO} until it is given)", 50, 99.9999, step=0.001),
+    Input("slo_window_days", "integer", 7, "30", f"days over which the SLO counts (default: {DEFAULT_WINDOW})", 1, 366),
+    Input("error_budget_owner", "text", 7, '"Grace Hopper"', "who decides what the error budget is spent on"),
+    Input("p99_ms", "number", 7, "600", "milliseconds within which 99 %% of the answers must come", 1, 3_600_000),
+    Input("bytes_per_write", "integer", 0, "1024", "bytes that one write adds, indexes included (default: 1024, an assumption)", 1, 1e9),
+    Input("max_connections", "integer", 0, "100", "max_connections of the database (default: 100, PostgreSQL's own)", 5, 1e6),
+    Input("dependencies", "list", 0, "99.95,99.9", "availability in percent of what every request needs besides this service", 50, 100),
+)}
+MEASURED = ("measured_p99_ms", "measured_rps")      # come from --measured only
+
+QUESTIONS = (
+    Question(1, "How many reads per write are there, and what is the p99 of requests per second one year from now?", "measure today's traffic and multiply by the growth the business plans with"),
+    Question(2, "Do tenants share one database, have their own, or is there only one tenant?", "shared-multi-tenant, with row-level security"),
+    Question(3, "Does the caller wait for the result, is work queued, or do many consumers read events?", "sync, and a queue for what takes longer than a request may",
+             ("EVENT_DRIVEN_UNSTAFFED",)),
+    Question(4, "What is the most sensitive data it will ever hold, and who answers for it?", "the highest tier that any field has; name the owner now", ("COMPLIANCE_OWNER_MISSING",)),
+    Question(5, "Which cut of the code can this team build and run, in which language, with whose platform?", "modular-monolith, in the language the team knows",
+             ("MICROSERVICES_UNSTAFFED", "PATTERN_WITHOUT_PROFILE", "LANGUAGE_WITHOUT_PROFILE")),
+    Question(6, "How many minutes of writes may be lost, and after how many minutes must it serve again?", "RPO 15 and RTO 60 until a restore has been timed"),
+    Question(7, "Which SLO do users get, and who decides what its error budget is spent on?", "99.5 over 30 days, owned by the product's manager", ("RTO_EXCEEDS_ERROR_BUDGET",)),
+)
+
+
+@dataclasses.dataclass(slots=True)
+class Answers:
+    """What was answered: every input's value (None: not stated) and where each stated one comes from."""
+    values: dict[str, Any]
+    sources: dict[str, str]
+
+    def source(self, name: str) -> str:
+        return self.sources.get(name, "not stated")
+
+
+def nothing() -> dict[str, Any]:
+    return dict.fromkeys((*INPUTS, *MEASURED))
+
+
+def from_flags(arguments: argparse.Namespace) -> Answers:
+    """The flags' values over those of --answers. Raises CommandError that names everything wrong at once."""
+    answers = from_file(pathlib.Path(arguments.answers)) if arguments.answers and not arguments.json_lines else Answers(nothing(), {})
+    problems = []
+    for one in INPUTS.values():
+        raw = getattr(arguments, one.name)
+        if raw is not None:
+            try:
+                answers.values[one.name], answers.sources[one.name] = value_of(one, from_text(one, raw)), one.flag
+            except ValueError:
+                problems.append(f"{one.flag} {raw}: expected {one.expected}{guess(one, raw)}")
+    if problems:
+        raise unusable(problems)
+    return answers
+
+
+def from_file(path: pathlib.Path) -> Answers:
+    """One JSON object of answers; its keys are the flags' names with underscores."""
+    stated, text = json_files.read_object(path, "the answers file")
+    values, problems = from_object(stated)
+    if problems:
+        raise unusable([f"{path}:{json_files.line_of(text, (name,))}: {problem}" for name, problem in problems])
+    return Answers(values, {name: f"{path.name}: {name}" for name in stated if stated[name] is not None})
+
+
+def from_object(stated: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """(values, [(key, what is wrong with it)]) of an object of answers."""
+    values, problems = nothing(), []
+    for name, raw in stated.items():
+        one = INPUTS.get(name)
+        if one is None:
+            problems.append((name, f'unknown key "{name}"{json_files.suggestion(name, INPUTS)}'))
+        elif raw is not None:
+            try:
+                values[name] = value_of(one, raw)
+            except (ValueError, TypeError):
+                problems.append((name, f"{name} {json_files.shown(raw)}: expected {one.expected}{guess(one, raw)}"))
+    return values, problems
+
+
+def unusable(problems: list[str]) -> CommandError:
+    return CommandError("\n".join(problems), "mend what is named; --help says what each input takes", identifier="INPUT_VALUE")
+
+
+def guess(one: Input, raw: Any) -> str:
+    return json_files.suggestion(raw, one.choices) if one.kind == "choice" and isinstance(raw, str) else ""
+
+
+def from_text(one: Input, raw: str) -> Any:
+    """What a flag's text stands for. Raises ValueError."""
+    if one.kind == "integer":
+        return int(raw)
+    if one.kind == "number":
+        return float(raw)
+    if one.kind == "flag":
+        return {"true": True, "false": False}[raw] if raw in ("true", "false") else raw
+    return [float(part) for part in raw.split(",")] if one.kind == "list" else raw
+
+
+def value_of(one: Input, raw: Any) -> Any:
+    """The value when the input accepts it. Raises ValueError."""
+    kind, type_ = one.kind, type(raw)
+    if kind == "choice":
+        if raw in one.choices:
+            return raw
+    elif kind == "integer":
+        if type_ is int and one.low <= raw <= one.high:
+            return raw
+    elif kind == "number":
+        if (type_ is int or type_ is float and math.isfinite(raw)) and one.low <= raw <= one.high:
+            return int(raw) if raw == int(raw) else raw
+    elif kind == "flag":
+        if type_ is bool:
+            return raw
+    elif kind == "text":
+        if type_ is str and raw.strip() and len(raw) <= 200 and raw.isprintable():
+            return raw.strip()
+    elif type_ is list and raw and all(type(part) in (int, float) and one.low <= part <= one.high for part in raw):
+        return raw
+    raise ValueError(raw)
+
+
+def missing(values: dict[str, Any]) -> list[Input]:
+    """The required inputs that nobody has stated, in the order of the questions."""
+    return [one for one in INPUTS.values() if one.required and values[one.name] is None]
+
+
+def micro(value: float) -> int:
+    """Millionths, so that percentages and minutes are compared exactly."""
+    return round(value * 1_000_000)
+
+
+def budget_micro(slo: float, window_days: int) -> int:
+    """The error budget of an SLO in millionths of a minute: window x 1440 x (100 - SLO) / 100.
+
+    >>> budget_micro(99.5, 30) / 1e6, budget_micro(99.9, 30) / 1e6
+    (216.0, 43.2)
+    """
+    return window_days * 1440 * (100_000_000 - micro(slo)) // 100
+
+
+def minutes(value_micro: int) -> float:
+    value = value_micro / 1_000_000
+    return int(value) if value == int(value) else value

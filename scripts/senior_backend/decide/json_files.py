@@ -1,0 +1,164 @@
+"""JSON files of people: read with the line of every value, duplicates refused, and held to a JSON Schema without any package."""
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+from typing import Any, Iterator
+
+from senior_backend.console import CommandError
+
+Pointer = tuple[str | int, ...]
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
+BOUNDS = {                                                     # keyword -> (whether the value breaks it, what is expected)
+    "minimum": (lambda value, bound: value < bound, "at least {}"), "maximum": (lambda value, bound: value > bound, "at most {}"),
+    "minLength": (lambda value, bound: len(value) < bound, "at least {} characters"), "maxLength": (lambda value, bound: len(value) > bound, "at most {} characters"),
+    "minItems": (lambda value, bound: len(value) < bound, "at least {} entries"), "pattern": (lambda value, bound: not re.search(bound, value), "text that matches {}"),
+    "minProperties": (lambda value, bound: len(value) < bound, "at least {} keys"),
+}
+OF_TYPE = {"minimum": (int, float), "maximum": (int, float), "minLength": str, "maxLength": str, "pattern": str, "minItems": list, "minProperties": dict}
+
+
+class Duplicate(ValueError):
+    """A key given twice in one object."""
+
+
+def read_text(path: pathlib.Path, what: str) -> str:
+    """The text of a file (UTF-8, with or without a mark). Raises CommandError INPUT_FILE."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CommandError(f"{path}: {what} cannot be read ({error.strerror})", "give the path of a file that is there", identifier="INPUT_FILE") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path}: {what} is not UTF-8 text (byte {error.start})", "save it as UTF-8", identifier="INPUT_FILE") from error
+
+
+def read_object(path: pathlib.Path, what: str) -> tuple[dict[str, Any], str]:
+    """(the object of a JSON file, its text). Raises CommandError INPUT_FILE with file and line: not JSON, NaN, a key given twice, no object."""
+    text = read_text(path, what)
+    try:
+        value = parse(text)
+    except Duplicate as error:
+        raise broken(path, duplicate_line(text, str(error)), f'the key "{error}" is given twice', what) from None
+    except json.JSONDecodeError as error:
+        raise broken(path, error.lineno, f"not JSON: {error.msg}, column {error.colno}", what) from None
+    except (ValueError, RecursionError) as error:
+        raise broken(path, 1, f"not JSON that can be used: {error}", what) from None
+    if type(value) is not dict:
+        raise broken(path, 1, "expected a JSON object", what)
+    return value, text
+
+
+def broken(path: pathlib.Path | str, line: int, problem: str, what: str) -> CommandError:
+    return CommandError(f"{path}:{line}: {problem}", f"mend {what} at that line", identifier="INPUT_FILE")
+
+
+def parse(text: str) -> Any:
+    """json.loads that refuses NaN, Infinity and keys given twice."""
+    return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise Duplicate(next(name for name in names if names.count(name) > 1))
+    return made
+
+
+def refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def places(text: str) -> Iterator[tuple[Pointer, int]]:
+    """(pointer, line) of every entry of a JSON text that is known to parse, in its order.
+
+    >>> dict(places('{"a":\\n [1, {"b": 2}]}'))[("a", 1, "b")]
+    2
+    """
+    stack: list[list] = []                # [closing bracket, key or index, whether a key comes next]
+    for found in TOKEN.finditer(text):
+        token = found[0]
+        if token in "}]":
+            stack.pop()
+        elif token == ",":
+            stack[-1][1:] = ["", True] if stack[-1][0] == "}" else [stack[-1][1] + 1, False]
+        elif token != ":":
+            inside = bool(stack)
+            if inside and stack[-1][2]:
+                stack[-1][1:] = [json.loads(token), False]
+            if inside and (token[0] != '"' or stack[-1][0] == "]" or text[found.end():].lstrip()[:1] == ":"):
+                yield tuple(level[1] for level in stack), text.count("\n", 0, found.start()) + 1
+            if token in "{[":
+                stack.append(["}", "", True] if token == "{" else ["]", 0, False])
+
+
+def line_of(text: str, pointer: Pointer) -> int:
+    """The line of an entry, or of the nearest thing around it."""
+    lines: dict[Pointer, int] = {}
+    for place, line in places(text):
+        lines.setdefault(place, line)
+    return next((lines[pointer[:length]] for length in range(len(pointer), 0, -1) if pointer[:length] in lines), 1)
+
+
+def duplicate_line(text: str, name: str) -> int:
+    seen: set[Pointer] = set()
+    previous: Pointer = ()
+    for place, line in places(text):
+        if place != previous and place in seen and place[-1] == name:
+            return line
+        seen.add(place)
+        previous = place
+    return 1
+
+
+def suggestion(name: str, known: Any) -> str:
+    """' (did you mean ...?)' for a name that is nearly one of the known ones."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(name).lower().replace("-", "_"), [str(one) for one in known], 1, 0.6)
+    return f' (did you mean "{near[0]}"?)' if near else ""
+
+
+def violations(value: Any, schema: dict[str, Any], root: dict[str, Any], pointer: Pointer = ()) -> Iterator[tuple[Pointer, str]]:
+    """(pointer, what is wrong) for each place where the value breaks the schema: the keywords of JSON Schema that the schemas of this project use."""
+    if "$ref" in schema:
+        yield from violations(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root, pointer)
+    if "anyOf" in schema:
+        tried = [list(violations(value, option, root, pointer)) for option in schema["anyOf"]]
+        yield from min(tried, key=lambda found: (len(found[0][0]) <= len(pointer), len(found)) if found else (False, 0))
+    types = schema.get("type", [])
+    types = [types] if isinstance(types, str) else types
+    if types and not any(isinstance(value, TYPES[one]) and not (isinstance(value, bool) and one in ("integer", "number")) for one in types):
+        yield pointer, f"expected {' or '.join(types)}, found {shown(value)}"
+        return
+    if "enum" in schema and value not in schema["enum"] or "const" in schema and value != schema["const"]:
+        allowed = schema.get("enum", [schema.get("const")])
+        yield pointer, f"expected {', '.join(map(shown, allowed))}, found {shown(value)}{suggestion(value, allowed) if isinstance(value, str) else ''}"
+    for keyword, (breaks, expected) in BOUNDS.items():
+        if keyword in schema and isinstance(value, OF_TYPE[keyword]) and not isinstance(value, bool) and breaks(value, schema[keyword]):
+            yield pointer, f"expected {expected.format(schema[keyword])}, found {shown(value)}"
+    if isinstance(value, dict):
+        yield from object_violations(value, schema, root, pointer)
+    if isinstance(value, list) and "items" in schema:
+        for index, entry in enumerate(value):
+            yield from violations(entry, schema["items"], root, (*pointer, index))
+
+
+def object_violations(value: dict, schema: dict, root: dict, pointer: Pointer) -> Iterator[tuple[Pointer, str]]:
+    known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    yield from ((pointer, f'the key "{name}" is missing') for name in schema.get("required", ()) if name not in value)
+    for name, entry in value.items():
+        place = (*pointer, name)
+        fitting = [known[name]] if name in known else [patterns[pattern] for pattern in patterns if re.search(pattern, name)]
+        others = schema.get("additionalProperties", True)
+        if not fitting and others is False:
+            yield place, f'unknown key "{name}"{suggestion(name, known)}'
+        for one in fitting or ([others] if isinstance(others, dict) else []):
+            yield from violations(entry, one, root, place)
+
+
+def shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

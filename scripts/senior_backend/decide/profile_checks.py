@@ -1,0 +1,171 @@
+"""--check-profiles: contradictions within a profile, profiles that another one always beats or that no input leads to, picks past their support."""
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any, Iterator
+
+from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, budget_micro, micro, minutes
+from senior_backend.decide.profiles import Profile
+from senior_backend.decide.rules import kind_of
+from senior_backend.decide.verdict import BITS, GROUPS, TEXTS, Effect, Engine, Values, derive
+
+NOT_ABOVE = (                           # within success_thresholds and constraints: the first is at most the second
+    ("p50_api_latency_ms", "p95_api_latency_ms"), ("p95_api_latency_ms", "p99_api_latency_ms"), ("team_size_min", "team_size_max"), ("qps_p99_min", "qps_p99_max"), ("uptime_target", "slo_max"),
+    ("rpo_minutes_min", "rpo_minutes_max"), ("rto_minutes_min", "rto_minutes_max"), ("p99_ms_min", "p99_api_latency_ms"),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    kind: str                           # contradiction, dominated, unreachable, support
+    profile: str
+    place: str                          # file:line
+    message: str
+
+    def as_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def line(self) -> str:
+        return f"{self.place}: {self.kind}: {self.message}"
+
+
+def check(engine: Engine, as_of: str) -> list[Finding]:
+    found = [finding for profile in engine.profiles for finding in (*contradictions(profile), *ended_support(profile, as_of))]
+    leading = {name for verdict in outcomes(engine) for name in (verdict.profile, *verdict.tied)}
+    for profile in engine.profiles:
+        stronger = next((other.name for other in engine.profiles if other is not profile and dominates(engine, other, profile)), None)
+        if profile.name not in leading:
+            why = f": {stronger} passes wherever it does and always earns as many points or more" if stronger else ": its gates exclude each other, or others earn more wherever it passes"
+            found.append(Finding("dominated" if stronger else "unreachable", profile.name, profile.place("constraints"), f"no input leads to {profile.name}{why}"))
+        elif stronger:
+            found.append(Finding("dominated", profile.name, profile.place("constraints"), f"{profile.name} can at best tie: {stronger} passes wherever it does and never earns less"))
+    return found
+
+
+def contradictions(profile: Profile) -> Iterator[Finding]:
+    figures = {**profile.constraints, **profile.thresholds}
+    for low, high in NOT_ABOVE:
+        if figures.get(low) is not None and figures.get(high) is not None and figures[low] > figures[high]:
+            section = "constraints" if low in profile.constraints else "success_thresholds"
+            yield Finding("contradiction", profile.name, profile.place(section, low), f"{low} {figures[low]:g} is above {high} {figures[high]:g}")
+    budget = budget_micro(figures["uptime_target"], DEFAULT_WINDOW)
+    if micro(figures["rto_minutes_max"]) > budget:
+        yield Finding("contradiction", profile.name, profile.place("success_thresholds", "rto_minutes_max"),
+                      f"rto_minutes_max {figures['rto_minutes_max']:g} is above the error budget of {minutes(budget):g} minutes (uptime_target {figures['uptime_target']:g} over {DEFAULT_WINDOW} days)")
+    for index, fit in enumerate(profile.fits):
+        kind, rule = kind_of(fit.rule.input), fit.rule
+        if rule.key.startswith("fits["):
+            if rule.among and kind not in ("choice", "flag") or not rule.among and kind in ("choice", "flag"):
+                yield Finding("contradiction", profile.name, profile.place("fits", index), f"{rule.key}: {rule.input} takes {'values' if not rule.among else 'min and max'}")
+            elif not earnable(profile, fit.rule.input, rule):
+                yield Finding("contradiction", profile.name, profile.place("fits", index), f"{rule.key}: no {rule.input} that passes the gates is {rule.required}")
+
+
+def earnable(profile: Profile, name: str, rule: Any) -> bool:
+    """Whether some value passes the profile's gates on an input and meets the rule."""
+    gates = [gate for gate in profile.gates if gate.input == name and hasattr(gate, "accepts")]
+    values = INPUTS[name].choices or (True, False) if rule.among else [edge for one in (*gates, rule) for edge in one.edges(name)]
+    return any(rule.accepts(value) and all(gate.accepts(value) for gate in gates) for value in values)
+
+
+def ended_support(profile: Profile, as_of: str) -> Iterator[Finding]:
+    for language, picks in profile.stacks.items():
+        key = f"stack_{language}" if language else "stack"
+        for index, pick in enumerate(picks):
+            if pick.get("supported_until") and pick["supported_until"] < as_of:
+                yield Finding("support", profile.name, profile.place(key, index), f"{pick['pick']} is supported until {pick['supported_until']} only (as of {as_of})")
+
+
+def dominates(engine: Engine, strong: Profile, weak: Profile) -> bool:
+    """Whether `strong` passes wherever `weak` does and never earns less there. Groups are independent: the least lead is the sum of the least leads."""
+    first, second = engine.profiles.index(strong), engine.profiles.index(weak)
+    lead = 0
+    for index in range(len(GROUPS)):
+        passing = [effect for effect in effects(engine, index) if effect[1] >> second & 1]
+        if not passing or not all(effect[1] >> first & 1 for effect in passing):
+            return False
+        lead += min(points(effect, first) - points(effect, second) for effect in passing)
+    return lead >= 0
+
+
+def points(effect: Effect, number: int) -> int:
+    return effect[2] >> number * BITS & (1 << BITS) - 1
+
+
+def outcomes(engine: Engine) -> Iterator[Any]:
+    """The outcome of every class of inputs, each distinct sum of effects once."""
+    return (engine.conclude(*state) for state in states(engine))
+
+
+def states(engine: Engine) -> dict[Effect, int]:
+    """Every sum of effects that inputs can bring about -> how many classes of inputs do. Group by group, equal sums merged: billions of classes, thousands of sums."""
+    summed: dict[Effect, int] = {(0, -1, 0, 0): 1}
+    for index in range(len(GROUPS)):
+        wider: dict[Effect, int] = {}
+        some = effects(engine, index)
+        for (kills, passing, earned, open_), count in summed.items():
+            for effect, times in some.items():
+                state = (kills | effect[0], passing & effect[1], earned + effect[2], open_ | effect[3])
+                wider[state] = wider.get(state, 0) + count * times
+        summed = canonical(engine, wider)
+    return summed
+
+
+def canonical(engine: Engine, summed: dict[Effect, int]) -> dict[Effect, int]:
+    """Points of profiles that have failed a gate count no more, and nothing counts beside a kill: fewer sums, the same outcomes."""
+    merged: dict[Effect, int] = {}
+    masks = [((1 << BITS) - 1) << number * BITS for number in range(len(engine.profiles))]
+    kept: dict[int, int] = {}
+    for (kills, passing, earned, open_), count in summed.items():
+        if passing not in kept:
+            kept[passing] = sum(mask for number, mask in enumerate(masks) if passing >> number & 1)
+        state = (kills, 0, 0, 0) if kills else (0, passing, earned & kept[passing], open_)
+        merged[state] = merged.get(state, 0) + count
+    return merged
+
+
+def effects(engine: Engine, index: int) -> dict[Effect, int]:
+    """The effects of one group -> how many classes of its inputs have it. Every class is met: its values are tried on and on both sides of each threshold."""
+    seen: dict[tuple, Effect] = {}
+    for values in group_values(engine, GROUPS[index]):
+        derive(values)
+        key = tuple(engine.class_of(name, values[name]) for name in GROUPS[index])
+        if key not in seen:
+            seen[key] = engine.effect(index, GROUPS[index], values)
+    counted: dict[Effect, int] = {}
+    for effect in seen.values():
+        counted[effect] = counted.get(effect, 0) + 1
+    return counted
+
+
+def group_values(engine: Engine, group: tuple[str, ...]) -> Iterator[Values]:
+    """Values of a group's inputs such that every class has one. SLO, window and RTO depend on each other: there every window is tried."""
+    rest = dict.fromkeys(("slo", "slo_window_days", "rto_minutes"))
+    if "slo" not in group:
+        for combination in itertools.product(*(values_of(engine, name) for name in group)):
+            yield {**rest, **dict(zip(group, combination))}
+        return
+    for window in (None, *range(1, 367)):
+        crossings = [100 - least / 1_000_000 * 100 / ((window or DEFAULT_WINDOW) * 1440) for least in engine.edges["error_budget"]]
+        for slo in (None, *around(INPUTS["slo"], [*engine.edges["slo"], *crossings])):
+            budget = budget_micro(DEFAULT_SLO if slo is None else slo, window or DEFAULT_WINDOW) / 1_000_000
+            for rto in (None, *around(INPUTS["rto_minutes"], [*engine.edges["rto_minutes"], budget])):
+                yield {"slo": slo, "slo_window_days": window, "rto_minutes": rto}
+
+
+def values_of(engine: Engine, name: str) -> list[Any]:
+    one = INPUTS.get(name)
+    if name in TEXTS:
+        return [None, "somebody"]
+    if one is not None and one.kind in ("choice", "flag"):
+        return [None, *(one.choices or (True, False))] if not one.required else list(one.choices)
+    return [*([] if one is not None and one.required else [None]), *around(one, engine.edges[name])]
+
+
+def around(one: Any, edges: list[float]) -> list[float]:
+    """The least and greatest value and, on and beside each edge, the next: a millionth away where the input is no whole number."""
+    low, high = (one.low, one.high) if one is not None else (0, 1e9)
+    step = 1 if one is not None and one.kind == "integer" else 1e-6
+    tried = {low, high} | {round(edge + beside * step, 6) for edge in edges for beside in (-1, 0, 1)}
+    return sorted(int(value) if step == 1 else value for value in tried if low <= value <= high)

@@ -1,0 +1,156 @@
+"""What would change the outcome: the nearest value of each input, the smallest pair where no single input does it, the weights that swap ranks.
+
+Exact: an outcome is constant between the thresholds that profiles and kill criteria name, so only the grid values beside thresholds are tried.
+"""
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any, Iterator
+
+from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, Input, minutes
+from senior_backend.decide.profiles import Profile
+from senior_backend.decide.rules import MEETS, WEIGHTS
+from senior_backend.decide.verdict import Engine, Values, Verdict, derive, matters, points_of
+
+SOMEBODY = "a named person"
+JUDGED = tuple(one for one in INPUTS.values() if matters(one.name))
+
+
+def flips(engine: Engine, values: Values) -> list[dict[str, Any]]:
+    """[{input, from, to, outcome}]: for a number the nearest value below and above that changes the outcome, for a choice each one that does."""
+    now = engine.judge(dict(values)).signature
+    found = []
+    for one in JUDGED:
+        for way in ways(engine, values, one):
+            for value in way:
+                verdict = engine.judge({**values, one.name: value})
+                if verdict.signature != now:
+                    found.append({"input": one.name, "from": values[one.name], "to": value, "outcome": brief(verdict)})
+                    break
+    return found
+
+
+def ways(engine: Engine, values: Values, one: Input) -> list[list[Any]]:
+    """The values to try, each way from the present one outwards; the first of each way that changes the outcome counts."""
+    now = values[one.name]
+    if one.kind in ("choice", "flag"):
+        return [[value] for value in (one.choices or (True, False)) if value != now]
+    if one.kind == "text":
+        return [[SOMEBODY if now is None else None]]
+    tried = sorted(candidates(engine, values, one))
+    if now is not None:
+        return [[value for value in reversed(tried) if value < now], [value for value in tried if value > now]]
+    start = in_effect(engine, values, one.name)
+    return [tried] if start is None else [[value for value in reversed(tried) if value < start], [start, *(value for value in tried if value > start)]]
+
+
+def in_effect(engine: Engine, values: Values, name: str) -> float | None:
+    """What counts while a number is not stated: the target of the profile in the lead, the default of the window."""
+    leader = engine.judge(dict(values)).profile
+    if name == "slo_window_days":
+        return DEFAULT_WINDOW
+    key = next((key for asked, key, _ in MEETS if asked == name), None)
+    return next((profile.thresholds.get(key) for profile in engine.profiles if profile.name == leader), None)
+
+
+def candidates(engine: Engine, values: Values, one: Input) -> set[float]:
+    """The grid values on and beside each threshold of an input, as far as the input accepts them."""
+    per = round(1 / one.step)
+    nearby = {math.floor(edge * per) + beside for edge in thresholds(engine, values, one.name) for beside in (-1, 0, 1, 2)}
+    near = {number if per == 1 else whole(number / per) for number in nearby}
+    return {value for value in near | {whole(one.low), whole(one.high)} if one.low <= value <= one.high}
+
+
+def whole(value: float) -> float:
+    return int(value) if value == int(value) else round(value, 6)
+
+
+def thresholds(engine: Engine, values: Values, name: str) -> Iterator[float]:
+    """Where the outcome may change along one input while the others stay."""
+    yield from engine.edges[name]
+    derive(values)
+    slo, window, rto = values["slo"], values["slo_window_days"] or DEFAULT_WINDOW, values["rto_minutes"]
+    if name == "rto_minutes":
+        yield values["error_budget"] / 1_000_000
+    elif name in ("slo", "slo_window_days"):
+        kept = [minutes(int(edge)) for edge in engine.edges["error_budget"]] + ([rto] if rto is not None else [])
+        for least in kept:
+            yield 100 - least * 100 / (window * 1440) if name == "slo" else least * 100 / (1440 * (100 - (slo or DEFAULT_SLO)))
+
+
+def brief(verdict: Verdict) -> dict[str, Any]:
+    return {"status": verdict.status, "code": verdict.code, "profile": verdict.profile, **({"tied": list(verdict.tied)} if verdict.tied else {})}
+
+
+def proposes_another(verdict: Verdict, profile: str | None) -> bool:
+    return verdict.profile is not None and verdict.profile != profile
+
+
+def smallest_pair(engine: Engine, values: Values, single: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The cheapest change of two inputs that brings about a proposal, or another one, when no single input does; None otherwise.
+
+    The cost of a choice or a name is 1, of a number the share by which it changes.
+    """
+    profile = engine.judge(dict(values)).profile
+    if any(proposes_another_json(flip["outcome"], profile) for flip in single):
+        return None
+    options = {one.name: sorted(effects(engine, values, one), key=lambda option: option[0]) for one in JUDGED}
+    best: tuple[float, dict[str, Any], Verdict] | None = None
+    for first, second in itertools.combinations(options, 2):
+        for cost_a, a in options[first]:
+            for cost_b, b in options[second]:
+                if best is not None and cost_a + cost_b >= best[0]:
+                    break
+                verdict = engine.judge({**values, first: a, second: b})
+                if proposes_another(verdict, profile):
+                    best = (cost_a + cost_b, {first: a, second: b}, verdict)
+    if best is None:
+        return None
+    return {"changes": [{"input": name, "from": values[name], "to": value} for name, value in best[1].items()], "outcome": brief(best[2])}
+
+
+def proposes_another_json(outcome: dict[str, Any], profile: str | None) -> bool:
+    return outcome["profile"] is not None and outcome["profile"] != profile
+
+
+def effects(engine: Engine, values: Values, one: Input) -> list[tuple[float, Any]]:
+    """(cost, value) for each way an input can be changed; of a number the nearest value in each class, both ways."""
+    now, seen, kept = values[one.name], {engine.class_of(one.name, values[one.name])}, []
+    for way in ways(engine, values, one):
+        for value in way:
+            near = engine.class_of(one.name, value)
+            if one.name in ("slo", "rto_minutes", "slo_window_days") or near not in seen:
+                seen.add(near)
+                kept.append((abs(value - now) / max(abs(now), 1) if one.kind in ("integer", "number") and now is not None else 1.0, value))
+    return kept
+
+
+def swaps(engine: Engine, values: Values, verdict: Verdict) -> list[dict[str, Any]]:
+    """[{weight, input, from, to, leader}]: the nearest whole weight of one input with which another profile would lead."""
+    if verdict.profile is None:
+        return []
+    by_name = {profile.name: profile for profile in engine.profiles}
+    matches = {name: matched(by_name[name], values) for name, _ in verdict.ranking}
+    score = dict(verdict.ranking)
+    found = []
+    for name, weight in WEIGHTS.items():
+        for other in (other for other, _ in verdict.ranking if other != verdict.profile):
+            ahead, more = score[verdict.profile] - score[other], matches[verdict.profile].get(name, 0) - matches[other].get(name, 0)
+            target = weight - ahead // more - 1 if more > 0 else weight + ahead // -more + 1 if more else -1
+            if target >= 0:
+                found.append({"input": name, "from": weight, "to": target, "leader": other})
+    return found
+
+
+def matched(profile: Profile, values: Values) -> dict[str, int]:
+    """How many fits of a profile on each input are met."""
+    met: dict[str, int] = {}
+    for fit, earned in points_of(profile, values):
+        met[fit.rule.input] = met.get(fit.rule.input, 0) + (earned > 0)
+    return met
+
+
+def table(engine: Engine, values: Values, one: Input, tried: list[Any]) -> list[dict[str, Any]]:
+    """--what-if: one row for each value."""
+    return [{"input": one.name, "value": value, "outcome": engine.judge({**values, one.name: value}).as_json()} for value in tried]
