@@ -1,5 +1,6 @@
 -- functions, procedures, event triggers
-with members as materialized (select classid, objid from pg_depend where deptype = 'e')
+-- what belongs to an extension, and the functions that come with a range type
+with members as materialized (select classid, objid from pg_depend where deptype = 'e' or deptype = 'i' and classid = 'pg_proc'::regclass)
 select case p.prokind when 'p' then 'procedure' else 'function' end as kind,
   array[n.nspname, p.proname, oidvectortypes(p.proargtypes)]::text[] as name,
   jsonb_strip_nulls(jsonb_build_object(
