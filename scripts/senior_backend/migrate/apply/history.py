@@ -1,0 +1,160 @@
+"""What has been applied: one row for each statement of each run, written in the transaction of the statement where it has one."""
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from typing import TYPE_CHECKING, Any
+
+from senior_backend import dependencies
+from senior_backend.console import VERSION, CommandError, ExitCode
+from senior_backend.migrate.apply.script import DOWN, UP, Migration
+from senior_backend.migrate.apply.statements import Statement
+
+if TYPE_CHECKING:
+    import psycopg
+
+TABLE = "senior_backend.migration_history"
+PENDING, RUNNING, DONE, FAILED = "pending", "running", "done", "failed"
+CREATE = f"""
+create schema if not exists senior_backend;
+create table if not exists {TABLE} (
+    run bigint not null,
+    file text not null,
+    direction text not null check (direction in ('{UP}', '{DOWN}')),
+    file_checksum text not null,
+    statement integer not null,
+    line integer not null,
+    statement_checksum text not null,
+    state text not null default '{PENDING}' check (state in ('{PENDING}', '{RUNNING}', '{DONE}', '{FAILED}')),
+    started_at timestamptz,
+    finished_at timestamptz,
+    error text,
+    before jsonb,
+    server_process integer,
+    applied_by text not null default session_user,
+    tool_version text not null,
+    primary key (run, statement)
+);
+comment on table {TABLE} is 'Written by senior-backend, database_migration_tool.py --migrate: one row for each statement of each run'"""
+COLUMNS = "run, file, direction, file_checksum, statement, line, statement_checksum, state, started_at, finished_at, error, before, applied_by, tool_version"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One statement of a run, as recorded. before: what was seen ahead of a statement that has no transaction (see convergence)."""
+    run: int
+    file: str
+    direction: str
+    file_checksum: str
+    statement: int
+    line: int
+    statement_checksum: str
+    state: str
+    started_at: datetime.datetime | None
+    finished_at: datetime.datetime | None
+    error: str | None
+    before: Any
+    applied_by: str
+    tool_version: str
+
+
+@dataclasses.dataclass
+class Run:
+    """One attempt to bring a file to its end, over as many calls as it takes."""
+    number: int
+    rows: list[Row]
+
+    @property
+    def head(self) -> Row:
+        return self.rows[0]
+
+    @property
+    def done(self) -> int:
+        return sum(row.state == DONE for row in self.rows)
+
+    @property
+    def complete(self) -> bool:
+        return self.done == len(self.rows)
+
+    @property
+    def state(self) -> str:
+        """What a person wants to know: applied, rolled back, or how it stands."""
+        if self.complete:
+            return "applied" if self.head.direction == UP else "rolled back"
+        word = next((row.state for row in self.rows if row.state in (FAILED, RUNNING)), PENDING)
+        return {FAILED: "failed", RUNNING: "interrupted", PENDING: "unfinished"}[word]
+
+    def as_json(self) -> dict[str, Any]:
+        times = [time for row in self.rows for time in (row.started_at, row.finished_at) if time]
+        failure = next((row for row in self.rows if row.error and row.state != DONE), None)
+        return {"file": self.head.file, "direction": self.head.direction, "state": self.state, "statements": len(self.rows), "done": self.done, "checksum": self.head.file_checksum,
+                "started_at": min(times).isoformat() if times else None, "finished_at": max(times).isoformat() if times else None, "applied_by": self.head.applied_by,
+                "tool_version": self.rows[-1].tool_version, "run": self.number, "error": failure and {"statement": failure.statement, "line": failure.line, "message": failure.error}}
+
+
+def exists(session: psycopg.Connection) -> bool:
+    return session.execute("select to_regclass(%s) is not null", [TABLE]).fetchone()[0]
+
+
+def create(session: psycopg.Connection) -> None:
+    """The history's schema and table. CommandError exit 4 when the user may not make them."""
+    psycopg = dependencies.require("psycopg")
+    if exists(session):
+        return
+    try:
+        with session.transaction():
+            session.execute(CREATE)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise CommandError(f"the history table {TABLE} cannot be made: {error.diag.message_primary}",
+                           f"let an owner of the database run: CREATE SCHEMA senior_backend AUTHORIZATION {session.info.user}", ExitCode.ENVIRONMENT, "PRIVILEGES") from None
+
+
+def runs(session: psycopg.Connection, file: str | None = None) -> list[Run]:
+    """All runs in order, of one file or of all; empty where nothing was ever recorded."""
+    if not exists(session):
+        return []
+    found: dict[int, Run] = {}
+    for values in session.execute(f"select {COLUMNS} from {TABLE} where %s::text is null or file = %s order by run, statement", [file, file]).fetchall():
+        row = Row(*values)
+        found.setdefault(row.run, Run(row.run, [])).rows.append(row)
+    return list(found.values())
+
+
+def begin(session: psycopg.Connection, migration: Migration) -> Run:
+    """A new run with all its statements pending."""
+    with session.transaction():
+        number = session.execute(f"select coalesce(max(run), 0) + 1 from {TABLE}").fetchone()[0]
+        write(session, number, migration, migration.statements)
+    return runs(session, migration.name)[-1]
+
+
+def write(session: psycopg.Connection, number: int, migration: Migration, statements: list[Statement]) -> None:
+    rows = [(number, migration.name, migration.direction, migration.checksum, one.number, one.line, one.checksum, VERSION) for one in statements]
+    with session.cursor() as cursor:
+        cursor.executemany(f"insert into {TABLE} (run, file, direction, file_checksum, statement, line, statement_checksum, tool_version) values (%s, %s, %s, %s, %s, %s, %s, %s)", rows)
+
+
+def replace_tail(session: psycopg.Connection, run: Run, migration: Migration) -> Run:
+    """The file was corrected behind what is done: the rows of the rest are those of the file as it is now."""
+    with session.transaction():
+        session.execute(f"delete from {TABLE} where run = %s and state <> '{DONE}'", [run.number])
+        session.execute(f"update {TABLE} set file_checksum = %s where run = %s", [migration.checksum, run.number])
+        write(session, run.number, migration, migration.statements[run.done:])
+    return runs(session, migration.name)[-1]
+
+
+def mark_done(session: psycopg.Connection, run: int, statement: int, started: datetime.datetime | None) -> None:
+    """In the statement's own transaction, where it has one. The file's SET ROLE does not keep us from our table."""
+    session.execute(f"update {TABLE} set state = '{DONE}', started_at = coalesce(%s, started_at), finished_at = clock_timestamp(), error = null, tool_version = %s where run = %s and statement = %s",
+                    [started, VERSION, run, statement])
+
+
+def mark_running(session: psycopg.Connection, run: int, statement: int, before: dict[str, Any]) -> None:
+    session.execute(f"update {TABLE} set state = '{RUNNING}', started_at = clock_timestamp(), finished_at = null, error = null, before = %s, server_process = pg_backend_pid() "
+                    "where run = %s and statement = %s", [json.dumps(before), run, statement])
+
+
+def mark_failed(session: psycopg.Connection, run: int, statement: int, started: datetime.datetime | None, message: str) -> None:
+    session.execute(f"update {TABLE} set state = '{FAILED}', started_at = coalesce(%s, started_at), finished_at = clock_timestamp(), error = %s where run = %s and statement = %s",
+                    [started, message, run, statement])

@@ -1,0 +1,388 @@
+"""What a measured statement means for a live database: findings with their severity, evidence and the safe form; and which data is lost."""
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any, Callable, Iterator
+
+from senior_backend import dependencies
+from senior_backend.migrate.apply.script import Migration
+from senior_backend.migrate.apply.statements import OPAQUE, Command, Loss, Statement, commands, concurrently, options, relation_name, symbol, unwrapped, words
+from senior_backend.migrate.evidence import in_words
+from senior_backend.postgres import quote
+
+if TYPE_CHECKING:
+    import psycopg
+
+MODES = ("AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock")
+BLOCKS = {"ShareLock": "writes", "ShareRowExclusiveLock": "writes", "ExclusiveLock": "writes", "AccessExclusiveLock": "reads and writes"}
+BIG_ROWS, BIG_BYTES = 1_000_000, 64 << 20          # from here on a pass over a table takes long enough to be noticed by everybody who waits
+SOME_ROWS = 10_000
+DATA_DEPENDENT = {"P0001", "P0002", "P0003", "P0004", "02000"}
+NEW_COLUMN = "add a new column of the new type, copy the values in batches, switch over, and drop the old column in a later migration"
+FILL_LATER = "add the column without it, set the default in a second statement, and fill old rows in batches"
+QUIET = "there is no form that does not block: run it in a maintenance window"
+NOT_VALID = "add it NOT VALID, and VALIDATE CONSTRAINT in a transaction of its own: that blocks neither reads nor writes"
+SAFE = {
+    "AlterColumnType": NEW_COLUMN, "AddColumn": FILL_LATER, "SetLogged": QUIET, "SetUnLogged": QUIET, "SetTableSpace": QUIET, "SetAccessMethod": QUIET,
+    "SetNotNull": "ADD CONSTRAINT ... CHECK (column IS NOT NULL) NOT VALID; VALIDATE CONSTRAINT in a transaction of its own; then SET NOT NULL needs no scan; drop the constraint",
+    "ValidateConstraint": "run VALIDATE CONSTRAINT in a transaction of its own, where no lock is held",
+    "AttachPartition": "first add to the partition a CHECK constraint that implies its bounds (NOT VALID, then VALIDATE); with a default partition, one there that excludes them",
+    "CONSTR_CHECK": NOT_VALID, "CONSTR_FOREIGN": NOT_VALID, "CONSTR_NOTNULL": NOT_VALID, "CONSTR_EXCLUSION": "an exclusion constraint has no form that does not block: " + QUIET.partition(": ")[2],
+    "CONSTR_UNIQUE": "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT ... UNIQUE USING INDEX", "CONSTR_PRIMARY": "CREATE UNIQUE INDEX CONCURRENTLY on columns that are NOT NULL, then ADD PRIMARY KEY USING INDEX",
+    "IndexStmt": "CREATE INDEX CONCURRENTLY, outside a transaction", "ReindexStmt": "REINDEX (CONCURRENTLY), outside a transaction", "DropStmt": "DROP INDEX CONCURRENTLY, outside a transaction",
+    "RefreshMatViewStmt": "REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on it", "ClusterStmt": "pg_repack or pg_squeeze reorder a table online",
+    "VacuumStmt": "plain VACUUM reuses the space; pg_repack gives it back online", "AlterDomainStmt": NOT_VALID,
+    "": "run it in a transaction of its own, before or after the one that holds the lock",
+}
+RENAMED = {"TABLE", "COLUMN", "VIEW", "MATVIEW", "FOREIGN_TABLE", "SCHEMA", "ATTRIBUTE", "FUNCTION", "PROCEDURE", "ROUTINE", "TYPE"}
+SIZE = """
+select coalesce(sum(greatest(c.reltuples, 0)), 0)::float8, coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8, bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0)
+from pg_class c where c.oid = %s::regclass or c.oid in (select relid from pg_partition_tree(%s::regclass))"""
+NAMED = """
+select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relname = %s and (%s::text is null or n.nspname = %s) and c.relkind in ('r', 'p', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
+
+
+def strongest(modes: Any) -> str:
+    return max(modes, key=MODES.index)
+
+
+def mode_words(mode: str) -> str:
+    """ACCESS EXCLUSIVE for AccessExclusiveLock."""
+    return "".join(f" {one}" if one.isupper() else one for one in mode.removesuffix("Lock")).strip().upper()
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """A statement as it ran. locks: those it took, by relation that was there before the migration; held: the strongest lock per relation that earlier statements of its
+    transaction took, and which statement; rewrites, scans, built (tables that got an index), lost: such relations. seconds None: it was not run. error: SQLSTATE and words."""
+    statement: Statement
+    seconds: float | None = None
+    locks: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    held: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
+    rewrites: list[str] = dataclasses.field(default_factory=list)
+    scans: list[str] = dataclasses.field(default_factory=list)
+    built: list[str] = dataclasses.field(default_factory=list)
+    lost: list[str] = dataclasses.field(default_factory=list)
+    notices: tuple[tuple[str, str, str], ...] = ()
+    error: tuple[str, str] | None = None
+    where: str = "scratch"
+
+    def as_json(self) -> dict[str, Any]:
+        locks = [{"relation": name, "mode": mode_words(strongest(modes)), "blocks": BLOCKS.get(strongest(modes))} for name, modes in self.locks.items()]
+        return {"number": self.statement.number, "line": self.statement.line, "sql": self.statement.text[:2000], "seconds": None if self.seconds is None else round(self.seconds, 4), "locks": locks,
+                "rewrites": self.rewrites, "scans": self.scans, "transactional": self.statement.transactional, "ran_on": None if self.seconds is None else self.where,
+                "error": self.error and {"sqlstate": self.error[0], "message": self.error[1]}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """hazard: its kind (see steps.HAZARDS), or nothing."""
+    severity: str
+    category: str
+    table: str
+    message: str
+    suggestion: str
+    statement: Statement
+    hazard: str = ""
+    evidence: str = ""
+
+    @property
+    def line(self) -> int:
+        return self.statement.line
+
+    def as_json(self) -> dict[str, Any]:
+        return {"severity": self.severity, "category": self.category, "table": self.table, "message": self.message, "suggestion": self.suggestion, "statement": self.statement.number,
+                "line": self.line, "evidence": self.evidence}
+
+    def as_hazard(self) -> dict[str, Any]:
+        return {"kind": self.hazard, "statement": self.statement.headline, "object": self.table, "evidence": self.evidence, "message": self.message, "severity": self.severity, "place": self.statement.place}
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """Rows as the server estimates them, bytes with indexes; unknown: never analyzed."""
+    rows: float
+    bytes: int
+    unknown: bool = False
+
+    @property
+    def big(self) -> bool:
+        return self.rows >= BIG_ROWS or self.bytes >= BIG_BYTES
+
+    @property
+    def words(self) -> str:
+        return in_words(-1 if self.unknown else self.rows, self.bytes)
+
+
+class Facts:
+    """What the rules may ask of the live database. labels: the relations there before the migration, by the name that people read."""
+
+    def __init__(self, target: psycopg.Connection, migration: Migration, labels: dict[str, tuple[str, str]]):
+        self.target, self.migration, self.labels = target, migration, labels
+        self.nullable: dict[tuple[str, str], Statement] = {}        # columns that this file adds to existing tables, empty
+
+    @functools.cache
+    def size(self, label: str) -> Size:
+        psycopg = dependencies.require("psycopg")
+        try:
+            return Size(*self.target.execute(SIZE, [quote.qualified(*self.labels[label])] * 2).fetchone())
+        except (psycopg.Error, KeyError):
+            return Size(0, 0)
+
+    def label(self, node: Any) -> str:
+        """The existing relation that a RangeVar means; empty for what the migration itself has made."""
+        schema, name = node.schemaname, node.relname
+        return next((label for label, (its_schema, its_name) in self.labels.items() if its_name == name and schema in ("", its_schema)), "")
+
+    @functools.cache
+    def filled(self, label: str) -> bool:
+        """Whether an existing table has rows now."""
+        psycopg = dependencies.require("psycopg")
+        try:
+            return self.target.execute(f"select exists (select from {quote.qualified(*self.labels[label])})").fetchone()[0]
+        except psycopg.Error:
+            return self.size(label).rows > 0
+
+    def severity(self, *labels: str) -> str:
+        return "error" if any(self.size(one).big for one in labels) else "warning"
+
+
+def findings(observed: list[Observed], facts: Facts) -> list[Finding]:
+    """All findings in the order of the file; one of each kind per statement and table."""
+    found: list[Finding] = []
+    for issue in facts.migration.issues:
+        found.append(Finding("error" if issue.message.startswith("BEGIN without") else "warning", "transaction", "", issue.message, "correct the transaction commands", issue.statement))
+    losing = losses(facts.target, facts.migration, 0)
+    for one in observed:
+        found += [Finding("error", "data-loss", loss["object"], loss["message"], "keep the data until nothing needs it; --allow-hazards data-loss lets it run", one.statement, "data-loss", loss["evidence"])
+                  for loss in losing if loss["number"] == one.statement.number]
+        for rule in RULES:
+            found += rule(one, facts)
+    kept: dict[tuple, Finding] = {}
+    for one in found:
+        kept.setdefault((one.statement, one.category, one.table), one)
+    return sorted(kept.values(), key=lambda one: one.line)
+
+
+def failed(one: Observed, facts: Facts) -> Iterator[Finding]:
+    if one.error:
+        depends = one.error[0] in DATA_DEPENDENT and one.where == "scratch"
+        yield Finding("warning" if depends else "error", "fails", "", f"fails{' without data (the scratch copy is empty)' if depends else ''}: {one.error[1]}",
+                      "try it with --dry-run=live" if depends else "correct the statement: nothing after it was tried", one.statement)
+    for severity, code, message in one.notices:
+        if severity == "WARNING" or code == "42622":
+            yield Finding("warning", "server-warning", "", message, "give names of at most 63 bytes" if code == "42622" else "", one.statement)
+
+
+def works_under_lock(one: Observed, facts: Facts) -> Iterator[Finding]:
+    """Rewrites, index builds and scans of tables that were there before, while a lock keeps others out."""
+    own = {name: strongest(modes) for name, modes in one.locks.items() if strongest(modes) in BLOCKS}
+    held = {name: mode for name, (mode, _) in one.held.items() if mode in BLOCKS}
+    locked = {**held, **own}
+    category, safe = cause(one.statement)
+    for verb, tables, hazard in (("rewrites", one.rewrites, "rewrite"), ("builds an index on", one.built, ""), ("reads all of", one.scans, "")):
+        for table in tables:
+            if not locked or verb == "reads all of" and harmless_scan(one, table, own, held, facts):
+                continue
+            if verb == "rewrites" and table not in locked and (one.rewrites[0] != table or not locked):
+                continue
+            worst = table if table in locked else max(locked, key=lambda name: MODES.index(locked[name]))
+            mode, since = locked[worst], "" if worst in own else f" (since statement {one.held[worst][1]})"
+            evidence = facts.size(table).words
+            yield Finding(facts.severity(table), hazard or category or "lock", worst, f"{verb} {table} ({evidence}) while {mode_words(mode)} on {worst}{since} blocks {BLOCKS[mode]}",
+                          safe if worst in own else SAFE[""], one.statement, hazard or ("blocks-reads" if mode == "AccessExclusiveLock" else "blocks-writes"), evidence)
+
+
+def harmless_scan(one: Observed, table: str, own: dict[str, str], held: dict[str, str], facts: Facts) -> bool:
+    """A scan that nobody will notice: of a small other table, or to find that a column which this file has just added is empty."""
+    if table in one.rewrites + one.built:
+        return True
+    size = facts.size(table)
+    if table not in {**own, **held} and size.rows < SOME_ROWS and size.bytes < BIG_BYTES:
+        return True
+    return one.statement.kind == "AlterTableStmt" and all(command.action == "ValidateConstraint" for command in commands(one.statement.node)) and not size.big and validates_empty(one, facts)
+
+
+def validates_empty(one: Observed, facts: Facts) -> bool:
+    """The constraint's columns were all added in this file and never filled."""
+    name, table = commands(one.statement.node)[0].name, facts.label(one.statement.node.relation)
+    for earlier in facts.migration.statements:
+        if earlier.number < one.statement.number and earlier.kind == "AlterTableStmt" and facts.label(earlier.node.relation) == table:
+            for command in commands(earlier.node):
+                if command.action == "AddConstraint" and command.definition.conname == name:
+                    columns = words(command.definition.fk_attrs)
+                    return bool(columns) and all((table, column) in facts.nullable for column in columns)
+    return False
+
+
+def cause(statement: Statement) -> tuple[str, str]:
+    """What in a statement does the work, and its safe form."""
+    if statement.kind == "AlterTableStmt":
+        for command in commands(statement.node):
+            key = symbol(command.definition, "contype") if command.action == "AddConstraint" else command.action
+            if key in SAFE:
+                return key.removeprefix("CONSTR_").lower(), SAFE[key]
+    return statement.kind.removesuffix("Stmt").lower(), SAFE.get(statement.kind, SAFE[""])
+
+
+def tracked(one: Observed, facts: Facts) -> Iterator[Finding]:
+    """Columns that this file adds to filled tables: required ones fail at once, empty ones when they are to be filled."""
+    node = one.statement.node
+    if one.statement.kind == "UpdateStmt" or one.statement.kind in OPAQUE:
+        facts.nullable.clear()
+    if one.statement.kind != "AlterTableStmt":
+        return
+    table = facts.label(node.relation)
+    for command in commands(node) if table else ():
+        if command.action == "AddColumn":
+            kinds = {symbol(unwrapped(each), "contype") for each in command.definition.constraints}
+            serial = words(command.definition.type_name.names)[-1].endswith("serial")
+            if serial or kinds & {"CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED"}:
+                continue
+            if kinds & {"CONSTR_NOTNULL", "CONSTR_PRIMARY"}:
+                yield from refused_by_data(one, facts, table, f"column {command.definition.colname} may not be null and has no default, but the table has rows",
+                                           "add it with a constant default, or nullable: fill it, then make it NOT NULL")
+            else:
+                facts.nullable[table, command.definition.colname] = one.statement
+        column = required(command, facts.migration, table, facts)
+        if (table, column) in facts.nullable:
+            yield from refused_by_data(one, facts, table, f"column {column}, which this file adds, is null in every row", "fill it before, in batches and in a transaction of its own")
+
+
+def required(command: Command, migration: Migration, table: str, facts: Facts) -> str:
+    """The column that must not be null from here on; empty for other actions."""
+    if command.action == "SetNotNull":
+        return command.name
+    if command.action == "ValidateConstraint":
+        added = [each for one in migration.statements if one.kind == "AlterTableStmt" and facts.label(one.node.relation) == table for each in commands(one.node)]
+        return next((not_null_check(each) for each in added if each.action == "AddConstraint" and each.definition.conname == command.name), "")
+    return not_null_check(command) if command.action == "AddConstraint" and not command.definition.skip_validation else ""
+
+
+def not_null_check(command: Command) -> str:
+    """c of CHECK (c IS NOT NULL)."""
+    test = unwrapped(command.definition.raw_expr)
+    if type(test).__name__ == "NullTest" and symbol(test, "nulltesttype") == "IS_NOT_NULL" and type(unwrapped(test.arg)).__name__ == "ColumnRef":
+        return words(unwrapped(test.arg).fields)[-1]
+    return ""
+
+
+def refused_by_data(one: Observed, facts: Facts, table: str, message: str, suggestion: str) -> Iterator[Finding]:
+    if facts.filled(table):
+        yield Finding("error", "fails-on-data", table, message, suggestion, one.statement, "fails-on-data", facts.size(table).words)
+
+
+def breaks_callers(one: Observed, facts: Facts) -> Iterator[Finding]:
+    """What running code relies on: names that change, columns that may be null from now on."""
+    node, kind = one.statement.node, one.statement.kind
+    staged = "keep both names for a while: add the new one, move the code over, then drop the old one (a view can stand in)"
+    if kind in ("RenameStmt", "AlterObjectSchemaStmt"):
+        what = symbol(node, "rename_type" if kind == "RenameStmt" else "object_type").removeprefix("OBJECT_")
+        table = facts.label(node.relation)
+        if what in RENAMED and (table or not node.relation.relname):
+            yield Finding("warning", "renaming", table, f"the old name of this {what.lower().replace('_', ' ')} is gone at once: code that runs meanwhile fails", staged, one.statement)
+    if kind == "AlterEnumStmt" and node.old_val:
+        yield Finding("warning", "renaming", "", "the old name of this enum value is gone at once: code that runs meanwhile fails", "add the new value, move the rows over", one.statement)
+    if kind == "AlterTableStmt" and (table := facts.label(node.relation)):
+        for command in commands(node):
+            if command.action == "DropNotNull":
+                yield Finding("warning", "nullable", table, f"column {command.name} may be null from now on: readers must expect that first", "change the readers before", one.statement)
+
+
+def questionable_types(one: Observed, facts: Facts) -> Iterator[Finding]:
+    node, kind = one.statement.node, one.statement.kind
+    columns = [unwrapped(each) for each in node.table_elts] if kind == "CreateStmt" else [each.definition for each in commands(node) if each.action == "AddColumn"] if kind == "AlterTableStmt" else []
+    for column in columns:
+        if type(column).__name__ == "ColumnDef" and words(column.type_name.names)[-1:] == ("json",):
+            yield Finding("warning", "json", relation_name(node.relation)[-1], f"column {column.colname} is json: it has no equality, so DISTINCT, GROUP BY and UNION over it fail", "use jsonb", one.statement)
+    if kind == "CreateEnumStmt":
+        yield Finding("warning", "enum", "", "values of an enum can be added and renamed, but not removed or reordered without rewriting every table that uses it",
+                      "a table of values with a foreign key, or text with a CHECK, when values will come and go", one.statement)
+
+
+def drops_index(one: Observed, facts: Facts) -> Iterator[Finding]:
+    if one.statement.kind == "DropStmt" and symbol(one.statement.node, "remove_type") == "OBJECT_INDEX" and not one.statement.node.concurrent:
+        for table, modes in one.locks.items():
+            if "AccessExclusiveLock" in modes:
+                yield Finding("warning", "drop-index", table, f"waits for ACCESS EXCLUSIVE on {table}, and meanwhile everybody waits behind it", SAFE["DropStmt"], one.statement, "blocks-reads", facts.size(table).words)
+
+
+def blocks_without_transaction(one: Observed, facts: Facts) -> Iterator[Finding]:
+    """VACUUM FULL, CLUSTER, REINDEX of a schema."""
+    if one.statement.transactional or concurrently_named(one.statement):
+        return
+    for table, modes in one.locks.items():
+        if strongest(modes) in BLOCKS:
+            yield Finding(facts.severity(table), "rewrite", table, f"works on all of {table} ({facts.size(table).words}) while {mode_words(strongest(modes))} blocks {BLOCKS[strongest(modes)]}",
+                          cause(one.statement)[1], one.statement, "blocks-reads", facts.size(table).words)
+
+
+def concurrently_named(statement: Statement) -> bool:
+    return statement.kind in ("IndexStmt", "DropStmt", "AlterTableStmt") or statement.kind == "ReindexStmt" and concurrently(statement.node)
+
+
+def touches_all_rows(one: Observed, facts: Facts) -> Iterator[Finding]:
+    for node in one.statement.inner:
+        if type(node).__name__ == "UpdateStmt" and not node.HasField("where_clause"):
+            table = facts.label(node.relation)
+            if table and facts.size(table).rows >= SOME_ROWS:
+                yield Finding("warning", "backfill", table, f"updates every row of {table} ({facts.size(table).words}) at once: locks them all until it is done, and doubles the table",
+                              "update in batches of some thousand rows, each in a transaction of its own", one.statement, "blocks-writes", facts.size(table).words)
+
+
+def mixes(one: Observed, facts: Facts) -> Iterator[Finding]:
+    """A plain file with a statement that cannot be in a transaction beside others that leave open whether they are in one."""
+    if one.statement.transactional or facts.migration.format != "plain":
+        return
+    loose = [each for group in facts.migration.groups if not group.begin for each in group.counted if each.transactional and each.kind not in ("SelectStmt", "VariableSetStmt", "VariableShowStmt")]
+    if loose:
+        yield Finding("warning", "mixed-transaction", "", "cannot run in a transaction, so that runners which make one of the file fail here, and others leave half of it",
+                      "put it into a file of its own, or the other statements between BEGIN and COMMIT", one.statement)
+
+
+def hidden_losses(one: Observed, facts: Facts) -> Iterator[Finding]:
+    if one.lost and not one.statement.losses:
+        yield Finding("error", "data-loss", one.lost[0], f"the table {one.lost[0]} is gone after it", "say what is dropped in a statement of its own", one.statement, "data-loss", facts.size(one.lost[0]).words)
+
+
+RULES: tuple[Callable[[Observed, Facts], Iterator[Finding]], ...] = (
+    failed, hidden_losses, works_under_lock, tracked, breaks_callers, questionable_types, drops_index, blocks_without_transaction, touches_all_rows, mixes,
+)
+
+
+def losses(session: psycopg.Connection, migration: Migration, done: int) -> list[dict[str, Any]]:
+    """The data-loss hazards of the statements behind the first `done`: what they destroy of that which is there now and was not made by the file itself."""
+    made: set[str] = set()
+    found = []
+    for statement in migration.statements:
+        for loss in statement.losses if statement.number > done else ():
+            evidence = "" if loss.name[-1] in made else held_by(session, loss)
+            if evidence:
+                found.append({"kind": "data-loss", "statement": statement.headline, "object": quote.qualified(*loss.name), "evidence": evidence, "message": f"{loss} is lost", "severity": "error",
+                              "place": statement.place, "number": statement.number})
+        made |= creates(statement)
+    return found
+
+
+def creates(statement: Statement) -> set[str]:
+    """Names of tables that a statement makes for certain."""
+    node = statement.node
+    if statement.kind == "CreateStmt" and not node.if_not_exists:
+        return {node.relation.relname}
+    if statement.kind == "CreateTableAsStmt" and not node.if_not_exists:
+        return {node.into.rel.relname}
+    return {node.into_clause.rel.relname} if statement.kind == "SelectStmt" and node.HasField("into_clause") else set()
+
+
+def held_by(session: psycopg.Connection, loss: Loss) -> str:
+    """How much is there to lose; empty when the table or column does not exist."""
+    if loss.kind not in ("table", "column", "rows"):
+        return "not measured"
+    *schema, name = loss.name
+    rows = session.execute(NAMED, [name, *(schema[-1:] or [None]) * 2]).fetchall()
+    if loss.column:
+        rows = [row for row in rows if session.execute("select exists (select from pg_attribute where attrelid = %s::regclass and attname = %s and not attisdropped)",
+                                                       [quote.qualified(*row), loss.column]).fetchone()[0]]
+    return "; ".join(Size(*session.execute(SIZE, [quote.qualified(*row)] * 2).fetchone()).words for row in rows)

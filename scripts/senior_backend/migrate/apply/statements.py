@@ -1,0 +1,276 @@
+"""What one statement of a migration is: can it run in a transaction, does it open or end one, what data does it destroy, may it run at all."""
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any, Iterator
+
+from senior_backend import dependencies
+from senior_backend.console import CommandError, ExitCode
+from senior_backend.postgres import quote
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+OPENING, CLOSING, ENDING_BADLY = {"BEGIN", "START"}, {"COMMIT", "ROLLBACK"}, {"PREPARE", "COMMIT_PREPARED", "ROLLBACK_PREPARED"}
+SESSION_COMMANDS = {"VariableSetStmt", "LoadStmt"}
+RUNS_QUERIES = {"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CreateTableAsStmt", "ExplainStmt", "CopyStmt"}
+OPAQUE = {"DoStmt", "CallStmt", "ExecuteStmt"}
+WHOLE_SERVER = {"CreatedbStmt": "CREATE DATABASE", "DropdbStmt": "DROP DATABASE", "CreateTableSpaceStmt": "CREATE TABLESPACE", "DropTableSpaceStmt": "DROP TABLESPACE", "AlterSystemStmt": "ALTER SYSTEM"}
+DESTRUCTIVE_TEXT = re.compile(r"\b(drop\s+(table|column|schema|owned)|truncate|delete\s+from)\b", re.I)
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """Data that is gone after a statement. kind: what is addressed ("table", "column", "rows", "schema", ...); name: its parts as written, without a column."""
+    kind: str
+    name: tuple[str, ...]
+    column: str = ""
+
+    def __str__(self) -> str:
+        target = quote.qualified(*self.name, *([self.column] if self.column else []))
+        return f"rows of {target}" if self.kind == "rows" else f"{self.kind} {target}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Statement:
+    """number: from 1, transaction commands not counted (theirs is 0). text: as written, without the semicolon; line: of its first word, from 1; rows: what follows COPY ... FROM stdin."""
+    number: int
+    text: str
+    file: str
+    line: int
+    node: Message
+    rows: bytes = b""
+
+    @property
+    def kind(self) -> str:
+        return type(self.node).__name__
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.text.encode() + self.rows).hexdigest()
+
+    @property
+    def control(self) -> str:
+        """BEGIN, COMMIT, SAVEPOINT, ... for what steers transactions, else nothing."""
+        return symbol(self.node, "kind").removeprefix("TRANS_STMT_") if self.kind == "TransactionStmt" else ""
+
+    @property
+    def headline(self) -> str:
+        """The statement on one line, shortened, without the values in it."""
+        text = " ".join(self.text.split())
+        if self.kind in {"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CopyStmt"}:
+            text = re.sub(r"'(?:[^']|'')*'", "'...'", text)
+        return text if len(text) <= 120 else text[:117] + "..."
+
+    @functools.cached_property
+    def inner(self) -> tuple[Message, ...]:
+        """Every statement that runs when this one does: itself, those in WITH clauses, and the fixed ones of a DO block."""
+        nodes = [self.node]
+        for query in queries(self.body):
+            try:
+                nodes += parse(query)
+            except postgast().PgQueryError:         # an expression, or text that is put together at run time
+                continue
+        within = [node for outer in nodes if type(outer).__name__ in RUNS_QUERIES for node in walked(outer) if type(node).__name__ in RUNS_QUERIES - {"SelectStmt"}]
+        return tuple(nodes + [node for node in within if not any(node is outer for outer in nodes)])
+
+    @property
+    def transactional(self) -> bool:
+        """Whether Postgres lets it run in a transaction block, as far as its text tells."""
+        node, kind = self.node, self.kind
+        if kind in ("IndexStmt", "DropStmt"):
+            return not node.concurrent
+        if kind == "ReindexStmt":
+            return symbol(node, "kind").endswith(("INDEX", "TABLE")) and not concurrently(node)
+        if kind == "VacuumStmt":
+            return not node.is_vacuumcmd
+        if kind == "ClusterStmt":
+            return node.HasField("relation")
+        if kind == "AlterTableStmt":
+            return not any(command.definition.concurrent for command in commands(node) if command.action == "DetachPartition")
+        if kind in ("CreateSubscriptionStmt", "DropSubscriptionStmt"):
+            return any(one.defname in ("create_slot", "connect") and "false" in str(one.arg) for one in options(node))
+        return not [*found(self.body, "PLpgSQL_stmt_commit"), *found(self.body, "PLpgSQL_stmt_rollback")]
+
+    @functools.cached_property
+    def body(self) -> Any:
+        """The parsed body of a DO block; None for other statements, other languages, and what does not parse (the server will say so)."""
+        if self.kind != "DoStmt" or any(unwrapped(one.arg).sval != "plpgsql" for one in map(unwrapped, self.node.args) if one.defname == "language"):
+            return None
+        try:
+            return postgast().parse_plpgsql(self.text)
+        except postgast().PgQueryError:
+            return None
+
+    @property
+    def sets_session(self) -> bool:
+        """Leaves a setting behind that later statements may need, and nothing else."""
+        if self.kind == "SelectStmt":
+            calls = [function_name(node) for _, node in postgast().walk(self.node) if type(node).__name__ == "FuncCall"]
+            return calls == ["set_config"] and not self.node.from_clause
+        return self.kind in SESSION_COMMANDS and not getattr(self.node, "is_local", False)
+
+    @property
+    def wants_transaction(self) -> bool:
+        """Means nothing outside a transaction, or makes something that only this session sees."""
+        node = self.node
+        if self.kind == "VariableSetStmt":
+            return node.is_local
+        if self.kind == "CreateStmt":
+            return node.relation.relpersistence == "t"
+        if self.kind == "CreateTableAsStmt":
+            return node.into.rel.relpersistence == "t"
+        return self.kind in ("LockStmt", "DeclareCursorStmt") or self.control in ("SAVEPOINT", "RELEASE", "ROLLBACK_TO")
+
+    @property
+    def opaque(self) -> bool:
+        """Runs code whose effects its text does not show."""
+        return self.kind in OPAQUE or self.kind in RUNS_QUERIES and any(type(node).__name__ == "FuncCall" for _, node in postgast().walk(self.node))
+
+    @functools.cached_property
+    def losses(self) -> tuple[Loss, ...]:
+        """What data it destroys, whether the target holds any or not."""
+        losses = [loss for node in self.inner for loss in losses_of(node)]
+        for query in (query for dynamic in found(self.body, "PLpgSQL_stmt_dynexecute") for query in queries(dynamic)):
+            hidden = DESTRUCTIVE_TEXT.search(query)
+            if hidden and not losses:
+                losses.append(Loss("whatever EXECUTE makes of", (hidden[0].lower(),)))
+        return tuple(dict.fromkeys(losses))
+
+
+def postgast() -> Any:
+    return dependencies.require("postgast")
+
+
+def unwrapped(node: Message) -> Message:
+    which = node.WhichOneof("node") if "node" in node.DESCRIPTOR.oneofs_by_name else None
+    return getattr(node, which) if which else node
+
+
+def walked(node: Message) -> Iterator[Message]:
+    """Everything in a statement that runs with it; nothing of what EXPLAIN only plans."""
+    if type(node).__name__ == "ExplainStmt" and not any(one.defname == "analyze" for one in options(node)):
+        return iter(())
+    return (inner for _, inner in postgast().walk(node))
+
+
+def symbol(node: Message, field: str) -> str:
+    """The name of an enumeration's value: OBJECT_TABLE, AT_DropColumn."""
+    described = node.DESCRIPTOR.fields_by_name[field]
+    return described.enum_type.values_by_number[getattr(node, field)].name
+
+
+def words(nodes: Any) -> tuple[str, ...]:
+    """The parts of a name that the parser gives as a list of strings."""
+    return tuple(unwrapped(one).sval for one in nodes)
+
+
+def relation_name(relation: Message) -> tuple[str, ...]:
+    return tuple(part for part in (relation.schemaname, relation.relname) if part)
+
+
+def function_name(node: Message) -> str:
+    return words(node.funcname)[-1]
+
+
+def options(node: Message) -> Iterator[Message]:
+    return (unwrapped(one) for one in getattr(node, "params" if type(node).__name__ == "ReindexStmt" else "options"))
+
+
+def concurrently(node: Message) -> bool:
+    return any(one.defname == "concurrently" for one in options(node))
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One action of an ALTER TABLE: action is the parser's name without AT_ (AddColumn, AlterColumnType, ...)."""
+    action: str
+    name: str
+    definition: Message
+    node: Message
+
+
+def commands(node: Message) -> list[Command]:
+    found = []
+    for one in node.cmds:
+        command = unwrapped(one)
+        found.append(Command(symbol(command, "subtype").removeprefix("AT_"), command.name, unwrapped(getattr(command, "def")), command))
+    return found
+
+
+def parse(text: str) -> list[Message]:
+    return [unwrapped(one.stmt) for one in postgast().parse(text).stmts]
+
+
+def found(tree: Any, name: str) -> Iterator[Any]:
+    """The nodes of one kind in a parsed PL/pgSQL block."""
+    if isinstance(tree, dict):
+        if name in tree:
+            yield tree[name]
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for one in tree:
+            yield from found(one, name)
+
+
+def queries(tree: Any) -> Iterator[str]:
+    """The SQL in a parsed PL/pgSQL block; for EXECUTE 'constant' the constant."""
+    if isinstance(tree, dict):
+        if isinstance(tree.get("query"), str):
+            constant = re.fullmatch(r"\s*'((?:[^']|'')*)'\s*", tree["query"])
+            yield constant[1].replace("''", "'") if constant else tree["query"]
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for one in tree:
+            yield from queries(one)
+
+
+def losses_of(node: Message) -> Iterator[Loss]:
+    kind = type(node).__name__
+    if kind == "DropStmt":
+        yield from dropped(node)
+    elif kind == "AlterTableStmt" and symbol(node, "objtype") != "OBJECT_TYPE":
+        yield from (Loss("column", relation_name(node.relation), command.name) for command in commands(node) if command.action == "DropColumn")
+    elif kind == "AlterTableStmt":
+        yield from (Loss("attribute", relation_name(node.relation), command.name) for command in commands(node) if command.action == "DropColumn")
+    elif kind == "TruncateStmt":
+        yield from (Loss("rows", relation_name(unwrapped(one))) for one in node.relations)
+    elif kind == "DeleteStmt" or kind == "MergeStmt" and any(symbol(unwrapped(one), "command_type") == "CMD_DELETE" for one in node.merge_when_clauses):
+        yield Loss("rows", relation_name(node.relation))
+    elif kind == "DropOwnedStmt":
+        yield from (Loss("everything owned by", (unwrapped(one).rolename,)) for one in node.roles)
+
+
+def dropped(node: Message) -> Iterator[Loss]:
+    """Tables always; schemas, types and extensions only with CASCADE, since without it nothing may depend on them."""
+    target, cascades = symbol(node, "remove_type").removeprefix("OBJECT_").lower(), symbol(node, "behavior") == "DROP_CASCADE"
+    if target == "table" or cascades and target in ("schema", "type", "domain", "extension"):
+        for one in node.objects:
+            item = unwrapped(one)
+            yield Loss(target, words(item.items) if hasattr(item, "items") else words(item.names) if hasattr(item, "names") else (item.sval,))
+
+
+def refuse(statement: Statement) -> None:
+    """CommandError for what a migration must not do at all."""
+    if statement.kind in WHOLE_SERVER:
+        raise refused(statement, f"{WHOLE_SERVER[statement.kind]} changes the whole server, not this database", "run it by hand, with psql")
+    if statement.control in ENDING_BADLY or statement.control and statement.node.chain:
+        raise refused(statement, "prepared and chained transactions cannot be recorded with their history", "use BEGIN and COMMIT")
+    if statement.kind == "DiscardStmt" and symbol(statement.node, "target") == "DISCARD_ALL":
+        raise refused(statement, "DISCARD ALL gives up the lock that keeps two migrations from running at once", "use RESET ALL")
+    for node in statement.inner:
+        if type(node).__name__ == "CopyStmt" and node.is_program:
+            raise refused(statement, "COPY ... PROGRAM runs a program on the server", "load the data outside the migration")
+        if "advisory_unlock" in " ".join(function_name(call) for _, call in postgast().walk(node) if type(call).__name__ == "FuncCall"):
+            raise refused(statement, "advisory locks of the session belong to the tool that runs the migration", "use pg_advisory_xact_lock")
+
+
+def refused(statement: Statement, message: str, hint: str) -> CommandError:
+    return CommandError(f"{statement.place}: {message}: {statement.headline}", hint, ExitCode.REFUSED, "STATEMENT_REFUSED")
