@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Mapping
+from typing import Callable, Iterable, Mapping
 
 from senior_backend.postgres.model import Catalogue, Fact, Id
 
@@ -35,13 +35,15 @@ class Step:
 class Context:
     """What a kind may look at while it writes statements. Forward: old is what there is, new what is wanted; rollback the other way round.
 
-    online: the forms that do not block a live database. fresh: everything that is made in this migration, where plain forms are as good.
+    online: the forms that do not block a live database. fresh: everything that is made in this migration, where plain forms are as good;
+    gone: everything that is dropped (what is made again is in both).
     folded: the parts that a CREATE statement of the key writes itself (a new table's columns, defaults, constraints).
     """
     old: Catalogue
     new: Catalogue
     online: bool
     fresh: frozenset[Id] = frozenset()
+    gone: frozenset[Id] = frozenset()
     folded: Mapping[Id, tuple[Fact, ...]] = dataclasses.field(default_factory=dict)
 
     def live(self, identity: Id | None) -> bool:
@@ -60,10 +62,13 @@ class Alteration:
 class Kind:
     """How one kind of object is made, removed and changed. alter: None when it must be dropped and made again.
 
-    parts: the kinds that its CREATE statement can write itself (Context.folded); folds: whether its parent's CREATE statement can write this one.
+    parts: the kinds that its CREATE statement can write itself (Context.folded); folds: whether the CREATE statement of another can write this one,
+    within: of which other, where that is not the parent; follows: what it comes after, made or dropped, without needing it.
     """
     create: Callable[[Fact, Context], list[Step]]
     drop: Callable[[Fact, Context], list[Step]]
     alter: Callable[[Fact, Fact, Context], Alteration | None] = lambda before, after, context: None
     parts: tuple[str, ...] = ()
     folds: Callable[[Fact], bool] = lambda fact: True
+    within: Callable[[Fact, Catalogue], Id | None] = lambda fact, catalogue: fact.parent
+    follows: Callable[[Fact, Catalogue], Iterable[Id]] = lambda fact, catalogue: ()

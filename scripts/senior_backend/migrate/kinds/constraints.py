@@ -1,21 +1,125 @@
 """Primary keys, unique and exclusion constraints, foreign keys, checks."""
 from __future__ import annotations
 
-from senior_backend.migrate.steps import Context, Kind, Step
-from senior_backend.postgres.model import Fact
-from senior_backend.postgres.quote import ident, qualified
+import re
+
+from senior_backend.migrate.kinds.altering import alter_table, blocks, count_rows, estimated_rows, fails, table_of
+from senior_backend.migrate.kinds.indexes import mark, partitions
+from senior_backend.migrate.kinds.inheriting import loosened, same_constraint, tied
+from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
+from senior_backend.postgres.model import Fact, Id
+from senior_backend.postgres.quote import ident, listed, qualified
+
+NOT_VALID = " NOT VALID"
+# PRIMARY KEY (a) INCLUDE (b) WITH (fillfactor='70') DEFERRABLE, in parts
+KEY = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE)(?P<nulls> NULLS NOT DISTINCT)? (?P<columns>\([^()]*\))(?P<include> INCLUDE \([^()]*\))?(?P<with> WITH \([^()]*\))?(?P<rest>(?: DEFERRABLE| INITIALLY DEFERRED)*)\Z")
+TIMING = re.compile(r"( DEFERRABLE)?( INITIALLY DEFERRED)?( NOT ENFORCED)?( NOT VALID)?\Z")
 
 
 def clause(fact: Fact) -> str:
-    return f"CONSTRAINT {ident(fact.id.name[2])} {fact.attributes['definition']}"
+    attributes = fact.attributes
+    space = f" USING INDEX TABLESPACE {ident(attributes['tablespace'])}" if "tablespace" in attributes else ""
+    definition = attributes["definition"]
+    if space and (timing := TIMING.search(definition)):
+        definition = definition[:timing.start()] + space + definition[timing.start():]
+    return f"CONSTRAINT {ident(fact.id.name[2])} {definition}"
 
 
 def create(fact: Fact, context: Context) -> list[Step]:
-    return [Step(f"ALTER TABLE {qualified(*fact.id.name[:2])} ADD {clause(fact)}")]
+    if fact.parent in context.fresh:
+        return [*added(fact, context), *mark(fact, context)]
+    if same_constraint(fact, context.old, loosened(table_of(fact.id), context)):
+        return []
+    return [*(online(fact, context) if context.online else added(fact, context, hazards(fact, context))), *mark(fact, context)]
+
+
+def added(fact: Fact, context: Context, dangers: tuple[Hazard, ...] = (), suffix: str = "") -> list[Step]:
+    table = context.new.get(fact.parent)
+    only = fact.attributes["type"] in "pux" and table is not None and "partitioned" in table.attributes
+    return [alter_table(fact.id, f"ADD {clause(fact)}{suffix}", dangers, only)]
+
+
+def online(fact: Fact, context: Context) -> list[Step]:
+    """The form that lets others read and write meanwhile: unchecked and then validated, or through an index that is built beside them."""
+    kind, name, table = fact.attributes["type"], ident(fact.id.name[2]), context.new.get(fact.parent)
+    partitioned = table is not None and "partitioned" in table.attributes
+    definition = fact.attributes["definition"]
+    if kind in "cf" and not definition.endswith((NOT_VALID, " NOT ENFORCED")) and not (kind == "f" and partitioned):
+        return [*added(fact, context, suffix=NOT_VALID), alter_table(fact.id, f"VALIDATE CONSTRAINT {name}", failing(fact))]
+    parts = KEY.match(definition)
+    if kind not in "pu" or partitioned or not parts:
+        return added(fact, context, hazards(fact, context))
+    space = f" TABLESPACE {ident(fact.attributes['tablespace'])}" if "tablespace" in fact.attributes else ""
+    index = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {qualified(*fact.id.name[:2])} {parts['columns']}{parts['include'] or ''}{parts['nulls'] or ''}{parts['with'] or ''}{space}"
+    return [Step(index, transactional=False, hazards=failing(fact)), alter_table(fact.id, f"ADD CONSTRAINT {name} {parts['kind']} USING INDEX {name}{parts['rest']}")]
+
+
+def failing(fact: Fact) -> tuple[Hazard, ...]:
+    """What rows make it fail, counted where the definition says enough."""
+    kind, name, definition = fact.attributes["type"], fact.id.name[2], fact.attributes["definition"]
+    if definition.endswith((NOT_VALID, " NOT ENFORCED")):
+        return ()
+    table = qualified(*fact.id.name[:2])
+    if kind == "c":
+        condition = definition.removeprefix("CHECK ").removesuffix(" NO INHERIT")
+        return fails(fact.id, f"fails where a row does not satisfy {name}", count_rows(table_of(fact.id), f"NOT {condition}"), "rows that do not")
+    if kind in "pu":
+        columns = listed(fact.attributes["columns"])
+        known = " AND ".join(f"{ident(one)} IS NOT NULL" for one in fact.attributes["columns"])
+        probe = f"SELECT count(*) FROM (SELECT FROM {table} WHERE {known} GROUP BY {columns} HAVING count(*) > 1) repeated"
+        return fails(fact.id, f"fails where values of {name} are not unique", probe, "values that occur more than once")
+    return fails(fact.id, f"fails where a row has no match for {name}" if kind == "f" else f"fails where rows exclude each other under {name}")
+
+
+def hazards(fact: Fact, context: Context) -> tuple[Hazard, ...]:
+    """Of the plain form, which holds a lock while all rows are read or an index is built."""
+    kind = fact.attributes["type"]
+    if fact.attributes["definition"].endswith((NOT_VALID, " NOT ENFORCED")):
+        return ()
+    found = failing(fact) + blocks("blocks-writes" if kind == "f" else "blocks-reads", table_of(fact.id), f"{fact.id.name[2]} is checked", context)
+    if kind == "f" and tuple(fact.attributes["references"]) != fact.id.name[:2]:
+        other = Id("table", tuple(fact.attributes["references"]))
+        found += (Hazard("blocks-writes", other, f"{fact.id.name[2]} is checked while {'.'.join(other.name)} is locked against writes", estimated_rows(other), "rows (estimated)"),)
+    return found
 
 
 def drop(fact: Fact, context: Context) -> list[Step]:
-    return [Step(f"ALTER TABLE {qualified(*fact.id.name[:2])} DROP CONSTRAINT {ident(fact.id.name[2])}")]
+    if same_constraint(fact, context.new, tied(table_of(fact.id), context)):
+        return []
+    return [alter_table(fact.id, f"DROP CONSTRAINT {ident(fact.id.name[2])}")]
 
 
-KIND = Kind(create, drop, folds=lambda fact: not fact.attributes["definition"].endswith(" NOT VALID"))
+def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
+    old, new = before.attributes, after.attributes
+    name, steps = ident(after.id.name[2]), []
+    if old["definition"] != new["definition"]:
+        if old["definition"] == new["definition"] + NOT_VALID:
+            steps.append(alter_table(after.id, f"VALIDATE CONSTRAINT {name}", failing(after)))
+        elif new["type"] == "f" and timeless(old["definition"]) == timeless(new["definition"]):
+            steps.append(alter_table(after.id, f"ALTER CONSTRAINT {name} {timing(new['definition'])}"))
+        else:
+            return None
+    if old.get("tablespace") != new.get("tablespace"):
+        steps.append(Step(f"ALTER INDEX {qualified(after.id.name[0], after.id.name[2])} SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}",
+                          hazards=blocks("blocks-reads", table_of(after.id), "the index moves", context)))
+    return Alteration((*steps, *mark(after, context, before)))
+
+
+def timeless(definition: str) -> str | None:
+    """A foreign key without when it is checked; None where it says more than that at its end."""
+    found = TIMING.search(definition)
+    return definition[:found.start()] if found and not found[3] and not found[4] else None
+
+
+def timing(definition: str) -> str:
+    found = TIMING.search(definition)
+    return (found[0] if found else "").strip() or "NOT DEFERRABLE"
+
+
+def folds(fact: Fact) -> bool:
+    """Whether CREATE TABLE can say it: unchecked constraints and marks of an index need statements of their own."""
+    attributes = fact.attributes
+    return not attributes["definition"].endswith(NOT_VALID) and "clustered" not in attributes and "replica_identity" not in attributes
+
+
+KIND = Kind(create, drop, alter, folds=folds, follows=lambda fact, catalogue: partitions(fact, catalogue) if fact.attributes["type"] in "pux" else [])

@@ -19,7 +19,7 @@ def holds(user: Fact, needed: Id) -> bool:
 
 def in_the_way(user: Fact) -> bool:
     """Whether what uses a column must be gone while it moves."""
-    return column_types.needs_rebuild(user, "", "the new type", False)
+    return column_types.needs_rebuild(user, "", "the new type")
 
 
 def aside(identity: Id, context: Context) -> str:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from senior_backend.migrate.kinds import (
-    columns, constraints, foreign_data, indexes, notes, operators, privileges, publications, routines, schemas, sequences, tables, textsearch, triggers, types, views,
+    columns, constraints, foreign_data, indexes, inheriting, notes, operators, privileges, publications, routines, schemas, sequences, tables, textsearch, triggers, types, views,
 )
 from senior_backend.migrate.steps import Kind
 
@@ -38,8 +38,8 @@ HANDLERS: dict[str, Kind] = {
     "sequence": sequences.KIND,
     "table": tables.KIND,
     "foreign_table": foreign_data.FOREIGN_TABLE,
-    "partition": tables.PARTITION,
-    "inheritance": tables.INHERITANCE,
+    "partition": inheriting.PARTITION,
+    "inheritance": inheriting.INHERITANCE,
     "column": columns.KIND,
     "default": columns.DEFAULT,
     "sequence_owner": sequences.OWNER,

@@ -1,58 +1,84 @@
-"""Tables, partitioned tables and partitions, inheritance."""
+"""Tables and partitioned tables."""
 from __future__ import annotations
 
+from typing import Any
+
 from senior_backend.migrate.kinds import columns, constraints
+from senior_backend.migrate.kinds.altering import alter_table, count_rows, rewrites
+from senior_backend.migrate.kinds.inheriting import links_of, missing_checks, parent_of
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
 from senior_backend.postgres.model import Fact, Id
 from senior_backend.postgres.quote import ident, qualified
 
-
-def rows_of(table: Id) -> str:
-    return f"select count(*) from {qualified(*table.name)}"
+# whether a table is partitioned, and how, cannot be altered
+FIXED = ("partitioned", "key_types")
 
 
 def create(fact: Fact, context: Context) -> list[Step]:
-    attributes = fact.attributes
-    written = context.folded.get(fact.id, ())
-    parts = [columns.definition(one, context) for one in written if one.id.kind == "column"]
+    """One CREATE TABLE with everything that can be said in it, then what can only be altered."""
+    attributes, written = fact.attributes, context.folded.get(fact.id, ())
+    heirs = [part for part in written if part.id.kind == "inheritance"]
+    inherited = [part for part in written if part.attributes.get("inherited") and heirs]
+    parts = [columns.definition(one, context) for one in written if one.id.kind == "column" and one not in inherited]
     parts += [constraints.clause(one) for one in written if one.id.kind == "constraint"]
+    parts += [step.sql.split(" ADD ", 1)[1] for link in links_of(fact.id, context.new) if link.id.kind == "partition" for step in missing_checks(link, context)]
     inside = ",\n".join("  " + part for part in parts)
     unlogged = "UNLOGGED " if attributes.get("persistence") == "u" else ""
     sql = f"CREATE {unlogged}TABLE {qualified(*fact.id.name)} (" + (f"\n{inside}\n" if inside else "") + ")"
-    if "partitioned" in attributes:
-        sql += f"\nPARTITION BY {attributes['partitioned']}"
-    if "method" in attributes:
-        sql += f" USING {ident(attributes['method'])}"
-    if "options" in attributes:
-        sql += f" WITH ({', '.join(attributes['options'])})"
-    if "tablespace" in attributes:
-        sql += f" TABLESPACE {ident(attributes['tablespace'])}"
-    return [Step(sql)]
+    if heirs:
+        sql += f"\nINHERITS ({', '.join(qualified(*parent_of(one).name) for one in heirs)})"
+    steps = [Step(sql + suffix(attributes)), *settings({}, fact, context)]
+    for column in (part for part in written if part.id.kind == "column"):
+        parents = [parent for one in heirs if (parent := context.new.get(column.id._replace(name=(*parent_of(one).name, column.id.name[2]))))]
+        steps += columns.differences(parents[0], column, context) if column in inherited and parents else columns.settings({}, column, context)
+    return steps
+
+
+def suffix(attributes: dict[str, Any]) -> str:
+    """What follows the columns."""
+    sql = f"\nPARTITION BY {attributes['partitioned']}" if "partitioned" in attributes else ""
+    sql += f"\nUSING {ident(attributes['method'])}" if "method" in attributes else ""
+    sql += f"\nWITH ({', '.join(attributes['options'])})" if "options" in attributes else ""
+    return sql + (f"\nTABLESPACE {ident(attributes['tablespace'])}" if "tablespace" in attributes else "")
 
 
 def drop(fact: Fact, context: Context) -> list[Step]:
-    message = f"all rows of {'.'.join(fact.id.name)} are lost"
-    return [Step(f"DROP TABLE {qualified(*fact.id.name)}", hazards=(Hazard("data-loss", fact.id, message, rows_of(fact.id), "rows"),))]
+    lost = Hazard("data-loss", fact.id, f"all rows of {'.'.join(fact.id.name)} are lost", count_rows(fact.id), "rows")
+    return [Step(f"DROP TABLE {qualified(*fact.id.name)}", hazards=() if "partitioned" in fact.attributes else (lost,))]
 
 
-def attach(fact: Fact, context: Context) -> list[Step]:
-    return [Step(f"ALTER TABLE {qualified(*fact.attributes['of'])} ATTACH PARTITION {qualified(*fact.id.name)} {fact.attributes['bound']}")]
+def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
+    old, new = before.attributes, after.attributes
+    if any(old.get(key) != new.get(key) for key in FIXED) or old.get("method") != new.get("method") and context.old.server_version < 150000:
+        return None
+    if any(name not in old.get("inherited", ()) and Id("column", (*after.id.name, name)) in context.old for name in new.get("inherited", ())):
+        return None         # a column of its own cannot become one that is only inherited
+    steps = []
+    if old.get("persistence") != new.get("persistence"):
+        steps.append(alter_table(after.id, f"SET {'UNLOGGED' if 'persistence' in new else 'LOGGED'}", rewrites(after.id, "the table moves into or out of the log", context)))
+    if old.get("method") != new.get("method"):
+        steps.append(alter_table(after.id, f"SET ACCESS METHOD {ident(new.get('method', 'heap'))}", rewrites(after.id, "the access method changes", context)))
+    if old.get("tablespace") != new.get("tablespace"):
+        steps.append(alter_table(after.id, f"SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}", rewrites(after.id, "the tablespace changes", context)))
+    was, wanted = ({one.split("=")[0]: one for one in side.get("options", ())} for side in (old, new))
+    gone, said = [name for name in was if name not in wanted], [one for name, one in wanted.items() if was.get(name) != one]
+    steps += [alter_table(after.id, f"RESET ({', '.join(gone)})")] if gone else []
+    steps += [alter_table(after.id, f"SET ({', '.join(said)})")] if said else []
+    return Alteration(tuple(steps + settings(old, after, context)))
 
 
-def detach(fact: Fact, context: Context) -> list[Step]:
-    return [Step(f"ALTER TABLE {qualified(*fact.attributes['of'])} DETACH PARTITION {qualified(*fact.id.name)}")]
+def settings(old: dict[str, Any], fact: Fact, context: Context) -> list[Step]:
+    """What ALTER TABLE says about a table, new or old."""
+    new, said = fact.attributes, []
+    if old.get("of") != new.get("of"):
+        said.append(f"OF {new['of']}" if "of" in new else "NOT OF")
+    if old.get("row_security") != new.get("row_security"):
+        said.append(f"{'ENABLE' if new.get('row_security') else 'DISABLE'} ROW LEVEL SECURITY")
+    if old.get("force_row_security") != new.get("force_row_security"):
+        said.append(f"{'FORCE' if new.get('force_row_security') else 'NO FORCE'} ROW LEVEL SECURITY")
+    if old.get("replica_identity") != new.get("replica_identity"):
+        said.append(f"REPLICA IDENTITY {new.get('replica_identity', 'default').upper()}")
+    return [alter_table(fact.id, text) for text in said]
 
 
-def inherit(fact: Fact, context: Context) -> list[Step]:
-    schema, table, *parent = fact.id.name
-    return [Step(f"ALTER TABLE {qualified(schema, table)} INHERIT {qualified(*parent)}")]
-
-
-def disinherit(fact: Fact, context: Context) -> list[Step]:
-    schema, table, *parent = fact.id.name
-    return [Step(f"ALTER TABLE {qualified(schema, table)} NO INHERIT {qualified(*parent)}")]
-
-
-KIND = Kind(create, drop, lambda before, after, context: Alteration(()), ("column", "constraint"))
-PARTITION = Kind(attach, detach)
-INHERITANCE = Kind(inherit, disinherit)
+KIND = Kind(create, drop, alter, ("column", "constraint", "inheritance"))

@@ -33,9 +33,11 @@ select 'column' as kind, array[nspname, relname, attname]::text[] as name,
     'inherited', nullif(attinhcount > 0 and not attislocal and not relispartition, false)
   )) as attributes,
   case relkind when 'f' then 'foreign_table' else 'table' end as parent_kind, array[nspname, relname]::text[] as parent_name,
-  attnum::int as position, 'pg_class'::regclass::oid as class, attrelid as object, attnum::int as sub
+  attnum::int as position, 'pg_class'::regclass::oid as class, attrelid as object, attnum::int as sub,
+  case when attinhcount > 0 then (select json_agg(json_build_array('column', array[pn.nspname, p.relname, attname])) from pg_inherits i join pg_class p on p.oid = i.inhparent
+    join pg_namespace pn on pn.oid = p.relnamespace join pg_attribute pa on pa.attrelid = p.oid and pa.attname = columns.attname where i.inhrelid = columns.attrelid) end as extra
 from columns
 union all
 select 'default', array[nspname, relname, attname]::text[], jsonb_build_object('expression', expression),
-  'column', array[nspname, relname, attname]::text[], null, 'pg_attrdef'::regclass, default_oid, 0
+  'column', array[nspname, relname, attname]::text[], null, 'pg_attrdef'::regclass, default_oid, 0, null
 from columns where default_oid is not null and attgenerated = ''

@@ -1,0 +1,48 @@
+"""What the kinds that belong to tables share: ALTER TABLE, evidence, and the locks that need a word."""
+from __future__ import annotations
+
+from senior_backend.migrate.steps import Context, Hazard, Step
+from senior_backend.postgres.model import Id
+from senior_backend.postgres.quote import ident, literal, qualified
+
+
+def table_of(identity: Id) -> Id:
+    """The table of a column, default or constraint."""
+    return Id("table", identity.name[:2])
+
+
+def has_children(table: Id, context: Context) -> bool:
+    """Whether other tables take its columns over: then ALTER TABLE means ONLY this one, since each child is a fact of its own."""
+    return any(one.kind in ("partition", "inheritance") for side in (context.old, context.new) if table in side for one in side.dependants(table) if one.name[:2] != table.name)
+
+
+def alter_table(identity: Id, rest: str, hazards: tuple[Hazard, ...] = (), only: bool = False) -> Step:
+    return Step(f"ALTER TABLE {'ONLY ' if only else ''}{qualified(*identity.name[:2])} {rest}", hazards=hazards)
+
+
+def count_rows(table: Id, condition: str = "") -> str:
+    return f"SELECT count(*) FROM {qualified(*table.name[:2])}" + (f" WHERE {condition}" if condition else "")
+
+
+def estimated_rows(table: Id) -> str:
+    """Rows as the planner last knew them, since counting a big table takes as long as reading it."""
+    return f"SELECT greatest(reltuples, 0)::bigint FROM pg_catalog.pg_class WHERE oid = {literal(qualified(*table.name[:2]))}::regclass"
+
+
+def blocks(kind: str, table: Id, why: str, context: Context) -> tuple[Hazard, ...]:
+    """A lock on a table that is there already, for as long as its rows take. kind: blocks-reads or blocks-writes."""
+    name = ".".join(table.name[:2])
+    return (Hazard(kind, Id("table", table.name[:2]), f"{why} while {name} is locked against {'reads and writes' if kind == 'blocks-reads' else 'writes'}", estimated_rows(table), "rows (estimated)"),)
+
+
+def rewrites(table: Id, why: str, context: Context) -> tuple[Hazard, ...]:
+    hazard = Hazard("rewrite", Id("table", table.name[:2]), f"{why}: every row of {'.'.join(table.name[:2])} is written anew", estimated_rows(table), "rows (estimated)")
+    return (hazard, *blocks("blocks-reads", table, "all rows are written", context))
+
+
+def fails(identity: Id, message: str, probe: str = "", unit: str = "") -> tuple[Hazard, ...]:
+    return (Hazard("fails-on-data", identity, message, probe, unit),)
+
+
+def column_of(identity: Id) -> str:
+    return ident(identity.name[2])
