@@ -102,12 +102,12 @@ def handed_over(entries: Entries, owner: str) -> Entries:
 
 
 def owner_of(thing: Id, catalogue: Catalogue) -> str:
-    """The owner as statements take it."""
+    """The owner as statements take it; who loads a file is whoever runs the statements."""
     holder = Id("table", thing.name[:2]) if thing.kind == "column" else thing
     fact = catalogue.get(holder) or catalogue.get(holder._replace(kind="foreign_table")) or catalogue.get(holder._replace(kind="view")) or catalogue.get(holder._replace(kind="materialized_view"))
     name = fact.attributes.get("owner") if fact else None
-    if name:
-        return ident(name)
+    if name and not (name == catalogue.role and catalogue.stated is not None):
+        return role(name)
     return "pg_database_owner" if thing == Id("schema", ("public",)) and catalogue.server_version >= DATABASE_OWNER else "CURRENT_USER"
 
 
@@ -235,7 +235,7 @@ def given(fact: Fact, context: Context) -> list[Step]:
     """What makes a new thing its owner's, with the privileges it shall have."""
     owner = fact.attributes.get("owner")
     away = owner and owner != context.old.role
-    steps = [Step(f"ALTER {target(fact.id)} OWNER TO {ident(owner)}")] if away else []
+    steps = [Step(f"ALTER {target(fact.id)} OWNER TO {role(owner)}")] if away else []
     if fact.id.kind not in HOLDERS or fact.id not in context.old and not context.new.states("grant"):
         return steps
     before = granted_at_birth(fact.id, context)
@@ -266,7 +266,7 @@ def change_default(fact: Fact, context: Context) -> list[Step]:
     words, holder = DEFAULTS[letter]
     start = frozenset() if schema else base(holder, context.old)
     before, after = (entries_of(side[fact.id]) if fact.id in side else start for side in (context.old, context.new))
-    head = f"ALTER DEFAULT PRIVILEGES FOR ROLE {ident(maker)}" + (f" IN SCHEMA {ident(schema)}" if schema else "")
+    head = f"ALTER DEFAULT PRIVILEGES FOR ROLE {role(maker)}" + (f" IN SCHEMA {ident(schema)}" if schema else "")
     every = privileges_of(holder, context.new)
     steps = []
     for (grantee, grantable), privileges in grouped(before - after, "").items():
