@@ -14,10 +14,12 @@ from senior_backend.migrate.output import grouped
 from senior_backend.migrate.steps import Step
 from senior_backend.postgres import connection, quote, scratch
 from senior_backend.postgres.cluster import LOADER
+from senior_backend.postgres.loading import Runner
 
 FOR_SUPERUSERS = re.compile(
     r"(CREATE|ALTER|DROP|COMMENT ON) (OR REPLACE )?(TRUSTED |PROCEDURAL |DEFAULT )*(EXTENSION|EVENT TRIGGER|LANGUAGE|FOREIGN DATA WRAPPER|ACCESS METHOD|PUBLICATION|SUBSCRIPTION|TEXT SEARCH (PARSER|TEMPLATE)|CAST"
-    r"|OPERATOR (CLASS|FAMILY)|TYPE|TRANSFORM)\b|SECURITY LABEL\b|(CREATE|ALTER) (OR REPLACE )?(FUNCTION|PROCEDURE|ROUTINE)\b(?=.*(LANGUAGE (c|internal)\b|\b(LEAKPROOF|SUPPORT)\b))", re.S | re.I)
+    r"|OPERATOR (CLASS|FAMILY)|TYPE|TRANSFORM)\b|SECURITY LABEL\b|(CREATE|ALTER) (OR REPLACE )?(FUNCTION|PROCEDURE|ROUTINE)\b(?!.* DEFAULT )(?=.*(LANGUAGE internal\b|\b(LEAKPROOF|SUPPORT)\b))", re.S | re.I)
+INTERNAL = re.compile(r"LANGUAGE internal\b.*\bAS (\$\w*\$|')(?P<source>\w+)\1", re.S | re.I)
 NEW_OWNER = re.compile(r"(EVENT TRIGGER|FOREIGN DATA WRAPPER) .* OWNER TO (?P<owner>.+)\Z", re.S)
 
 
@@ -69,7 +71,9 @@ class Bench:
         if not (self.server.own and FOR_SUPERUSERS.match(sql)):
             yield
             return
-        owner = NEW_OWNER.search(sql)
+        internal, owner = INTERNAL.search(sql), NEW_OWNER.search(sql)
+        if internal:
+            Runner(self.server, self.connection).check_library("internal", internal["source"])
         roles = list(dict.fromkeys([quote.ident(self.role), *([owner["owner"]] if owner else [])]))
         for role in roles:
             self.server.admin.execute(f"ALTER ROLE {role} SUPERUSER")

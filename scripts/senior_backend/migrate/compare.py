@@ -4,9 +4,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 
-from senior_backend.console import Console, ExitCode, Outcome
-from senior_backend.migrate import diff, evidence, output, plan, report, sources
-from senior_backend.migrate.prove import Proof, prove
+from senior_backend.console import CommandError, Console, ExitCode, Outcome
+from senior_backend.migrate import agree, diff, evidence, output, plan, report, sources
+from senior_backend.migrate.bench import Failed
+from senior_backend.migrate.prove import Proof, Trial, prove
+from senior_backend.migrate.renames import Rename, candidates, confirmed, following
+from senior_backend.migrate.sources import Side, Workshop
+from senior_backend.postgres.model import Catalogue
 
 SEVERITIES = {"error": ("data-loss", "irreversible"), "warning": ("data-loss", "irreversible", "rewrite", "blocks-reads", "blocks-writes", "fails-on-data")}
 
@@ -14,19 +18,40 @@ SEVERITIES = {"error": ("data-loss", "irreversible"), "warning": ("data-loss", "
 def run(arguments: argparse.Namespace, out: Console) -> Outcome:
     output.check_folder(arguments.output)
     with contextlib.ExitStack() as stack:
-        workshop = stack.enter_context(sources.Workshop(arguments.shadow))
+        workshop = stack.enter_context(Workshop(arguments.shadow))
         old, new = sources.read_both(arguments.connection or arguments.schema, arguments.compare, workshop, not arguments.no_verify, stack)
-        notes = sources.agree(old.catalogue, new.catalogue)
-        difference = diff.compare(old.catalogue, new.catalogue)
-        if not difference:
+        notes = agree.agree(old.catalogue, new.catalogue)
+        renames = confirmed(arguments.rename, old.catalogue, new.catalogue)
+        if not renames and not diff.compare(old.catalogue, new.catalogue):
             return report.unchanged(old.catalogue, new.catalogue, notes)
-        online = old.connection is not None and not arguments.offline
-        up = plan.migration(old.catalogue, new.catalogue, online)
-        down = plan.migration(new.catalogue, old.catalogue, online)
-        proof = Proof(reason="--no-verify") if arguments.no_verify else prove(workshop, old.catalogue, new.catalogue, up, down, old.path)
-        found = report.Migration(old.catalogue, new.catalogue, difference, up, down, proof, evidence.gather(old, up), notes)
+        found = migration(old, new.catalogue, renames, workshop, arguments, notes)
     files = output.write_pair(arguments.output, found.what_changed(), found.up_sql, found.down_sql) if arguments.output else []
     return Outcome(report.as_json(found, files), report.lines(found, files, out.verbose), exit_code(found, arguments.fail_on))
+
+
+def migration(side: Side, new: Catalogue, renames: list[Rename], workshop: Workshop, arguments: argparse.Namespace, notes: list[str]) -> report.Migration:
+    """Both directions, tried out unless --no-verify says otherwise."""
+    old = start = side.catalogue
+    if renames:
+        renames, start = renamed(old, new, renames, workshop, side.path)
+    online = side.connection is not None and not arguments.offline
+    difference = diff.compare(start, new)
+    up = [rename.step() for rename in renames] + plan.migration(start, new, online)
+    down = plan.migration(new, start, online) + [rename.step(back=True) for rename in reversed(renames)]
+    proof = Proof(reason="--no-verify") if arguments.no_verify else prove(workshop, old, new, up, down, side.path)
+    return report.Migration(old, new, difference, renames, candidates(difference, start, new), up, down, proof, evidence.gather(side, up, renames), notes)
+
+
+def renamed(old: Catalogue, new: Catalogue, renames: list[Rename], workshop: Workshop, path: str) -> tuple[list[Rename], Catalogue]:
+    """The renames with those that follow from them, and the source's schema after them."""
+    try:
+        with Trial(workshop.server(old.server_version), old, new, path, whole=True) as trial:
+            trial.build()
+            start = trial.changed([rename.step() for rename in renames])
+            more = following(start, new)
+            return renames + more, trial.after([rename.step() for rename in more])
+    except Failed as failure:
+        raise CommandError(f"the renames cannot be tried out: {failure}", "leave out --rename, and rename by hand before comparing", ExitCode.REFUSED, "RENAME") from None
 
 
 def exit_code(found: report.Migration, fail_on: str | None) -> ExitCode:

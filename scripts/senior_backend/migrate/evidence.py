@@ -5,6 +5,7 @@ import time
 from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
 from senior_backend import dependencies
+from senior_backend.migrate.renames import Rename, original, original_sql
 from senior_backend.migrate.sources import Side
 from senior_backend.migrate.steps import Hazard, Step
 from senior_backend.postgres.model import Catalogue, Id
@@ -19,18 +20,18 @@ join unnest(%s::text[], %s::text[]) wanted(schema, name) on n.nspname = wanted.s
 HOLDERS = ("table", "materialized_view")
 
 
-def gather(side: Side, steps: Sequence[Step]) -> Callable[[Hazard], str]:
-    """The evidence for each hazard of these steps, in words."""
+def gather(side: Side, steps: Sequence[Step], renames: Sequence[Rename] = ()) -> Callable[[Hazard], str]:
+    """The evidence for each hazard of these steps, in words. renames: what the live database still has under its old name."""
     hazards = list(dict.fromkeys(hazard for step in steps for hazard in step.hazards))
     if side.connection is None:
         return lambda hazard: NO_SERVER
-    holders = {hazard: holder(side.catalogue, hazard.object) for hazard in hazards}
+    holders = {hazard: holder(side.catalogue, original(hazard.object, renames)) for hazard in hazards}
     sizes = measured_sizes(side.connection, filter(None, holders.values()))
     deadline = time.monotonic() + TOTAL_SECONDS
     found = {}
     for hazard in hazards:
         size = sizes.get(holders[hazard], "")
-        found[hazard] = counted(side.connection, hazard, size, deadline) if hazard.probe else size or "nothing to measure"
+        found[hazard] = counted(side.connection, original_sql(hazard.probe, renames), hazard, size, deadline) if hazard.probe else size or "nothing to measure"
     return lambda hazard: found.get(hazard, "not measured")
 
 
@@ -63,7 +64,7 @@ def in_words(tuples: float, size: int) -> str:
     return f"{rows}, {size / unit[1]:,.0f} {unit[0]}"
 
 
-def counted(connection: psycopg.Connection, hazard: Hazard, size: str, deadline: float) -> str:
+def counted(connection: psycopg.Connection, probe: str, hazard: Hazard, size: str, deadline: float) -> str:
     psycopg = dependencies.require("psycopg")
     milliseconds = min(PROBE_MS, int(1000 * (deadline - time.monotonic())))
     if milliseconds < 10:
@@ -71,7 +72,7 @@ def counted(connection: psycopg.Connection, hazard: Hazard, size: str, deadline:
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(f"SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = 500; SET LOCAL search_path = ''")
-            number = connection.execute(hazard.probe).fetchone()[0]
+            number = connection.execute(probe).fetchone()[0]
     except psycopg.errors.QueryCanceled:
         return f"not counted within {milliseconds / 1000:.1f} s{size and ', ' + size}"
     except psycopg.Error as error:

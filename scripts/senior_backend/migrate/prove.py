@@ -66,14 +66,14 @@ def prove(workshop: Workshop, old: Catalogue, new: Catalogue, up: Sequence[Step]
 
 
 class Trial(contextlib.AbstractContextManager):
-    """A database of the scratch server, in the role of the live one. path: the search_path that the migration will run with."""
+    """A database of the scratch server, in the role of the live one. path: the search_path that the migration will run with; whole: with all of the schema, however big."""
 
-    def __init__(self, server: scratch.Server, old: Catalogue, new: Catalogue, path: str):
+    def __init__(self, server: scratch.Server, old: Catalogue, new: Catalogue, path: str, whole: bool = False):
         self._stack = contextlib.ExitStack()
         try:
             self.bench = Bench(server, self._stack.enter_context(server.database()), path, self._stack)
             self.empty = live.read(self.bench.connection)
-            self.old, self.new = closure.scope(old, new, self.empty.facts)
+            self.old, self.new = (old, new) if whole else closure.scope(old, new, self.empty.facts)
             server.ensure_roles(closure.roles(self.old, self.new))
         except BaseException:
             self._stack.close()
@@ -89,6 +89,17 @@ class Trial(contextlib.AbstractContextManager):
         except Failed as failure:
             raise Failed(f"the source's schema cannot be made on the scratch server: {failure}") from None
         self.bench.become(self.old.role)
+
+    def changed(self, steps: Sequence[Step]) -> Catalogue:
+        """The source as the server has it after some statements. Failed when the copy was not equal to the source before them."""
+        differences = described(diff.compare(live.read(self.bench.connection), self.old))
+        if differences:
+            raise Failed(f"the copy on the scratch server is not equal to the source: {'; '.join(differences[:3])}", differences)
+        return self.after(steps)
+
+    def after(self, steps: Sequence[Step]) -> Catalogue:
+        self.bench.run(steps)
+        return dataclasses.replace(live.read(self.bench.connection), source=self.old.source, role=self.old.role, stated=self.old.stated, server_version=self.old.server_version)
 
     def check(self, proof: Proof, direction: str, steps: Sequence[Step], expected: Catalogue) -> None:
         setattr(proof, direction, "failed")

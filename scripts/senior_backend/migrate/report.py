@@ -9,12 +9,16 @@ from senior_backend.console import VERSION, Outcome
 from senior_backend.migrate import output
 from senior_backend.migrate.diff import Difference
 from senior_backend.migrate.prove import Proof
+from senior_backend.migrate.renames import Rename
 from senior_backend.migrate.steps import HAZARDS, Hazard, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
 
 TABLES = ("table", "foreign_table")
 MOST_LINES = 40
-WORDS = {"add": "add", "remove": "drop", "change": "alter"}
+# what names a migration, if it changes several things
+NOTABLE = {kind: place for place, kind in enumerate(("schema", "table", "foreign_table", "view", "materialized_view", "column", "function", "procedure", "enum", "domain", "composite_type", "constraint",
+                                                     "index"))}
+WORDS = {"add": "add", "remove": "drop", "change": "alter", "rename": "rename"}
 
 
 @dataclasses.dataclass
@@ -23,6 +27,8 @@ class Migration:
     old: Catalogue
     new: Catalogue
     difference: Difference
+    renames: Sequence[Rename]
+    candidates: list[dict[str, Any]]
     up: Sequence[Step]
     down: Sequence[Step]
     proof: Proof
@@ -33,7 +39,8 @@ class Migration:
     def changes(self) -> list[dict[str, Any]]:
         """One entry for each thing; what comes or goes with the thing it is a part of has none."""
         difference = self.difference
-        found = [self._entry(action, fact) for action, facts in (("remove", difference.removed), ("add", difference.added)) for fact in facts if not goes_with_parent(fact, facts)]
+        found = [{"action": "rename", "kind": one.old.kind, "name": ".".join(one.old.name), "to": ".".join(one.new.name)} for one in self.renames]
+        found += [self._entry(action, fact) for action, facts in (("remove", difference.removed), ("add", difference.added)) for fact in facts if not goes_with_parent(fact, facts)]
         return found + [{**self._entry("change", after), "attributes": changed_attributes(before, after)} for before, after in difference.changed]
 
     @staticmethod
@@ -42,8 +49,8 @@ class Migration:
 
     def what_changed(self) -> str:
         """A few words: "add users email"."""
-        first = self.changes[0]
-        words = f"{WORDS[first['action']]} {first['name'].removeprefix('public.')}"
+        first = min(self.changes, key=lambda change: NOTABLE.get(change["kind"], len(NOTABLE)))
+        words = f"{WORDS[first['action']]} {first['name'].removeprefix('public.')}" + (f" to {first['to'].rsplit('.')[-1]}" if "to" in first else "")
         return words if len(self.changes) == 1 else f"{words[:35]} and {len(self.changes) - 1} more"
 
     @functools.cached_property
@@ -98,7 +105,7 @@ def as_json(found: Migration, files: list[str]) -> dict[str, Any]:
         "added_tables": [table_name(fact.id) for fact in difference.added if fact.id.kind in TABLES],
         "removed_tables": [table_name(fact.id) for fact in difference.removed if fact.id.kind in TABLES],
         "changes": found.changes, "hazards": hazards(found.up, found.told), "verified": found.proof.verified, "proof": found.proof.as_json(), "files": files,
-        "rename_candidates": [], "notes": found.notes, **both(found.old, found.new),
+        "rename_candidates": found.candidates, "notes": found.notes, **both(found.old, found.new),
     }
 
 
@@ -111,12 +118,18 @@ def lines(found: Migration, files: list[str], verbose: bool) -> list[str]:
     """A summary; the statements too where they go to no file."""
     most = len(found.changes) if verbose else MOST_LINES
     said = [f"{len(found.changes)} changes from {found.old.source} to {found.new.source}:"]
-    said += [f"  {change['action']:7}{change['kind'].replace('_', ' ')} {change['name']}" + (f" ({', '.join(change['attributes'])})" if change.get("attributes") else "") for change in found.changes[:most]]
+    said += [in_a_line(change) for change in found.changes[:most]]
     said += [f"  ... and {len(found.changes) - most} more (-v shows all)"] if len(found.changes) > most else []
     dangers = hazards(found.up, found.told)
     for kind in HAZARDS:
         said += [f"hazard {kind}: {one['message']} ({one['evidence']})" for one in dangers if one["kind"] == kind]
+    said += [f"{one['kind']} {one['from']} may have been renamed to {one['to']}: if so, compare again with {one['flag']}" for one in found.candidates]
     said += [found.proof.line()[0].upper() + found.proof.line()[1:], *(f"note: {note}" for note in found.notes)]
     if files:
         return said + [f"Wrote {name}" for name in files]
     return said + ["", "=== migration ===", *found.up_sql.splitlines(), "", "=== rollback ===", *found.down_sql.splitlines()]
+
+
+def in_a_line(change: dict[str, Any]) -> str:
+    more = f" ({', '.join(change['attributes'])})" if change.get("attributes") else f" to {change['to']}" if "to" in change else ""
+    return f"  {change['action']:7}{change['kind'].replace('_', ' ')} {change['name']}{more}"

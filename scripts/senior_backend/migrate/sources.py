@@ -8,8 +8,8 @@ import threading
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.postgres import connection, live, scratch
-from senior_backend.postgres.model import Catalogue, Fact
+from senior_backend.postgres import connection, live, loading, scratch, sql_files
+from senior_backend.postgres.model import Catalogue
 
 if TYPE_CHECKING:
     import psycopg
@@ -74,31 +74,42 @@ class Side:
 
 
 def read_both(source: str, target: str, workshop: Workshop, prove: bool, stack: contextlib.ExitStack) -> tuple[Side, Side]:
-    """source, target: a URL, or the path of a SQL file or a folder. prove: the scratch server will be needed, so start it as soon as its version is known."""
-    reading = Background(read, target, workshop, False, stack)
-    old = read(source, workshop, prove, stack)
+    """source, target: a URL, or the path of a SQL file or a folder. prove: the scratch server will be needed; it is one like the live source, or the live target.
+
+    stack: what closes the connections.
+    """
+    connections = [stack.enter_context(contextlib.closing(connection.connect(place))) if is_url(place) else None for place in (source, target)]
+    like = next((one.info.server_version for one in connections if one), 0)
+    if prove:
+        workshop.start(like)
+    reading = Background(read, target, connections[1], workshop, like)
+    old = read(source, connections[0], workshop, like)
     new = reading.result()
     for side in (old, new):
         refuse_unhandled(side.catalogue)
     return old, new
 
 
-def read(place: str, workshop: Workshop, prove: bool, stack: contextlib.ExitStack) -> Side:
-    if "://" in place:
-        return read_live(place, workshop, prove, stack)
-    return read_files(pathlib.Path(place), workshop)
+def is_url(place: str) -> bool:
+    return "://" in place
 
 
-def read_live(url: str, workshop: Workshop, prove: bool, stack: contextlib.ExitStack) -> Side:
-    opened = stack.enter_context(contextlib.closing(connection.connect(url)))
-    if prove:
-        workshop.start(opened.info.server_version)
+def read(place: str, opened: psycopg.Connection | None, workshop: Workshop, like: int) -> Side:
+    if opened is None:
+        return read_files(pathlib.Path(place), workshop, like)
     path = opened.execute("SHOW search_path").fetchone()[0]
-    return Side(live.read(opened, connection.masked(url)), path, opened)
+    return Side(live.read(opened, connection.masked(place)), path, opened)
 
 
-def read_files(path: pathlib.Path, workshop: Workshop) -> Side:
-    raise CommandError("files: not yet")
+def read_files(path: pathlib.Path, workshop: Workshop, like: int) -> Side:
+    script = sql_files.read(path)
+    server = workshop.server(like)
+    with server.database() as name:
+        treated = loading.load(server, script, name)
+        with contextlib.closing(connection.connect(server.loader_url(name))) as opened:
+            catalogue = live.read(opened, str(path))
+    catalogue.stated = frozenset(treated.stated)
+    return Side(catalogue)
 
 
 def refuse_unhandled(catalogue: Catalogue) -> None:
@@ -107,37 +118,3 @@ def refuse_unhandled(catalogue: Catalogue) -> None:
         more = f" and {len(catalogue.unhandled) - 5} more" if len(catalogue.unhandled) > 5 else ""
         raise CommandError(f"{catalogue.source} holds what this tool cannot compare: {', '.join(catalogue.unhandled[:5])}{more}",
                            "compare copies of both sides without these objects, and bring them over by hand", ExitCode.REFUSED, "UNHANDLED_KIND")
-
-
-def agree(old: Catalogue, new: Catalogue) -> list[str]:
-    """Both sides are to be made by one role. Where a file is compared with a live database and never speaks of owners or of privileges, it agrees with the database on them:
-    gives notes that say so.
-    """
-    old.role = new.role = new.role if old.stated is not None and new.stated is None else old.role
-    notes = []
-    for file, other in ((old, new), (new, old)):
-        if file.stated is None or other.stated is not None:
-            continue
-        if "owner" not in file.stated:
-            adopt_owners(file, other)
-            notes.append(f"owners were not compared: {file.source} names none")
-        if "grant" not in file.stated:
-            adopt_grants(file, other)
-            notes.append(f"privileges were not compared: {file.source} grants none")
-    return notes
-
-
-def adopt_owners(file: Catalogue, other: Catalogue) -> None:
-    for identity, fact in list(file.facts.items()):
-        if "owner" in fact.attributes:
-            known = other.get(identity)
-            owner = known.attributes.get("owner", other.role) if known else other.role
-            file.facts[identity] = Fact(fact.id, {**fact.attributes, "owner": owner}, fact.parent, fact.depends, fact.order)
-
-
-def adopt_grants(file: Catalogue, other: Catalogue) -> None:
-    for fact in list(file.of_kind("grant", "default_privilege")):
-        del file.facts[fact.id]
-    for fact in other.of_kind("grant", "default_privilege"):
-        if fact.parent is None or fact.parent in file:
-            file.facts[fact.id] = fact
