@@ -128,7 +128,8 @@ def alter_attribute(before: Fact, after: Fact, context: Context) -> Alteration |
 def stored(identity: Id | None, catalogue: Catalogue) -> bool:
     """Whether a column holds values of the type, also inside of other types."""
     users = catalogue.dependants(identity) if identity else ()
-    return any(user.kind == "column" or user.kind in ("domain", "range_type") and stored(user, catalogue) or user.kind == "attribute" and stored(catalogue[user].parent, catalogue) for user in users)
+    hosts = (catalogue[user].parent if user.kind == "attribute" else user for user in users)
+    return any(user.kind == "column" for user in users) or any(stored(host, catalogue) for host in hosts if host != identity and host.kind in ("domain", "composite_type", "range_type"))
 
 
 def range_type(fact: Fact, context: Context) -> str:
