@@ -40,6 +40,8 @@ class Changes:
         taken = {name for fact in difference.added for name in names(fact)}
         changed = {before.id for before, _ in difference.changed}
         for fact in difference.removed:
+            for fallen in self._fallen(fact.id):
+                self.replace(fallen)
             reused = not taken.isdisjoint(names(fact))
             for dependant in self.old.dependants(fact.id):
                 if dependant in self.new and (reused or dependant not in changed) and not self._stays(dependant, fact.id):
@@ -74,8 +76,14 @@ class Changes:
             self.dropped[one], self.made[one] = self.old[one], self.new[one]
             self.altered.pop(one, None)
             waiting += [(dependant, one) for dependant in self.old.dependants(one)]
+            waiting += [(fallen, None) for fallen in self._fallen(one)]
             if one.kind == "attribute":         # in another place it would be another type
                 waiting.append((self.old[one].parent, None))
+
+    def _fallen(self, identity: Id) -> list[Id]:
+        """The indexes of partitions that a partitioned index takes with it."""
+        links = [self.old[one] for one in self.old.dependants(identity) if one.kind == "index_partition"] if identity.kind in ("index", "constraint") else []
+        return [link.parent for link in links if link.depends[0] == identity and Id("partition", self.old[link.parent].parent.name) not in self.dropped]
 
     def _move(self, context: Context) -> None:
         """Columns move to the new types, before which what stands in their way goes; what an old type needs stays as long as it."""

@@ -126,7 +126,7 @@ class Plan:
         """What comes later without needing it."""
         for facts, hosts, action, side in ((self.made, self.makers, "create", self.changes.new), (self.dropped, self.droppers, "drop", self.changes.old)):
             for one in facts:
-                for other in KINDS[one.kind].follows(facts[one], side):
+                for other in KINDS[one.kind].follows(facts[one], side, action == "create"):
                     if other in facts:
                         self.graph.add((action, hosts[other]), (action, hosts[one]), one)
 

@@ -63,7 +63,7 @@ class Kind:
     """How one kind of object is made, removed and changed. alter: None when it must be dropped and made again.
 
     parts: the kinds that its CREATE statement can write itself (Context.folded); folds: whether the CREATE statement of another can write this one,
-    within: of which other, where that is not the parent; follows: what it comes after, made or dropped, without needing it.
+    within: of which other, where that is not the parent; follows: what it comes after without needing it, made (True) or dropped (False).
     """
     create: Callable[[Fact, Context], list[Step]]
     drop: Callable[[Fact, Context], list[Step]]
@@ -71,4 +71,4 @@ class Kind:
     parts: tuple[str, ...] = ()
     folds: Callable[[Fact], bool] = lambda fact: True
     within: Callable[[Fact, Catalogue], Id | None] = lambda fact, catalogue: fact.parent
-    follows: Callable[[Fact, Catalogue], Iterable[Id]] = lambda fact, catalogue: ()
+    follows: Callable[[Fact, Catalogue, bool], Iterable[Id]] = lambda fact, catalogue, made: ()

@@ -55,6 +55,8 @@ class Links:
     def _belonging(self, address: int) -> Iterator[int]:
         """The address and those of everything that belongs to it and has no fact."""
         yield address
+        if not address & 0xffff:        # columns of what has no facts for them, views above all
+            yield from (part for part in {*self._by_needed.columns(address), *self._by_user.columns(address)} if part not in self._id_of)
         for other, kind in self._by_needed.rows(address):
             if kind in BELONGS and other not in self._id_of and self.owner(other) == self.owner(address):
                 yield from self._belonging(other)
@@ -82,3 +84,7 @@ class _Index:
     def rows(self, key: int) -> Iterator[tuple[int, str]]:
         for row in range(bisect_left(self.keys, key), bisect_right(self.keys, key)):
             yield self.values[row], self.types[row]
+
+    def columns(self, key: int) -> list[int]:
+        """The addresses of a relation's columns among the keys."""
+        return self.keys[bisect_right(self.keys, key):bisect_right(self.keys, key | 0xffff)].tolist()

@@ -46,3 +46,17 @@ def fails(identity: Id, message: str, probe: str = "", unit: str = "") -> tuple[
 
 def column_of(identity: Id) -> str:
     return ident(identity.name[2])
+
+
+def changed_options(old: list[str], new: list[str]) -> list[str]:
+    """RESET and SET that make one list of name=value the other, in its order.
+
+    >>> changed_options(["fillfactor=70"], ["fillfactor=70", "parallel_workers=2"])
+    ['SET (parallel_workers=2)']
+    """
+    kept = [one for one in old if one in new]
+    if kept != new[:len(kept)]:
+        kept = []
+    names = {one.split("=")[0] for one in new[len(kept):]}
+    gone = [name for one in old if one not in kept and (name := one.split("=")[0]) not in (names if kept or not set(old) & set(new) else ())]
+    return ([f"RESET ({', '.join(gone)})"] if gone else []) + ([f"SET ({', '.join(new[len(kept):])})"] if new[len(kept):] else [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from senior_backend.migrate.kinds import column_types, identity, sequences
-from senior_backend.migrate.kinds.altering import alter_table, blocks, column_of, count_rows, fails, has_children, rewrites, table_of
+from senior_backend.migrate.kinds.altering import alter_table, blocks, changed_options, column_of, count_rows, fails, has_children, rewrites, table_of
 from senior_backend.migrate.kinds.inheriting import from_parents
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
 from senior_backend.postgres.model import Fact
@@ -140,9 +140,7 @@ def settings(old: dict[str, Any], fact: Fact, context: Context) -> list[Step]:
         said.append(f"SET COMPRESSION {new.get('compression', 'default')}")
     if old.get("statistics") != new.get("statistics"):
         said.append(f"SET STATISTICS {new.get('statistics', -1)}")
-    gone = [one.split("=")[0] for one in old.get("options", ()) if one.split("=")[0] not in {other.split("=")[0] for other in new.get("options", ())}]
-    said += [f"RESET ({', '.join(gone)})"] if gone else []
-    said += [f"SET ({', '.join(new['options'])})"] if new.get("options") and old.get("options") != new["options"] else []
+    said += changed_options(old.get("options", []), new.get("options", []))
     only = bool(said) and has_children(table_of(fact.id), context)
     return [alter_table(fact.id, f"ALTER COLUMN {column} {text}", only=only) for text in said]
 

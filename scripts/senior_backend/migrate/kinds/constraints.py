@@ -122,4 +122,4 @@ def folds(fact: Fact) -> bool:
     return not attributes["definition"].endswith(NOT_VALID) and "clustered" not in attributes and "replica_identity" not in attributes
 
 
-KIND = Kind(create, drop, alter, folds=folds, follows=lambda fact, catalogue: partitions(fact, catalogue) if fact.attributes["type"] in "pux" else [])
+KIND = Kind(create, drop, alter, folds=folds, follows=lambda fact, catalogue, made: partitions(fact, catalogue, made) if fact.attributes["type"] in "pux" else [])

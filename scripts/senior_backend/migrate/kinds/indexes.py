@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from senior_backend.migrate.kinds.altering import blocks, fails
+from senior_backend.migrate.kinds.altering import blocks, changed_options, fails
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
 from senior_backend.postgres.quote import ident, qualified
@@ -61,10 +61,7 @@ def settings(old: dict[str, Any], fact: Fact) -> list[Step]:
     """Storage parameters (of an index that is there) and statistics targets of its columns."""
     new, name, said = fact.attributes, qualified(*fact.id.name), []
     if old:
-        was, wanted = ({one.split("=")[0]: one for one in side.get("options", ())} for side in (old, new))
-        gone, changed = [key for key in was if key not in wanted], [one for key, one in wanted.items() if was.get(key) != one]
-        said += [f"RESET ({', '.join(gone)})"] if gone else []
-        said += [f"SET ({', '.join(changed)})"] if changed else []
+        said += changed_options(old.get("options", []), new.get("options", []))
     targets, given = new.get("statistics", {}), old.get("statistics", {})
     said += [f"ALTER COLUMN {number} SET STATISTICS {targets.get(number, -1)}" for number in sorted({*targets, *given}, key=int) if targets.get(number) != given.get(number)]
     return [Step(f"ALTER INDEX {name} {text}") for text in said]
@@ -85,11 +82,11 @@ def attach(fact: Fact, context: Context) -> list[Step]:
     return [Step(f"ALTER INDEX {qualified(*fact.attributes['of'])} ATTACH PARTITION {qualified(*fact.id.name)}")]
 
 
-def partitions(fact: Fact, catalogue: Catalogue) -> list[Id]:
+def partitions(fact: Fact, catalogue: Catalogue, made: bool) -> list[Id]:
     """The partitions of the table: its index comes after them, so that they do not get indexes of their own choice."""
-    return [one for one in catalogue.dependants(fact.parent) if one.kind == "partition" and one.name != fact.parent.name] if fact.parent in catalogue else []
+    return [one for one in catalogue.dependants(fact.parent) if one.kind == "partition" and one.name != fact.parent.name] if made and fact.parent in catalogue else []
 
 
 KIND = Kind(create, drop, alter, follows=partitions)
 # a partition's index goes with the index it is part of, or stays when the partition is detached
-PARTITION = Kind(attach, lambda fact, context: [], lambda before, after, context: None, follows=lambda fact, catalogue: [Id("partition", catalogue[fact.parent].parent.name)])
+PARTITION = Kind(attach, lambda fact, context: [], lambda before, after, context: None, follows=lambda fact, catalogue, made: [Id("partition", catalogue[fact.parent].parent.name)])

@@ -85,6 +85,11 @@ def disinherit(fact: Fact, context: Context) -> list[Step]:
     return [Step(f"ALTER TABLE {qualified(*fact.id.name[:2])} NO INHERIT {qualified(*fact.id.name[2:])}"), *left_over(fact, context)]
 
 
-PARTITION = Kind(attach, detach)
+def own_indexes(link: Fact, catalogue: Catalogue) -> list[Id]:
+    """The indexes that are there to become part of the parent's: without them, attaching would build others."""
+    return [one.id for one in catalogue.parts(table_of(link.id), "index", "constraint") if one.id.kind == "constraint" and one.attributes["type"] == "c" or catalogue.parts(one.id, "index_partition")]
+
+
+PARTITION = Kind(attach, detach, follows=lambda fact, catalogue, made: own_indexes(fact, catalogue) if made else [])
 # an heir's place among the parents' heirs cannot be seen
 INHERITANCE = Kind(inherit, disinherit, lambda before, after, context: Alteration(()))

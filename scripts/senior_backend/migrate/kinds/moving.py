@@ -35,12 +35,22 @@ def retire(fact: Fact, context: Context) -> list[Step]:
     """Give up the name, and what a domain checks: that may need what is dropped next."""
     noun, schema, name = MOVABLE[fact.id.kind], fact.id.name[0], aside(fact.id, context)
     steps = [f"ALTER {noun} {qualified(*fact.id.name)} RENAME TO {ident(name)}"]
-    if "multirange" in fact.attributes:
-        multirange = Id("range_type", (schema, fact.attributes["multirange"]))
-        steps.append(f"ALTER TYPE {qualified(*multirange.name)} RENAME TO {ident(aside(multirange, context))}")
+    if fact.id.kind == "range_type":
+        steps += retire_functions(fact, name, context)
     steps += [f"ALTER DOMAIN {qualified(schema, name)} DROP CONSTRAINT {ident(part.id.name[2])}" for part in context.old.parts(fact.id, "domain_constraint")]
     steps += [f"ALTER DOMAIN {qualified(schema, name)} DROP DEFAULT"] if fact.attributes.get("default") else []
     return [Step(text) for text in steps]
+
+
+def retire_functions(fact: Fact, name: str, context: Context) -> list[str]:
+    """The functions that make ranges, and the type of many ranges with its function."""
+    (schema, called), subtype = fact.id.name, fact.attributes["subtype"]
+    steps = [f"ALTER FUNCTION {qualified(schema, called)}({subtype}, {subtype}{more}) RENAME TO {ident(name)}" for more in ("", ", text")]
+    if "multirange" not in fact.attributes:
+        return steps
+    multirange = (schema, fact.attributes["multirange"])
+    other = ident(aside(Id("range_type", multirange), context))
+    return [*steps, f"ALTER TYPE {qualified(*multirange)} RENAME TO {other}", f"ALTER FUNCTION {qualified(*multirange)}() RENAME TO {other}"]
 
 
 def bury(fact: Fact, context: Context) -> list[Step]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from senior_backend.migrate.kinds import columns, constraints
-from senior_backend.migrate.kinds.altering import alter_table, count_rows, rewrites
+from senior_backend.migrate.kinds.altering import alter_table, changed_options, count_rows, rewrites
 from senior_backend.migrate.kinds.inheriting import links_of, missing_checks, parent_of
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
 from senior_backend.postgres.model import Fact, Id
@@ -60,10 +60,7 @@ def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
         steps.append(alter_table(after.id, f"SET ACCESS METHOD {ident(new.get('method', 'heap'))}", rewrites(after.id, "the access method changes", context)))
     if old.get("tablespace") != new.get("tablespace"):
         steps.append(alter_table(after.id, f"SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}", rewrites(after.id, "the tablespace changes", context)))
-    was, wanted = ({one.split("=")[0]: one for one in side.get("options", ())} for side in (old, new))
-    gone, said = [name for name in was if name not in wanted], [one for name, one in wanted.items() if was.get(name) != one]
-    steps += [alter_table(after.id, f"RESET ({', '.join(gone)})")] if gone else []
-    steps += [alter_table(after.id, f"SET ({', '.join(said)})")] if said else []
+    steps += [alter_table(after.id, text) for text in changed_options(old.get("options", []), new.get("options", []))]
     return Alteration(tuple(steps + settings(old, after, context)))
 
 

@@ -29,7 +29,7 @@ select 'column' as kind, array[nspname, relname, attname]::text[] as name,
     'compression', case attcompression when 'p' then 'pglz' when 'l' then 'lz4' end,
 -- end if
     'statistics', case when attstattarget >= 0 then attstattarget end,
-    'options', (select jsonb_agg(o order by o) from unnest(attoptions) o), 'fdw_options', attfdwoptions,
+    'options', (select jsonb_agg(o) from unnest(attoptions) o), 'fdw_options', attfdwoptions,
     'inherited', nullif(attinhcount > 0 and not attislocal and not relispartition, false)
   )) as attributes,
   case relkind when 'f' then 'foreign_table' else 'table' end as parent_kind, array[nspname, relname]::text[] as parent_name,

@@ -10,7 +10,7 @@ select 'index' as kind, array[nspname, relname]::text[] as name,
   jsonb_strip_nulls(jsonb_build_object(
     'definition', pg_get_indexdef(indexrelid), 'table', table_name, 'unique', nullif(indisunique, false),
     'tablespace', (select spcname from pg_tablespace s where s.oid = reltablespace),
-    'options', (select jsonb_agg(o order by o) from unnest(reloptions) o), 'statistics', (select jsonb_object_agg(a.attnum, a.attstattarget) from pg_attribute a where a.attrelid = indexrelid and a.attstattarget >= 0),
+    'options', (select jsonb_agg(o) from unnest(reloptions) o), 'statistics', (select jsonb_object_agg(a.attnum, a.attstattarget) from pg_attribute a where a.attrelid = indexrelid and a.attstattarget >= 0),
     'invalid', nullif(not indisvalid and table_kind <> 'p', false),
     'clustered', nullif(indisclustered, false), 'replica_identity', nullif(indisreplident, false)
   )) as attributes,
