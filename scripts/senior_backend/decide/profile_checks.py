@@ -106,23 +106,10 @@ def states(engine: Engine) -> dict[Effect, int]:
         some = effects(engine, index)
         for (kills, passing, earned, open_), count in summed.items():
             for effect, times in some.items():
-                state = (kills | effect[0], passing & effect[1], earned + effect[2], open_ | effect[3])
+                state = engine.settled(kills | effect[0], passing & effect[1], earned + effect[2], open_ | effect[3])
                 wider[state] = wider.get(state, 0) + count * times
-        summed = canonical(engine, wider)
+        summed = wider
     return summed
-
-
-def canonical(engine: Engine, summed: dict[Effect, int]) -> dict[Effect, int]:
-    """Points of profiles that have failed a gate count no more, and nothing counts beside a kill: fewer sums, the same outcomes."""
-    merged: dict[Effect, int] = {}
-    masks = [((1 << BITS) - 1) << number * BITS for number in range(len(engine.profiles))]
-    kept: dict[int, int] = {}
-    for (kills, passing, earned, open_), count in summed.items():
-        if passing not in kept:
-            kept[passing] = sum(mask for number, mask in enumerate(masks) if passing >> number & 1)
-        state = (kills, 0, 0, 0) if kills else (0, passing, earned & kept[passing], open_)
-        merged[state] = merged.get(state, 0) + count
-    return merged
 
 
 def effects(engine: Engine, index: int) -> dict[Effect, int]:
@@ -130,7 +117,7 @@ def effects(engine: Engine, index: int) -> dict[Effect, int]:
     seen: dict[tuple, Effect] = {}
     for values in group_values(engine, GROUPS[index]):
         derive(values)
-        key = tuple(engine.class_of(name, values[name]) for name in GROUPS[index])
+        key = engine.key(GROUPS[index], values)
         if key not in seen:
             seen[key] = engine.effect(index, GROUPS[index], values)
     counted: dict[Effect, int] = {}

@@ -9,6 +9,7 @@ import math
 from typing import Any, Iterator
 
 from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, Input, minutes
+from senior_backend.decide.kills import KILLS
 from senior_backend.decide.profiles import Profile
 from senior_backend.decide.rules import MEETS, WEIGHTS
 from senior_backend.decide.verdict import Engine, Values, Verdict, derive, matters, points_of
@@ -92,12 +93,16 @@ def smallest_pair(engine: Engine, values: Values, single: list[dict[str, Any]]) 
 
     The cost of a choice or a name is 1, of a number the share by which it changes.
     """
-    profile = engine.judge(dict(values)).profile
+    now = engine.judge(dict(values))
+    profile = now.profile
     if any(proposes_another_json(flip["outcome"], profile) for flip in single):
         return None
     options = {one.name: sorted(effects(engine, values, one), key=lambda option: option[0]) for one in JUDGED}
+    obstacles = in_the_way(engine, {**values}, now)
     best: tuple[float, dict[str, Any], Verdict] | None = None
     for first, second in itertools.combinations(options, 2):
+        if not any(all(first in touched or second in touched for touched in needed) for needed in obstacles):
+            continue
         for cost_a, a in options[first]:
             for cost_b, b in options[second]:
                 if best is not None and cost_a + cost_b >= best[0]:
@@ -108,6 +113,13 @@ def smallest_pair(engine: Engine, values: Values, single: list[dict[str, Any]]) 
     if best is None:
         return None
     return {"changes": [{"input": name, "from": values[name], "to": value} for name, value in best[1].items()], "outcome": brief(best[2])}
+
+
+def in_the_way(engine: Engine, values: Values, now: Verdict) -> list[list[tuple[str, ...]]]:
+    """For each profile that is not in the lead, the inputs of every kill and failing gate: a change must touch each of them to bring it about."""
+    derive(values)
+    kills = [kill.inputs for kill in KILLS if kill.code in now.kills]
+    return [[*kills, *(gate.inputs for gate in profile.gates if not gate.holds(values))] for profile in engine.profiles if profile.name != now.profile]
 
 
 def proposes_another_json(outcome: dict[str, Any], profile: str | None) -> bool:

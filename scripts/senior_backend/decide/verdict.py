@@ -59,6 +59,7 @@ class Engine:
         self.edges["team_size"] = sorted({*self.edges["team_size"], MICROSERVICES_TEAM, EVENT_TEAM})
         self.effects: list[dict[tuple, Effect]] = [{} for _ in GROUPS]
         self.verdicts: dict[Effect, Verdict] = {}
+        self.masks: dict[int, int] = {}
 
     def judge(self, values: Values) -> Verdict:
         """The one outcome of these values; the required ones are stated."""
@@ -70,19 +71,33 @@ class Engine:
             passing &= some[1]
             points += some[2]
             open_ |= some[3]
-        state = (kills, passing, points, open_)
+        state = self.settled(kills, passing, points, open_)
         verdict = self.verdicts.get(state)
         if verdict is None:
             verdict = self.verdicts[state] = self.conclude(*state)
         return verdict
 
+    def settled(self, kills: int, passing: int, points: int, open_: int) -> Effect:
+        """The sum without what no longer counts: anything beside a kill, points of profiles that have failed a gate."""
+        return (kills, 0, 0, 0) if kills else (0, passing, points & self.kept(passing), open_)
+
+    def kept(self, passing: int) -> int:
+        """The bits of points of the profiles that pass."""
+        if passing not in self.masks:
+            self.masks[passing] = sum(((1 << BITS) - 1) << number * BITS for number in range(len(self.profiles)) if passing >> number & 1)
+        return self.masks[passing]
+
     def effect(self, index: int, group: tuple[str, ...], values: Values) -> Effect:
-        key = tuple([self.class_of(name, values[name]) for name in group])
+        key = self.key(group, values)
         known = self.effects[index]
         effect = known.get(key)
         if effect is None:
             effect = known[key] = self.compute(group, values)
         return effect
+
+    def key(self, group: tuple[str, ...], values: Values) -> tuple:
+        """The class of a group's values."""
+        return tuple([self.class_of(name, values[name]) for name in group])
 
     def class_of(self, name: str, value: Any) -> Any:
         """Two values of one class lead to the same effect: even numbers are between thresholds, odd ones on them."""
