@@ -14,8 +14,8 @@ from senior_backend.postgres import treatment
 from senior_backend.postgres.cluster import LOADER
 from senior_backend.postgres.parsed_changes import TYPES, Changes
 from senior_backend.postgres.model import Catalogue, Fact, Id
-from senior_backend.postgres.parsed_tables import LETTERS, Column, Constraint, Index, Name, Table, index_columns
-from senior_backend.postgres.parsed_text import SERIALS, columns_in, expression, statement, strings, type_text
+from senior_backend.postgres.parsed_tables import LETTERS, Column, Constraint, Index, Name, Table, index_attributes, index_columns
+from senior_backend.postgres.parsed_text import SERIALS, columns_in, expression, object_name, statement, strings, type_text
 from senior_backend.postgres.quote import literal, qualified
 from senior_backend.postgres.sql_files import Script, Statement
 from senior_backend.postgres.treatment import enum, option
@@ -41,7 +41,7 @@ class Reader(Changes):
         self.tables: dict[Name, Table] = {}
         self.facts: dict[Id, Fact] = {}
         self.stated: set[str] = set()
-        self.path = ["public"]
+        self.path, self.asked = ["public"], set[Name]()
         self.add(Id("schema", ("public",)), {})
 
     def catalogue(self) -> Catalogue:
@@ -96,8 +96,14 @@ class Reader(Changes):
         return table
 
     def taken(self, name: Name) -> bool:
-        return name in self.tables or any(Id(kind, name) in self.facts for kind in ("view", "materialized_view", "sequence", "index")) or any(
-            name[1] in table.indexes or name[1] in table.constraints for table in self.tables.values() if table.name[0] == name[0])
+        """Whether a relation has this name. Who asks will use it, so that all tables are looked through only for names that come up twice."""
+        if name in self.tables or any(Id(kind, name) in self.facts for kind in ("view", "materialized_view", "sequence", "index")):
+            return True
+        if name not in self.asked:
+            self.asked.add(name)
+            return False
+        tables = [table for table in self.tables.values() if table.name[0] == name[0]]
+        return any(name[1] in table.indexes or name[1] in table.constraints and table.constraints[name[1]].kind in "pux" for table in tables)
 
     def type(self, node: Any) -> tuple[str, tuple[Id, ...]]:
         """A type's text, and the types of the script that it is made of."""
@@ -146,7 +152,8 @@ class Reader(Changes):
             elif kind == "CONSTR_DEFAULT":
                 attributes["default"] = expression(one.raw_expr)
             elif kind == "CONSTR_CHECK":
-                self.add(Id("domain_constraint", (*identity.name, one.conname or f"{identity.name[1]}_check")), {"definition": f"CHECK ({expression(one.raw_expr)})"}, identity)
+                name = one.conname or object_name(identity.name[1], "", "check", lambda name: Id("domain_constraint", (*identity.name, name)) in self.facts)
+                self.add(Id("domain_constraint", (*identity.name, name)), {"definition": f"CHECK ({expression(one.raw_expr)})"}, identity)
         self.add(identity, attributes, None, uses, replace=False)
 
     def composite_type_stmt(self, node: Any) -> None:
@@ -168,6 +175,7 @@ class Reader(Changes):
         table = self.tables[name] = Table(name, {"owner": LOADER, **({"persistence": "u"} if node.relation.relpersistence == "u" else {})})
         if node.HasField("partspec"):
             table.attributes["partitioned"] = statement(create_stmt=self.bare(partspec=node.partspec)).partition(" PARTITION BY ")[2]
+            keys = [one.partition_elem.name for one in node.partspec.part_params if one.partition_elem.name]
         if node.options:
             table.attributes["options"] = sorted(f"{one.def_elem.defname}={option([one], one.def_elem.defname)}" for one in node.options)
         for parent in node.inh_relations:
@@ -178,6 +186,8 @@ class Reader(Changes):
             for element in node.table_elts:
                 if element.HasField(kind):
                     take(table, getattr(element, kind))
+        if node.HasField("partspec"):
+            table.attributes["key_types"] = {key: table.columns[key].attributes["type"] for key in keys if key in table.columns}
         if table.bound is not None:
             table.parents[0].adopt(table, self.taken)
 
@@ -195,7 +205,11 @@ class Reader(Changes):
         for name, column in parent.columns.items():
             if name not in table.columns:
                 table.columns[name] = copy.deepcopy(column)
-                table.columns[name].attributes |= {} if "partitioned" in parent.attributes else {"inherited": True}
+                if "partitioned" in parent.attributes:
+                    table.columns[name].attributes.pop("identity", None)
+                else:
+                    table.columns[name].attributes["inherited"] = True
+                    table.attributes["inherited"] = sorted({*table.attributes.get("inherited", ()), name})
 
     def like(self, table: Table, node: Any) -> None:
         source, chosen = self.table(node.relation), {part for part, bit in LIKE.items() if node.options & bit}
@@ -221,7 +235,8 @@ class Reader(Changes):
             table.columns[node.colname] = Column({"type": text}, uses=uses)
         column = table.columns[node.colname]
         if node.HasField("coll_clause"):
-            column.attributes["collation"] = qualified(*strings(node.coll_clause.collname))
+            collation = strings(node.coll_clause.collname)
+            column.attributes["collation"] = qualified(*(["pg_catalog"] if len(collation) == 1 else []), *collation)
         if serial:
             self.serial(table, node.colname, column, serial)
         before = None
@@ -243,7 +258,7 @@ class Reader(Changes):
         if kind in ("CONSTR_NOTNULL", "CONSTR_NULL"):
             column.attributes |= {"not_null": True} if kind == "CONSTR_NOTNULL" else {}
         elif kind == "CONSTR_DEFAULT":
-            column.default = expression(node.raw_expr)
+            column.default = None if node.raw_expr.a_const.isnull else expression(node.raw_expr)
         elif kind == "CONSTR_GENERATED":
             column.attributes |= {"generated": node.generated_kind or "s", "expression": expression(node.raw_expr)}
         elif kind == "CONSTR_IDENTITY":
@@ -283,6 +298,7 @@ class Reader(Changes):
         label = {"p": "pkey", "u": "key", "f": "fkey", "c": "check", "x": "excl"}[kind]
         named_after = [] if kind == "p" or kind == "c" and len(columns) != 1 else columns
         name = name or table.unused(named_after, label, self.taken)
+        self.asked.add((table.name[0], name))
         if name in table.constraints:
             raise self.error(f'constraint "{name}" for relation "{table.name[1]}" already exists')
         if kind == "p":
@@ -301,7 +317,7 @@ class Reader(Changes):
     def index_stmt(self, node: Any) -> None:
         name = self.relation(node.relation)
         if name not in self.tables:
-            self.unparsed("index_stmt", node)         # of a materialized view
+            self.view_index(name, node)
             return
         table = self.tables[name]
         key = node.idxname or table.unused(index_columns(node), "idx", self.taken)
@@ -317,6 +333,10 @@ class Reader(Changes):
         table.indexes[key] = Index(node, [column for column in columns if column in table.columns])
         for child in self.children(table) if node.relation.inh else ():
             table.adopt(child, self.taken)
+
+    def view_index(self, name: Name, node: Any) -> None:
+        key = node.idxname or object_name(name[1], "_".join(index_columns(node)), "idx", lambda key: self.taken((name[0], key)))
+        self.add(Id("index", (name[0], key)), index_attributes(node, name, key), Id("materialized_view", name))
 
     def children(self, table: Table) -> list[Table]:
         return [one for one in self.tables.values() if one.bound is not None and table in one.parents]

@@ -171,6 +171,8 @@ class Changes:
             table.constraints[command.name].node.skip_validation = False
         elif action in TABLE_ACTIONS:
             put(table.attributes, *TABLE_ACTIONS[action])
+        elif action == "AT_ReplicaIdentity" and change.replica_identity_stmt.identity_type != "i":
+            put(table.attributes, "replica_identity", {"f": "full", "n": "nothing"}.get(change.replica_identity_stmt.identity_type))
         elif action == "AT_ChangeOwner":
             table.attributes["owner"] = command.newowner.rolename
         elif action in ("AT_AttachPartition", "AT_DetachPartition"):

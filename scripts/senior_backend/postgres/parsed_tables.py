@@ -121,13 +121,8 @@ class Table:
         return text.removeprefix("ALTER TABLE t ADD ").replace(")DEFERRABLE", ") DEFERRABLE")
 
     def index_facts(self, name: str, index: Index) -> Iterator[Fact]:
-        node = type(index.node)()
-        node.CopyFrom(index.node)
-        node.idxname, node.concurrent, node.if_not_exists = name, False, False
-        node.relation.schemaname, node.relation.relname = self.name
-        attributes = {"definition": statement(index_stmt=node), "table": self.name[1], **({"unique": True} if node.unique else {})}
         identity = Id("index", (self.name[0], name))
-        yield Fact(identity, attributes, self.id, tuple(self.part("column", column) for column in index.columns))
+        yield Fact(identity, index_attributes(index.node, self.name, name), self.id, tuple(self.part("column", column) for column in index.columns))
         if index.of:
             yield Fact(Id("index_partition", identity.name), {"of": [index.of.name[0], index.of.name[-1]]}, identity, (index.of,))
 
@@ -140,11 +135,22 @@ class Table:
                 same = child.constraints[child.unused([] if constraint.kind == "p" else constraint.columns, label, taken)] = dataclasses.replace(constraint)
             if constraint.kind in "pux":
                 same.of = self.part("constraint", name)
+            for column in constraint.columns if constraint.kind == "p" else ():
+                child.columns[column].attributes["not_null"] = True
         for name, index in self.indexes.items():
-            same = next((one for one in child.indexes.values() if one.columns == index.columns and one.node.unique == index.node.unique and one.of is None), None)
+            same = next((one for one in child.indexes.values() if one.columns == index.columns and one.node.unique == index.node.unique and one.of in (None, Id("index", (self.name[0], name)))), None)
             if same is None:
                 same = child.indexes[child.unused(index_columns(index.node), "idx", taken)] = dataclasses.replace(index)
             same.of = Id("index", (self.name[0], name))
+
+
+def index_attributes(tree: Any, table: Name, name: str) -> dict[str, Any]:
+    """As queries/indexes.sql gives them."""
+    node = type(tree)()
+    node.CopyFrom(tree)
+    node.idxname, node.concurrent, node.if_not_exists = name, False, False
+    node.relation.schemaname, node.relation.relname = table
+    return {"definition": statement(index_stmt=node), "table": table[1], **({"unique": True} if node.unique else {})}
 
 
 def index_columns(node: Any) -> list[str]:

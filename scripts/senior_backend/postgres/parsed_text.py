@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Iterator
 
 from senior_backend import dependencies
+from senior_backend.postgres.quote import qualified
 
 NAME_BYTES = 63
 ALIASES = {"int2": "smallint", "int4": "integer", "int8": "bigint", "bool": "boolean", "float4": "real", "float8": "double precision", "varchar": "character varying", "bpchar": "character",
@@ -37,8 +38,6 @@ def expression(node: Any) -> str:
 
 def type_text(node: Any, schema_of: Callable[[str], str]) -> str:
     """A type's name as format_type gives it with an empty search_path. schema_of: where an unqualified name of no built-in type is."""
-    from senior_backend.postgres.quote import qualified
-
     parts = strings(node.names)
     if node.pct_type:
         return qualified(*parts) + "%TYPE"
@@ -46,7 +45,8 @@ def type_text(node: Any, schema_of: Callable[[str], str]) -> str:
     numbers = [one.a_const.ival.ival for one in node.typmods]
     suffix = "[]" if node.array_bounds else ""
     if not built_in:
-        return qualified(*(parts if len(parts) > 1 else (schema_of(parts[0]), *parts))) + suffix
+        said = f"({','.join(map(str, numbers))})" if numbers else ""
+        return qualified(*(parts if len(parts) > 1 else (schema_of(parts[0]), *parts))) + said + suffix
     return built_in_text(parts[-1], numbers) + suffix
 
 
