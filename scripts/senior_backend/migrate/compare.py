@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace, out: Console) -> Outcome:
     with contextlib.ExitStack() as stack:
         workshop = stack.enter_context(Workshop(arguments.shadow))
         old, new = sources.read_both(arguments.connection or arguments.schema, arguments.compare, workshop, not arguments.no_verify, stack)
-        notes = agree.agree(old.catalogue, new.catalogue)
+        notes = [*old.notes, *new.notes, *agree.agree(old.catalogue, new.catalogue)]
         renames = confirmed(arguments.rename, old.catalogue, new.catalogue)
         if not renames and not diff.compare(old.catalogue, new.catalogue):
             return report.unchanged(old.catalogue, new.catalogue, notes)

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.postgres import connection, live, loading, scratch, sql_files
+from senior_backend.postgres import binaries, connection, live, loading, parsed, scratch, sql_files
 from senior_backend.postgres.model import Catalogue
 
 if TYPE_CHECKING:
@@ -67,10 +67,12 @@ class Workshop(contextlib.AbstractContextManager):
 
 @dataclasses.dataclass
 class Side:
-    """One side of a comparison. path: its search_path; connection: to the live database, None for files."""
+    """One side of a comparison. path: its search_path; connection: to the live database, None for files; notes and statements: about the files."""
     catalogue: Catalogue
     path: str = ""
     connection: psycopg.Connection | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
+    statements: int = 0
 
 
 def read_both(source: str, target: str, workshop: Workshop, prove: bool, stack: contextlib.ExitStack) -> tuple[Side, Side]:
@@ -87,6 +89,7 @@ def read_both(source: str, target: str, workshop: Workshop, prove: bool, stack: 
     new = reading.result()
     for side in (old, new):
         refuse_unhandled(side.catalogue)
+    refuse_nothing(old, new)
     return old, new
 
 
@@ -102,14 +105,27 @@ def read(place: str, opened: psycopg.Connection | None, workshop: Workshop, like
 
 
 def read_files(path: pathlib.Path, workshop: Workshop, like: int) -> Side:
+    """Through the scratch server; by parser alone where there is none, as long as the other side is not live: the two spell expressions differently."""
     script = sql_files.read(path)
-    server = workshop.server(like)
-    with server.database() as name:
-        treated = loading.load(server, script, name)
-        with contextlib.closing(connection.connect(server.loader_url(name))) as opened:
-            catalogue = live.read(opened, str(path))
-    catalogue.stated = frozenset(treated.stated)
-    return Side(catalogue)
+    try:
+        program = None if workshop.shadow else binaries.find(like)
+    except CommandError:
+        if like:
+            raise
+        return Side(parsed.read(script), notes=[*script.notes, f"{path} was read by parser alone: there is no PostgreSQL to try things out on"], statements=len(script.statements))
+    catalogue = loading.catalogue_of(script, lambda: workshop.server(like), program, allow_empty=True)
+    return Side(catalogue, notes=script.notes, statements=len(script.statements))
+
+
+def refuse_nothing(old: Side, new: Side) -> None:
+    """One side may be empty, or both when they are about what is no part of a schema (roles); two sides that say nothing were not what was meant."""
+    makes = [loading.made_something(side.catalogue) for side in (old, new)]
+    for side, made in zip((old, new), makes):
+        if not side.connection and not made:
+            if not any(makes) and not side.statements:
+                raise CommandError(f"{side.catalogue.source}: nothing was understood: the file has no statement", "give a file with CREATE statements of PostgreSQL (pg_dump -s writes one)",
+                                   identifier="NOTHING_UNDERSTOOD")
+            side.notes.append(f"{side.catalogue.source} makes no object")
 
 
 def refuse_unhandled(catalogue: Catalogue) -> None:
