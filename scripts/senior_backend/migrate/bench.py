@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from typing import Iterator, Sequence
 
 from senior_backend import dependencies
@@ -32,10 +33,10 @@ class Failed(Exception):
 
 
 class Bench:
-    """name: the database; path: the search_path of its sessions; stack: closes the connections."""
+    """name: the database; path: the search_path of its sessions; deadline: of time.monotonic(), for all that runs here; stack: closes the connections."""
 
-    def __init__(self, server: scratch.Server, name: str, path: str, stack: contextlib.ExitStack):
-        self.server, self.name, self.path, self.stack = server, name, path, stack
+    def __init__(self, server: scratch.Server, name: str, path: str, deadline: float | None, stack: contextlib.ExitStack):
+        self.server, self.name, self.path, self.deadline, self.stack = server, name, path, deadline, stack
         self.role = LOADER
         self.connection = self._connect(server.loader_url(name))
 
@@ -58,6 +59,7 @@ class Bench:
         psycopg = dependencies.require("psycopg")
         for group in grouped(steps):
             step = group[0]
+            self._hurry()
             try:
                 with self.connection.transaction() if step.transactional else contextlib.nullcontext():
                     for step in group:
@@ -65,6 +67,13 @@ class Bench:
                             self.connection.execute(step.sql)
             except psycopg.Error as error:
                 raise Failed(f"{str(error).strip()} (in: {step.sql[:500]})") from None
+
+    def _hurry(self) -> None:
+        if self.deadline is not None:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise Failed("there was not enough time to try it out")
+            self.connection.execute(f"SET statement_timeout = {int(1000 * left) + 1}")
 
     @contextlib.contextmanager
     def _rights(self, sql: str) -> Iterator[None]:

@@ -38,7 +38,7 @@ def migration(side: Side, new: Catalogue, renames: list[Rename], workshop: Works
     difference = diff.compare(start, new)
     up = [rename.step() for rename in renames] + plan.migration(start, new, online)
     down = plan.migration(new, start, online) + [rename.step(back=True) for rename in reversed(renames)]
-    proof = Proof(reason="--no-verify") if arguments.no_verify else prove(workshop, old, new, up, down, side.path)
+    proof = Proof(reason="--no-verify") if arguments.no_verify else prove(workshop, old, new, up, down, side.path, online)
     return report.Migration(old, new, difference, renames, candidates(difference, start, new), up, down, proof, evidence.gather(side, up, renames), notes)
 
 

@@ -82,7 +82,7 @@ def read_both(source: str, target: str, workshop: Workshop, prove: bool, stack: 
     """
     connections = [stack.enter_context(contextlib.closing(connection.connect(place))) if is_url(place) else None for place in (source, target)]
     like = next((one.info.server_version for one in connections if one), 0)
-    if prove:
+    if prove and like:
         workshop.start(like)
     reading = Background(read, target, connections[1], workshop, like)
     old = read(source, connections[0], workshop, like)
