@@ -83,10 +83,10 @@ def places(text: str) -> Iterator[tuple[Pointer, int]]:
         elif token == ",":
             stack[-1][1:] = ["", True] if stack[-1][0] == "}" else [stack[-1][1] + 1, False]
         elif token != ":":
-            inside = bool(stack)
-            if inside and stack[-1][2]:
+            key = bool(stack) and stack[-1][2]
+            if key:
                 stack[-1][1:] = [json.loads(token), False]
-            if inside and (token[0] != '"' or stack[-1][0] == "]" or text[found.end():].lstrip()[:1] == ":"):
+            if key or stack and stack[-1][0] == "]":
                 yield tuple(level[1] for level in stack), text.count("\n", 0, found.start()) + 1
             if token in "{[":
                 stack.append(["}", "", True] if token == "{" else ["]", 0, False])
@@ -102,12 +102,10 @@ def line_of(text: str, pointer: Pointer) -> int:
 
 def duplicate_line(text: str, name: str) -> int:
     seen: set[Pointer] = set()
-    previous: Pointer = ()
     for place, line in places(text):
-        if place != previous and place in seen and place[-1] == name:
+        if place in seen and place[-1] == name:
             return line
         seen.add(place)
-        previous = place
     return 1
 
 

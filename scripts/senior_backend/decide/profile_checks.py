@@ -32,10 +32,10 @@ class Finding:
 
 def check(engine: Engine, as_of: str) -> list[Finding]:
     found = [finding for profile in engine.profiles for finding in (*contradictions(profile), *ended_support(profile, as_of))]
-    leading = {name for verdict in outcomes(engine) for name in (verdict.profile, *verdict.tied)}
+    reached = leading(engine)
     for profile in engine.profiles:
         stronger = next((other.name for other in engine.profiles if other is not profile and dominates(engine, other, profile)), None)
-        if profile.name not in leading:
+        if profile.name not in reached:
             why = f": {stronger} passes wherever it does and always earns as many points or more" if stronger else ": its gates exclude each other, or others earn more wherever it passes"
             found.append(Finding("dominated" if stronger else "unreachable", profile.name, profile.place("constraints"), f"no input leads to {profile.name}{why}"))
         elif stronger:
@@ -82,7 +82,7 @@ def dominates(engine: Engine, strong: Profile, weak: Profile) -> bool:
     first, second = engine.profiles.index(strong), engine.profiles.index(weak)
     lead = 0
     for index in range(len(GROUPS)):
-        passing = [effect for effect in effects(engine, index) if effect[1] >> second & 1]
+        passing = [effect for effect in effects(engine, index) if effect[1] >> second & 1 and not effect[3]]
         if not passing or not all(effect[1] >> first & 1 for effect in passing):
             return False
         lead += min(points(effect, first) - points(effect, second) for effect in passing)
@@ -93,9 +93,10 @@ def points(effect: Effect, number: int) -> int:
     return effect[2] >> number * BITS & (1 << BITS) - 1
 
 
-def outcomes(engine: Engine) -> Iterator[Any]:
-    """The outcome of every class of inputs, each distinct sum of effects once."""
-    return (engine.conclude(*state) for state in states(engine))
+def leading(engine: Engine) -> set[str]:
+    """The profiles that some answers lead to, alone or in a tie; answers that leave nothing open, since what is not stated passes gates."""
+    verdicts = (engine.conclude(*state) for state in states(engine) if not state[3])
+    return {name for verdict in verdicts for name in (verdict.profile, *verdict.tied) if name}
 
 
 def states(engine: Engine) -> dict[Effect, int]:
