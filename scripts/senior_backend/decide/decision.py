@@ -101,8 +101,13 @@ def compliance(tier: str | None) -> list[dict[str, Any]]:
     """The controls of a data tier and of all tiers below it, with the clauses that apply to it. A higher tier never has fewer."""
     data = json.loads((ASSETS / "controls.json").read_text(encoding="utf-8"))
     below = closure(data["tiers"], tier) if tier else set()
-    return [{"id": one["id"], "control": one["control"], "evidence": one["evidence"], "clauses": [{key: clause[key] for key in ("clause", "verified", "source")} for clause in one["clauses"] if clause["tier"] in below]}
+    return [{**{key: one[key] for key in ("id", "control", "evidence")}, "clauses": [clause_json(clause, data["sources"]) for clause in one["clauses"] if clause["tier"] in below]}
             for one in data["controls"] if one["tier"] in below]
+
+
+def clause_json(clause: dict[str, Any], sources: dict[str, str]) -> dict[str, Any]:
+    """verified: the clause's text was opened at the source when the control was written."""
+    return {"clause": clause["clause"], "verified": not clause.get("unverified", False), "source": sources[clause["source"]]}
 
 
 def closure(tiers: dict[str, list[str]], tier: str) -> set[str]:

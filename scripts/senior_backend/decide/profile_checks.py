@@ -32,9 +32,10 @@ class Finding:
 
 def check(engine: Engine, as_of: str) -> list[Finding]:
     found = [finding for profile in engine.profiles for finding in (*contradictions(profile), *ended_support(profile, as_of))]
-    reached = leading(engine)
+    groups = [effects(engine, index) for index in range(len(GROUPS))]
+    reached = leading(engine, groups)
     for profile in engine.profiles:
-        stronger = next((other.name for other in engine.profiles if other is not profile and dominates(engine, other, profile)), None)
+        stronger = next((other.name for other in engine.profiles if other is not profile and dominates(engine, groups, other, profile)), None)
         if profile.name not in reached:
             why = f": {stronger} passes wherever it does and always earns as many points or more" if stronger else ": its gates exclude each other, or others earn more wherever it passes"
             found.append(Finding("dominated" if stronger else "unreachable", profile.name, profile.place("constraints"), f"no input leads to {profile.name}{why}"))
@@ -77,12 +78,12 @@ def ended_support(profile: Profile, as_of: str) -> Iterator[Finding]:
                 yield Finding("support", profile.name, profile.place(key, index), f"{pick['pick']} is supported until {pick['supported_until']} only (as of {as_of})")
 
 
-def dominates(engine: Engine, strong: Profile, weak: Profile) -> bool:
+def dominates(engine: Engine, groups: list[dict[Effect, int]], strong: Profile, weak: Profile) -> bool:
     """Whether `strong` passes wherever `weak` does and never earns less there. Groups are independent: the least lead is the sum of the least leads."""
     first, second = engine.profiles.index(strong), engine.profiles.index(weak)
     lead = 0
-    for index in range(len(GROUPS)):
-        passing = [effect for effect in effects(engine, index) if effect[1] >> second & 1 and not effect[3]]
+    for some in groups:
+        passing = [effect for effect in some if effect[1] >> second & 1 and not effect[3]]
         if not passing or not all(effect[1] >> first & 1 for effect in passing):
             return False
         lead += min(points(effect, first) - points(effect, second) for effect in passing)
@@ -93,18 +94,17 @@ def points(effect: Effect, number: int) -> int:
     return effect[2] >> number * BITS & (1 << BITS) - 1
 
 
-def leading(engine: Engine) -> set[str]:
+def leading(engine: Engine, groups: list[dict[Effect, int]]) -> set[str]:
     """The profiles that some answers lead to, alone or in a tie; answers that leave nothing open, since what is not stated passes gates."""
-    verdicts = (engine.conclude(*state) for state in states(engine) if not state[3])
+    verdicts = (engine.conclude(*state) for state in states(engine, groups) if not state[3])
     return {name for verdict in verdicts for name in (verdict.profile, *verdict.tied) if name}
 
 
-def states(engine: Engine) -> dict[Effect, int]:
+def states(engine: Engine, groups: list[dict[Effect, int]]) -> dict[Effect, int]:
     """Every sum of effects that inputs can bring about -> how many classes of inputs do. Group by group, equal sums merged: billions of classes, thousands of sums."""
     summed: dict[Effect, int] = {(0, -1, 0, 0): 1}
-    for index in range(len(GROUPS)):
+    for some in groups:
         wider: dict[Effect, int] = {}
-        some = effects(engine, index)
         for (kills, passing, earned, open_), count in summed.items():
             for effect, times in some.items():
                 state = engine.settled(kills | effect[0], passing & effect[1], earned + effect[2], open_ | effect[3])
