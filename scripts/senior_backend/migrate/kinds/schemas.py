@@ -1,9 +1,11 @@
 """Schemas, extensions, languages, access methods, transforms, casts, collations, conversions, extended statistics."""
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from senior_backend.migrate.kinds.simple import by_name, options, simple
+from senior_backend.migrate.kinds.types import stored
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
 from senior_backend.postgres.model import Fact, Id
 from senior_backend.postgres.quote import ident, literal, qualified
@@ -25,19 +27,30 @@ def create_schema(fact: Fact, context: Context) -> list[Step]:
 
 
 def create_extension(fact: Fact, context: Context) -> list[Step]:
-    schema = fact.attributes["schema"]
-    return [Step(f"CREATE EXTENSION {by_name(fact.id)}" + (f" WITH SCHEMA {ident(schema)}" if schema != "pg_catalog" else ""))]
+    schema, version = fact.attributes["schema"], fact.attributes.get("version")
+    words = [f"SCHEMA {ident(schema)}"] if schema != "pg_catalog" else []
+    words += [f"VERSION {literal(version)}"] if version else []
+    return [Step(f"CREATE EXTENSION {by_name(fact.id)}{' WITH ' if words else ''}{' '.join(words)}")]
 
 
-def alter_extension(before: Fact, after: Fact, context: Context) -> Alteration:
+def alter_extension(before: Fact, after: Fact, context: Context) -> Alteration | None:
+    """No script leads back to an earlier version, and some extensions stay where they are: those are made again, unless columns hold values of their types."""
     old, new = before.attributes, after.attributes
-    steps = []
-    if old["schema"] != new["schema"]:
-        steps.append(Step(f"ALTER EXTENSION {by_name(after.id)} SET SCHEMA {ident(new['schema'])}"))
-    if old["version"] != new["version"]:
-        message = f"extensions rarely have a script from version {new['version']} back to {old['version']}"
-        steps.append(Step(f"ALTER EXTENSION {by_name(after.id)} UPDATE TO {literal(new['version'])}", hazards=(Hazard("irreversible", after.id, message),)))
+    moved, updated = old["schema"] != new["schema"], old.get("version") != new.get("version")
+    back = updated and "version" in new and ("version" not in old or numbers(old["version"]) > numbers(new["version"]))
+    kept = stored(after.id, context.old)
+    if (back or moved and "fixed" in old) and not kept:
+        return None
+    steps = [Step(f"ALTER EXTENSION {by_name(after.id)} SET SCHEMA {ident(new['schema'])}")] if moved else []
+    if updated and not back:
+        lasting = Hazard("irreversible", after.id, f"the extension {after.id.name[0]} cannot go back to its earlier version while columns hold values of its types")
+        target = f" TO {literal(new['version'])}" if "version" in new else ""
+        steps.append(Step(f"ALTER EXTENSION {by_name(after.id)} UPDATE{target}", hazards=(lasting,) if kept else ()))
     return Alteration(tuple(steps))
+
+
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def language(fact: Fact, context: Context) -> str:

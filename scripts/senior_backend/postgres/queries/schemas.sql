@@ -7,8 +7,10 @@ select 'schema' as kind, array[nspname] as name,
   null::text as parent_kind, null::text[] as parent_name, 0 as position, 'pg_namespace'::regclass::oid as class, oid as object, 0 as sub, null::jsonb as extra
 from spaces where ('pg_namespace'::regclass, oid) not in (select classid, objid from members)
 union all
-select 'extension', array[extname::text], jsonb_build_object('version', extversion, 'schema', nspname), null, null, 0, 'pg_extension'::regclass, e.oid, 0, null
-from pg_extension e join pg_namespace n on n.oid = extnamespace
+-- the version is told where it is not the one that this server would install
+select 'extension', array[extname::text], jsonb_strip_nulls(jsonb_build_object('version', nullif(extversion, default_version), 'schema', nspname, 'fixed', nullif(not extrelocatable, false))),
+  null, null, 0, 'pg_extension'::regclass, e.oid, 0, null
+from pg_extension e join pg_namespace n on n.oid = extnamespace left join pg_available_extensions() a on a.name = extname
 union all
 select 'language', array[lanname::text],
   jsonb_strip_nulls(jsonb_build_object('owner', pg_get_userbyid(lanowner), 'trusted', lanpltrusted, 'handler', nullif(lanplcallfoid, 0)::regproc, 'inline', nullif(laninline, 0)::regproc,
