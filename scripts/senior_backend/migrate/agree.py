@@ -41,7 +41,7 @@ def adopt_grants(file: Catalogue, other: Catalogue) -> None:
     for fact in list(file.of_kind("grant", "default_privilege")):
         del file.facts[fact.id]
     for fact in other.of_kind("grant", "default_privilege"):
-        thing = Id(fact.id.name[0], fact.id.name[1:]) if fact.id.kind == "grant" else fact.parent
+        thing = Id(fact.id.name[0], fact.id.name[1:-1]) if fact.id.kind == "grant" else next(iter(fact.depends), None)
         if thing is None or thing in file or thing not in other and (fact.parent is None or fact.parent in file):
             file.facts[fact.id] = fact
 

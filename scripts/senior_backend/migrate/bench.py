@@ -14,7 +14,7 @@ from senior_backend import dependencies
 from senior_backend.migrate.output import grouped
 from senior_backend.migrate.steps import Step
 from senior_backend.postgres import connection, quote, scratch
-from senior_backend.postgres.cluster import LOADER
+from senior_backend.postgres.cluster import ADMINISTRATOR, LOADER
 from senior_backend.postgres.loading import Runner
 
 FOR_SUPERUSERS = re.compile(
@@ -53,6 +53,8 @@ class Bench:
         """Run what follows as the role that will run it on the live database, with the rights of all other roles here."""
         if role == self.role or not self.server.own:
             return
+        if role == ADMINISTRATOR:
+            raise Failed(f"the role {role} is the scratch server's own superuser; connect as another")
         name, secret = quote.ident(role), quote.literal(self.server.address["password"])
         self.server.admin.execute(f"REVOKE {name} FROM {LOADER}; GRANT {LOADER} TO {name}; ALTER ROLE {name} LOGIN PASSWORD {secret}")
         self.connection, self.role = self._connect(self.server.url_as(role, self.name)), role

@@ -10,6 +10,7 @@ from senior_backend.migrate.bench import Failed
 from senior_backend.migrate.prove import Proof, Trial, prove
 from senior_backend.migrate.renames import Rename, candidates, confirmed, following
 from senior_backend.migrate.sources import Side, Workshop
+from senior_backend.migrate.steps import Step
 from senior_backend.postgres.model import Catalogue
 
 SEVERITIES = {"error": ("data-loss", "irreversible"), "warning": ("data-loss", "irreversible", "rewrite", "blocks-reads", "blocks-writes", "fails-on-data")}
@@ -34,11 +35,20 @@ def migration(side: Side, new: Catalogue, renames: list[Rename], workshop: Works
     old = start = side.catalogue
     if renames:
         renames, start = renamed(old, new, renames, workshop, side.path)
+
+    def attempt(online: bool) -> tuple[list[Step], list[Step], Proof]:
+        up = [rename.step() for rename in renames] + plan.migration(start, new, online)
+        down = plan.migration(new, start, online) + [rename.step(back=True) for rename in reversed(renames)]
+        return up, down, Proof(reason="--no-verify") if arguments.no_verify else prove(workshop, old, new, up, down, side.path, online)
+
     online = side.connection is not None and not arguments.offline
+    up, down, proof = attempt(online)
+    if online and proof.failed:
+        plain = attempt(False)
+        if plain[2].verified:
+            notes.append(f"plain statements, since the forms that do not block fail: {proof.reason}")
+            up, down, proof = plain
     difference = diff.compare(start, new)
-    up = [rename.step() for rename in renames] + plan.migration(start, new, online)
-    down = plan.migration(new, start, online) + [rename.step(back=True) for rename in reversed(renames)]
-    proof = Proof(reason="--no-verify") if arguments.no_verify else prove(workshop, old, new, up, down, side.path, online)
     return report.Migration(old, new, difference, renames, candidates(difference, start, new), up, down, proof, evidence.gather(side, up, renames), notes)
 
 

@@ -95,30 +95,26 @@ def mode_of(arguments: argparse.Namespace) -> str:
     if len(asked) > 1:
         raise usage(" and ".join(map(flag, [name for name, _ in asked])) + " exclude each other", "ask for one thing at a time")
     name, mode = asked[0] if asked else ("analyze", "analyze")
+    check_source(arguments, mode, name)
     if not present(mode):
         raise usage(f"{flag(name)} is not in this version" + ("" if asked else ", and no other mode was asked for"), "--compare TARGET writes the migration from the source to TARGET")
     for option, modes in BELONGS.items():
         if getattr(arguments, option) and mode not in modes:
-            raise usage(f"{flag(option)} does not go with {flag(name)}", f"leave it out, or see --help for what it is for")
-    check_source(arguments, mode, name)
+            raise usage(f"{flag(option)} does not go with {flag(name)}", "leave it out, or see --help for what it is for")
     return mode
 
 
 def check_source(arguments: argparse.Namespace, mode: str, name: str) -> None:
+    from senior_backend.postgres.connection import masked
+
     if arguments.schema and "://" in arguments.schema:
-        raise usage("the URL of a source database stands after --connection", f"--connection {console_safe(arguments.schema)}")
+        raise usage("the URL of a source database stands after --connection", f"--connection {masked(arguments.schema)}")
     if arguments.schema and arguments.connection:
         raise usage("two sources: a SQL file and --connection", "give one of them; the other side of a comparison stands after --compare")
     if not arguments.schema and not arguments.connection:
         raise usage("no source", "give a SQL file or --connection postgres://USER@HOST/DATABASE")
     if mode == "apply" and not arguments.connection:
         raise usage(f"{flag(name)} needs a live database", "--connection postgres://USER@HOST/DATABASE")
-
-
-def console_safe(url: str) -> str:
-    from senior_backend.postgres.connection import masked
-
-    return masked(url)
 
 
 def flag(name: str) -> str:

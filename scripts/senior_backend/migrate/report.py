@@ -102,8 +102,8 @@ def as_json(found: Migration, files: list[str]) -> dict[str, Any]:
     difference = found.difference
     return {
         "up_sql": found.up_sql, "down_sql": found.down_sql,
-        "added_tables": [table_name(fact.id) for fact in difference.added if fact.id.kind in TABLES],
-        "removed_tables": [table_name(fact.id) for fact in difference.removed if fact.id.kind in TABLES],
+        "added_tables": sorted(table_name(fact.id) for fact in difference.added if fact.id.kind in TABLES),
+        "removed_tables": sorted(table_name(fact.id) for fact in difference.removed if fact.id.kind in TABLES),
         "changes": found.changes, "hazards": hazards(found.up, found.told), "verified": found.proof.verified, "proof": found.proof.as_json(), "files": files,
         "rename_candidates": found.candidates, "notes": found.notes, **both(found.old, found.new),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
+import re
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import psycopg
 
 Given = TypeVar("Given")
+CONNINFO = re.compile(r"\s*\w+\s*=")
 
 
 class Background(Generic[Given]):
@@ -76,11 +78,11 @@ class Side:
 
 
 def read_both(source: str, target: str, workshop: Workshop, prove: bool, stack: contextlib.ExitStack) -> tuple[Side, Side]:
-    """source, target: a URL, or the path of a SQL file or a folder. prove: the scratch server will be needed; it is one like the live source, or the live target.
+    """source, target: a connection string, or the path of a SQL file or a folder. prove: the scratch server will be needed; it is one like the live source, or the live target.
 
     stack: what closes the connections.
     """
-    connections = [stack.enter_context(contextlib.closing(connection.connect(place))) if is_url(place) else None for place in (source, target)]
+    connections = [stack.enter_context(contextlib.closing(connection.connect(place))) if is_connection(place) else None for place in (source, target)]
     like = next((one.info.server_version for one in connections if one), 0)
     if prove and like:
         workshop.start(like)
@@ -93,8 +95,13 @@ def read_both(source: str, target: str, workshop: Workshop, prove: bool, stack: 
     return old, new
 
 
-def is_url(place: str) -> bool:
-    return "://" in place
+def is_connection(place: str) -> bool:
+    """Whether a text names a database, not a file.
+
+    >>> is_connection("postgres://db/shop"), is_connection("host=db dbname=shop"), is_connection("schema/v2.sql")
+    (True, True, False)
+    """
+    return "://" in place or CONNINFO.match(place) is not None and not pathlib.Path(place).exists()
 
 
 def read(place: str, opened: psycopg.Connection | None, workshop: Workshop, like: int) -> Side:

@@ -64,7 +64,7 @@ class Reading:
         for head, attributes in rows:
             kind, name, parent_kind, parent_name, order, address, extra = loads(head)
             if parent_kind == "@":
-                self.hanging.append((kind, [address, parent_name, name], attributes))
+                self.hanging.append((kind, [address, parent_name, name, order], attributes))
                 continue
             parent = self._known(parent_kind, parent_name) if parent_kind else None
             depends = tuple(self._known(*one) for one in extra or ())
@@ -82,14 +82,14 @@ class Reading:
     def hang(self) -> list[str]:
         """Make the facts that hang on an address; gives those whose address means nothing that was read."""
         lost = []
-        for kind, (address, parent_name, name), attributes in self.hanging:
+        for kind, (address, parent_name, name, order), attributes in self.hanging:
             address = address or 0
             parent = self.id_of.get(address) or self.id_of.get(address & ~0xffff)
             if parent is None and (address or not parent_name):
                 lost.append(f"{kind} of {'.'.join(parent_name) if parent_name else f'the object at {address >> 16 & 0xffff}.{address >> 32}'}")
                 continue
             identity = Id(intern(kind), tuple(map(intern, [*(parent_name or (parent.kind, *parent.name)), *name])))
-            self.facts[identity] = Fact(identity, intern(attributes), parent)
+            self.facts[identity] = Fact(identity, intern(attributes), parent, (), order or 0)
         return lost
 
 

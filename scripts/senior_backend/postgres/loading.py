@@ -77,22 +77,25 @@ def made_something(catalogue: Catalogue) -> bool:
 
 def load(server: Server, script: Script, database: str) -> Treated:
     """Run a script in an empty database of the server. CommandError exit 2 with file:line and the server's own words for a statement that fails."""
-    psycopg = dependencies.require("psycopg")
     treated = treat(script.statements)
-    server.ensure_roles(treated.created | (treated.named if script.dump and server.own else set()))
-    try:
-        with contextlib.closing(connection.connect(server.loader_url(database), **SETTINGS)) as session:
-            runner = Runner(server, session)
-            runner.batches(treated.tasks)
-            runner.check_ended(treated.tasks)
-        return treated
-    except psycopg.Error:           # says that something in a batch failed, not what
-        server.renew(database)
-    with contextlib.closing(connection.connect(server.loader_url(database), **SETTINGS)) as session:
-        runner = Runner(server, session)
-        treated.notes += runner.one_by_one(treated.tasks, script.files > 1)
-        runner.check_ended(treated.tasks)
+    with server.lock:
+        server.ensure_roles(treated.created | (treated.named if script.dump and server.own else set()))
+        try:
+            with running(server, database, treated.tasks) as runner:
+                runner.batches(treated.tasks)
+        except dependencies.require("psycopg").Error:           # says that something in a batch failed, not what
+            server.renew(database)
+            with running(server, database, treated.tasks) as runner:
+                treated.notes += runner.one_by_one(treated.tasks, script.files > 1)
     return treated
+
+
+@contextlib.contextmanager
+def running(server: Server, database: str, tasks: list[Task]) -> Iterator[Runner]:
+    with contextlib.closing(connection.connect(server.loader_url(database), **SETTINGS)) as session:
+        yield Runner(server, session)
+        if session.info.transaction_status.name != "IDLE":
+            raise CommandError(f"{tasks[-1].statement.file}: ends within a transaction: a BEGIN has no COMMIT", "end the transaction in the file, or remove its BEGIN", identifier="SQL_ERROR")
 
 
 class Runner:
@@ -158,10 +161,6 @@ class Runner:
         native = "SELECT NOT EXISTS (SELECT FROM pg_proc JOIN pg_language l ON l.oid = prolang WHERE pg_proc.oid = to_regproc(%s) AND lanname NOT IN ('c', 'internal'))"
         if name and not self.session.execute(allowed if kind == "internal" else native, [name]).fetchone()[0]:
             raise self.psycopg.errors.InsufficientPrivilege(f"{name} is not called with the rights of a superuser")
-
-    def check_ended(self, tasks: list[Task]) -> None:
-        if self.session.info.transaction_status.name != "IDLE":
-            raise CommandError(f"{tasks[-1].statement.file}: ends within a transaction: a BEGIN has no COMMIT", "end the transaction in the file, or remove its BEGIN", identifier="SQL_ERROR")
 
 
 def failed(statement: Statement, error: psycopg.Error, server: Server) -> CommandError:

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from typing import Any, Iterable, Iterator
 
@@ -33,6 +34,7 @@ class Server:
 
     def __init__(self, address: dict[str, Any] | str, name: str, program: binaries.Binaries | None = None):
         self.address, self.name, self.program, self.own = address, name, program, program is not None
+        self.lock = threading.RLock()           # held while a script runs: its statements must not meet the rights that another one's were given
         self.left: list[str] = []           # databases of our server that are to be dropped: dropping at once would wait 0.1 s for the last connection to end
         self.admin = connection.connect(self.url("template1") if self.own else str(address))
         self.version = self.admin.info.server_version

@@ -14,10 +14,11 @@ from senior_backend.migrate.apply.statements import Statement
 if TYPE_CHECKING:
     import psycopg
 
-TABLE = "senior_backend.migration_history"
+SCHEMA = "senior_backend_history"           # no likely name of a user, whose search_path would lead into it
+TABLE = f"{SCHEMA}.statements"
 PENDING, RUNNING, DONE, FAILED = "pending", "running", "done", "failed"
 CREATE = f"""
-create schema if not exists senior_backend;
+create schema if not exists {SCHEMA};
 create table if not exists {TABLE} (
     run bigint not null,
     file text not null,
@@ -107,7 +108,7 @@ def create(session: psycopg.Connection) -> None:
             session.execute(CREATE)
     except psycopg.errors.InsufficientPrivilege as error:
         raise CommandError(f"the history table {TABLE} cannot be made: {error.diag.message_primary}",
-                           f"let an owner of the database run: CREATE SCHEMA senior_backend AUTHORIZATION {session.info.user}", ExitCode.ENVIRONMENT, "PRIVILEGES") from None
+                           f"let an owner of the database run: CREATE SCHEMA {SCHEMA} AUTHORIZATION {session.info.user}", ExitCode.ENVIRONMENT, "PRIVILEGES") from None
 
 
 def runs(session: psycopg.Connection, file: str | None = None) -> list[Run]:

@@ -16,7 +16,8 @@ from senior_backend.migrate.apply import executor, rules
 from senior_backend.migrate.apply.rules import BLOCKS, Observed
 from senior_backend.migrate.apply.script import Group, Migration
 from senior_backend.migrate.apply.statements import OPAQUE, Statement, postgast
-from senior_backend.migrate.prove import Failed, Trial
+from senior_backend.migrate.bench import Bench, Failed
+from senior_backend.migrate.prove import Trial
 from senior_backend.migrate.sources import Workshop
 from senior_backend.postgres import connection as connections
 from senior_backend.postgres import live, quote
@@ -66,10 +67,10 @@ def moment(observer: psycopg.Connection, pid: int) -> Moment:
 
 
 class Stage:
-    """A session on which statements are run and measured."""
+    """A session on which statements are run and measured. url: where others may watch it; bench: what gives statements the rights of a superuser, on the scratch server."""
 
-    def __init__(self, session: psycopg.Connection, url: str):
-        self.session, self.url, self.pid = session, url, session.info.backend_pid
+    def __init__(self, session: psycopg.Connection, url: str, bench: Bench | None = None):
+        self.session, self.url, self.bench, self.pid = session, url, bench, session.info.backend_pid
         self.existing = moment(session, self.pid).relations
         self.notices: list[tuple[str, str, str]] = []
         session.add_notice_handler(lambda one: self.notices.append((one.severity_nonlocalized, one.sqlstate, one.message_primary)))
@@ -125,7 +126,8 @@ class Stage:
         psycopg = dependencies.require("psycopg")
         clock = time.monotonic()
         try:
-            executor.send(self.session, statement)
+            with self.bench._rights(statement.text) if self.bench else contextlib.nullcontext():
+                executor.send(self.session, statement)
         except psycopg.Error as error:
             if self.session.broken:
                 raise CommandError(f"{statement.place}: the server of the dry run went away: {executor.told(error)}", "run it again", ExitCode.ENVIRONMENT, "CONNECTION_LOST") from None
@@ -165,7 +167,7 @@ def run(arguments: argparse.Namespace, migration: Migration, console: Console) -
         target = stack.enter_context(contextlib.closing(connections.connect(url, default_transaction_read_only="on", lock_timeout="1s", statement_timeout="60s")))
         catalogue = live.read(target, connections.masked(url))
         digest = catalogue.digest()
-        stage, server = staged(stack.enter_context(Workshop(arguments.shadow)), target, catalogue, migration)
+        stage, server = staged(stack.enter_context(Workshop(arguments.shadow)), stack, target, catalogue, migration)
         observed = rehearsed(stage, migration)
         if arguments.dry_run == "live":
             observed = on_target(url, migration, observed)
@@ -177,20 +179,20 @@ def run(arguments: argparse.Namespace, migration: Migration, console: Console) -
     return told(arguments, migration, observed, findings, facts, f"PostgreSQL {server}", (digest, after))
 
 
-def staged(workshop: Workshop, target: psycopg.Connection, catalogue: Catalogue, migration: Migration) -> tuple[Stage, str]:
+def staged(workshop: Workshop, stack: contextlib.ExitStack, target: psycopg.Connection, catalogue: Catalogue, migration: Migration) -> tuple[Stage, str]:
     """A scratch database with what the file speaks of, all that depends on it, and all that these need."""
     server = workshop.server(catalogue.server_version)
     named = {node.rolename for one in migration.statements for _, node in postgast().walk(one.node) if type(node).__name__ == "RoleSpec" and node.rolename}
     server.ensure_roles(row[0] for row in target.execute("select rolname from pg_roles where rolname = any(%s)", [list(named)]))
     path = target.execute("show search_path").fetchone()[0]
     trial = Trial(server, catalogue, closure.cut(catalogue, set(catalogue.facts) - spoken_of(catalogue, migration)), path)
-    workshop._stack.callback(trial.__exit__)
+    stack.enter_context(trial)
     try:
         trial.build()
     except Failed as failure:
         raise CommandError(f"the live schema cannot be made on the scratch server: {failure}", "name a server like the live one with --shadow URL, or use --dry-run=live", ExitCode.ENVIRONMENT, "REHEARSAL") from None
-    trial.connection.execute(f"reset role; reset check_function_bodies; set statement_timeout = '{STATEMENT_SECONDS}s'; set lock_timeout = '10s'")
-    return Stage(trial.connection, trial.connection.info.dsn), server.text
+    trial.bench.connection.execute(f"reset check_function_bodies; set statement_timeout = '{STATEMENT_SECONDS}s'; set lock_timeout = '10s'")
+    return Stage(trial.bench.connection, server.url(trial.bench.name), trial.bench), server.text
 
 
 def spoken_of(catalogue: Catalogue, migration: Migration) -> set[Id]:

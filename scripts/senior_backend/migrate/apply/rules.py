@@ -9,6 +9,7 @@ from senior_backend import dependencies
 from senior_backend.migrate.apply.script import Migration
 from senior_backend.migrate.apply.statements import OPAQUE, Command, Loss, Statement, commands, concurrently, options, relation_name, symbol, unwrapped, words
 from senior_backend.migrate.evidence import in_words
+from senior_backend.migrate.kinds import column_types
 from senior_backend.postgres import quote
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ RENAMED = {"TABLE", "COLUMN", "VIEW", "MATVIEW", "FOREIGN_TABLE", "SCHEMA", "ATT
 SIZE = """
 select coalesce(sum(greatest(c.reltuples, 0)), 0)::float8, coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8, bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0)
 from pg_class c where c.oid = %s::regclass or c.oid in (select relid from pg_partition_tree(%s::regclass))"""
+TYPES = """
+select format_type(atttypid, atttypmod), format_type(to_regtype(%s), null) from pg_attribute where attrelid = %s::regclass and attname = %s and not attisdropped"""
 NAMED = """
 select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relname = %s and (%s::text is null or n.nspname = %s) and c.relkind in ('r', 'p', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
@@ -378,11 +381,20 @@ def creates(statement: Statement) -> set[str]:
 
 def held_by(session: psycopg.Connection, loss: Loss) -> str:
     """How much is there to lose; empty when the table or column does not exist."""
-    if loss.kind not in ("table", "column", "rows"):
+    if loss.kind not in ("table", "column", "rows", "values"):
         return "not measured"
     *schema, name = loss.name
     rows = session.execute(NAMED, [name, *(schema[-1:] or [None]) * 2]).fetchall()
     if loss.column:
-        rows = [row for row in rows if session.execute("select exists (select from pg_attribute where attrelid = %s::regclass and attname = %s and not attisdropped)",
-                                                       [quote.qualified(*row), loss.column]).fetchone()[0]]
+        rows = [row for row in rows if touches(session, row, loss)]
     return "; ".join(Size(*session.execute(SIZE, [quote.qualified(*row)] * 2).fetchone()).words for row in rows)
+
+
+def touches(session: psycopg.Connection, table: tuple[str, str], loss: Loss) -> bool:
+    """Whether the column is there, and its new type, if that is what it gets, has less room than the old one."""
+    found = session.execute(TYPES, [loss.becomes.partition("(")[0], quote.qualified(*table), loss.column]).fetchone()
+    if not found or not loss.becomes or loss.by == "constant":
+        return found is not None
+    old, new = found[0], (found[1] or "") + "".join(loss.becomes.partition("(")[1:])
+    cuts = loss.by == "cast" and column_types.base(new) in column_types.TEXTS and column_types.modifier(new) and column_types.modifier(old)[:1] != column_types.modifier(new)
+    return bool(cuts) or column_types.loses_precision(old, new)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import psycopg
 
 LOCK_KEY = 0x5E_B1_0C_4D_16_7A_7E           # any constant: pg_advisory_lock keys are per database
-WAIT_SECONDS, POLL_SECONDS = 60, 0.5
+WAIT_SECONDS, FIRST_POLL, LAST_POLL = 60, 0.02, 1.0
 LOCK_TIMEOUT = "5s"
 # a killed client's server process ends soon, instead of working on for nobody with the lock in its hands
 SETTINGS = {"lock_timeout": LOCK_TIMEOUT, "idle_in_transaction_session_timeout": "0", "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
@@ -51,22 +51,29 @@ def refuse_pooler(session: psycopg.Connection, url: str) -> None:
     """Between transactions a pooler may hand the server process to somebody else: session locks, settings and CONCURRENTLY do not survive that.
 
     While a second connection is in a transaction, it has a process of its own; a first one that got its process, or gets another one than before, has none.
+    A proxy that invents the process number of its greeting is asked more often: it may have many processes to hand out.
     """
     first = server_process(session)
+    rounds = 2 if session.info.backend_pid == first else 12
     try:
         other = connections.connect(url)
-    except CommandError:
-        others = [server_process(session) for _ in range(3)]         # no second connection is to be had: what one can see
-        shared = set(others) != {first}
+    except CommandError:         # no second connection is to be had: what one can see
+        shared = any(server_process(session) != first for _ in range(rounds))
     else:
+        other.prepare_threshold = None
         with contextlib.closing(other):
-            other.execute("begin")
-            shared = server_process(other) == first or server_process(session) != first
-            other.execute("rollback")
-            shared = shared or server_process(other) == first or server_process(session) != first
+            shared = any(met(session, other, first, 1 + number % 3) for number in range(rounds))
     if shared:
         raise CommandError(f"{connections.masked(url)} is a pooler that shares server processes between transactions: locks and settings of a session do not hold there",
                            "give the address of the PostgreSQL server itself, or a pool in session mode", ExitCode.REFUSED, "POOLER")
+
+
+def met(session: psycopg.Connection, other: psycopg.Connection, first: int, times: int) -> bool:
+    """times: varied, since a pool that hands out its processes in turn would otherwise keep step. A pool of one process is found before it makes the session wait for the other."""
+    other.execute("begin")
+    shared = server_process(other) == first or any(server_process(session) != first for _ in range(times))
+    other.execute("rollback")
+    return shared
 
 
 def server_process(session: psycopg.Connection) -> int:
@@ -75,7 +82,7 @@ def server_process(session: psycopg.Connection) -> int:
 
 def take_lock(session: psycopg.Connection, console: Console) -> None:
     """Wait for the lock up to WAIT_SECONDS, saying who has it and how far it is."""
-    deadline, told = time.monotonic() + WAIT_SECONDS, ""
+    deadline, told, pause = time.monotonic() + WAIT_SECONDS, "", FIRST_POLL
     while not session.execute("select pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()[0]:
         holder = session.execute(HOLDER, [LOCK_KEY]).fetchone()
         words = described(holder) if holder else told
@@ -83,10 +90,11 @@ def take_lock(session: psycopg.Connection, console: Console) -> None:
             raise CommandError(f"another migration has the lock on this database: {words}",
                                "run this again when it is done; when its client is gone and you do not want its work: "
                                f"SELECT pg_terminate_backend({holder[0] if holder else 'pid'})", ExitCode.ENVIRONMENT, "LOCKED")
-        if words != told:
+        if words != told and pause > 10 * FIRST_POLL:         # what lasts a moment is not worth a line
             console.progress(f"waiting for another migration: {words}")
             told = words
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(LAST_POLL, 1.5 * pause)
 
 
 def described(row: tuple[Any, ...]) -> str:

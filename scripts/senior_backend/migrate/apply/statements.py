@@ -24,14 +24,19 @@ DESTRUCTIVE_TEXT = re.compile(r"\b(drop\s+(table|column|schema|owned)|truncate|d
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """Data that is gone after a statement. kind: what is addressed ("table", "column", "rows", "schema", ...); name: its parts as written, without a column."""
+    """Data that is gone after a statement. kind: what is addressed ("table", "column", "rows", "schema", ...); name: its parts as written, without a column.
+
+    becomes: for the values of a column their new type; by: "assignment", "cast" (USING, which cuts where an assignment fails) or "constant".
+    """
     kind: str
     name: tuple[str, ...]
     column: str = ""
+    becomes: str = ""
+    by: str = "assignment"
 
     def __str__(self) -> str:
         target = quote.qualified(*self.name, *([self.column] if self.column else []))
-        return f"rows of {target}" if self.kind == "rows" else f"{self.kind} {target}"
+        return f"{self.kind} of {target}" if self.kind in ("rows", "values") else f"{self.kind} {target}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -236,16 +241,24 @@ def losses_of(node: Message) -> Iterator[Loss]:
     kind = type(node).__name__
     if kind == "DropStmt":
         yield from dropped(node)
-    elif kind == "AlterTableStmt" and symbol(node, "objtype") != "OBJECT_TYPE":
-        yield from (Loss("column", relation_name(node.relation), command.name) for command in commands(node) if command.action == "DropColumn")
     elif kind == "AlterTableStmt":
-        yield from (Loss("attribute", relation_name(node.relation), command.name) for command in commands(node) if command.action == "DropColumn")
+        part = "attribute" if symbol(node, "objtype") == "OBJECT_TYPE" else "column"
+        yield from (Loss(part, relation_name(node.relation), command.name) for command in commands(node) if command.action == "DropColumn")
+        yield from (retyped(relation_name(node.relation), command) for command in commands(node) if command.action == "AlterColumnType" and part == "column")
     elif kind == "TruncateStmt":
         yield from (Loss("rows", relation_name(unwrapped(one))) for one in node.relations)
     elif kind == "DeleteStmt" or kind == "MergeStmt" and any(symbol(unwrapped(one), "command_type") == "CMD_DELETE" for one in node.merge_when_clauses):
         yield Loss("rows", relation_name(node.relation))
     elif kind == "DropOwnedStmt":
         yield from (Loss("everything owned by", (unwrapped(one).rolename,)) for one in node.roles)
+
+
+def retyped(table: tuple[str, ...], command: Command) -> Loss:
+    """The values that a new type may cut; whether it does is for the old type to say."""
+    kind, expression = command.definition.type_name, unwrapped(command.definition.raw_default)
+    modifiers = ",".join(str(unwrapped(one).ival.ival) for one in kind.typmods if type(unwrapped(one)).__name__ == "A_Const")
+    by = "assignment" if not command.definition.HasField("raw_default") else "cast" if any(type(one).__name__ == "ColumnRef" for _, one in postgast().walk(expression)) else "constant"
+    return Loss("values", table, command.name, quote.qualified(*words(kind.names)) + "[]" * len(kind.array_bounds) + (f"({modifiers})" if modifiers else ""), by)
 
 
 def dropped(node: Message) -> Iterator[Loss]:

@@ -60,3 +60,15 @@ def changed_options(old: list[str], new: list[str]) -> list[str]:
     names = {one.split("=")[0] for one in new[len(kept):]}
     gone = [name for one in old if one not in kept and (name := one.split("=")[0]) not in (names if kept or not set(old) & set(new) else ())]
     return ([f"RESET ({', '.join(gone)})"] if gone else []) + ([f"SET ({', '.join(new[len(kept):])})"] if new[len(kept):] else [])
+
+
+def changed_foreign_options(old: list[str], new: list[str]) -> str:
+    """OPTIONS (...) that makes one list of name=value of a foreign table's column the other.
+
+    >>> changed_foreign_options([], ["column_name=x"]), changed_foreign_options(["a=1", "b=2"], ["b=3"])
+    (" OPTIONS (column_name 'x')", " OPTIONS (DROP a, SET b '3')")
+    """
+    had, has = (dict(one.split("=", 1) for one in options) for options in (old, new))
+    changes = [f"DROP {ident(name)}" for name in had if name not in has]
+    changes += [f"{('SET ' if name in had else 'ADD ') if old else ''}{ident(name)} {literal(value)}" for name, value in has.items() if had.get(name) != value]
+    return f" OPTIONS ({', '.join(changes)})" if changes else ""

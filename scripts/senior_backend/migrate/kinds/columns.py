@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from senior_backend.migrate.kinds import column_types, identity, sequences
-from senior_backend.migrate.kinds.altering import alter_table, blocks, changed_options, column_of, count_rows, fails, has_children, rewrites, table_of
+from senior_backend.migrate.kinds.altering import alter_table, blocks, changed_foreign_options, changed_options, column_of, count_rows, fails, has_children, rewrites, table_of
 from senior_backend.migrate.kinds.inheriting import from_parents
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
 from senior_backend.postgres.model import Fact
@@ -18,7 +18,7 @@ def definition(fact: Fact, context: Context) -> str:
     attributes, written = fact.attributes, {part.id.kind: part for part in context.folded.get(fact.id, ())}
     if "sequence" in written:
         return f"{column_of(fact.id)} {sequences.SERIALS[attributes['type']]}"
-    text = f"{column_of(fact.id)} {attributes['type']}"
+    text = f"{column_of(fact.id)} {attributes['type']}{changed_foreign_options([], attributes.get('fdw_options', []))}"
     if "collation" in attributes:
         text += f" COLLATE {attributes['collation']}"
     if "default" in written:
@@ -141,6 +141,8 @@ def settings(old: dict[str, Any], fact: Fact, context: Context) -> list[Step]:
     if old.get("statistics") != new.get("statistics"):
         said.append(f"SET STATISTICS {new.get('statistics', -1)}")
     said += changed_options(old.get("options", []), new.get("options", []))
+    if old and old.get("fdw_options") != new.get("fdw_options"):
+        said.append(changed_foreign_options(old.get("fdw_options", []), new.get("fdw_options", [])).strip())
     only = bool(said) and has_children(table_of(fact.id), context)
     return [alter_table(fact.id, f"ALTER COLUMN {column} {text}", only=only) for text in said]
 

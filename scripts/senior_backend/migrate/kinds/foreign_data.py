@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.migrate.kinds import columns, constraints
+from senior_backend.migrate.kinds import tables
 from senior_backend.migrate.naming import target
 from senior_backend.migrate.steps import Alteration, Context, Kind, Step
 from senior_backend.postgres.model import Fact, Id
@@ -72,10 +72,7 @@ def alter_mapping(before: Fact, after: Fact, context: Context) -> Alteration:
 
 
 def create_table(fact: Fact, context: Context) -> list[Step]:
-    parts = [columns.definition(one, context) for one in context.folded.get(fact.id, ()) if one.id.kind == "column"]
-    parts += [constraints.clause(one) for one in context.folded.get(fact.id, ()) if one.id.kind == "constraint"]
-    inside = ",\n".join("  " + part for part in parts)
-    return [Step(f"CREATE {target(fact.id)} (" + (f"\n{inside}\n" if inside else "") + f")\nSERVER {ident(fact.attributes['server'])}{options(fact)}")]
+    return tables.made(fact, context, "FOREIGN TABLE", f"\nSERVER {ident(fact.attributes['server'])}{options(fact)}", [])
 
 
 def alter_table(before: Fact, after: Fact, context: Context) -> Alteration | None:
@@ -87,4 +84,4 @@ def alter_table(before: Fact, after: Fact, context: Context) -> Alteration | Non
 WRAPPER = Kind(create_wrapper, drop, alter_wrapper)
 SERVER = Kind(create_server, drop, alter_server)
 USER_MAPPING = Kind(create_mapping, drop, alter_mapping)
-FOREIGN_TABLE = Kind(create_table, drop, alter_table, ("column", "constraint"))
+FOREIGN_TABLE = Kind(create_table, drop, alter_table, tables.KIND.parts)

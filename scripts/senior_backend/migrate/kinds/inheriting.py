@@ -48,7 +48,7 @@ def tied(table: Id, context: Context) -> list[Fact]:
 
 
 def missing_checks(link: Fact, context: Context) -> list[Step]:
-    """Checks of the parent that the table must have before it is tied."""
+    """Checks of the parent that a table must have before it is tied."""
     table = table_of(link.id)
     checks = [one for one in context.new.parts(parent_of(link), "constraint") if one.attributes["type"] == "c" and " NO INHERIT" not in one.attributes["definition"]]
     lacking = [one for one in checks if not any(Id("constraint", (*table.name, one.id.name[2])) in side for side in (context.old, context.new))]
@@ -66,15 +66,13 @@ def left_over(link: Fact, context: Context) -> list[Step]:
 def attach(fact: Fact, context: Context) -> list[Step]:
     parent, table = parent_of(fact), table_of(fact.id)
     hazards = blocks("blocks-reads", table, "the rows are checked against the bounds", context) if table not in context.fresh else ()
-    return [*missing_checks(fact, context), Step(f"ALTER TABLE {qualified(*parent.name)} ATTACH PARTITION {qualified(*table.name)} {fact.attributes['bound']}", hazards=hazards)]
+    first = [] if table in context.fresh else missing_checks(fact, context)
+    return [*first, Step(f"ALTER TABLE {qualified(*parent.name)} ATTACH PARTITION {qualified(*table.name)} {fact.attributes['bound']}", hazards=hazards)]
 
 
 def detach(fact: Fact, context: Context) -> list[Step]:
-    parent, table = parent_of(fact), table_of(fact.id)
-    default = any(one.attributes.get("bound") == "DEFAULT" for one in (context.old.get(link) for link in context.old.dependants(parent)) if one and one.id.kind == "partition")
-    concurrently = context.online and context.old.server_version >= 140000 and not default
-    return [Step(f"ALTER TABLE {qualified(*parent.name)} DETACH PARTITION {qualified(*table.name)}" + (" CONCURRENTLY" if concurrently else ""), transactional=not concurrently),
-            *left_over(fact, context)]
+    """Not CONCURRENTLY: that would leave a check of the bounds behind, and the plain form needs its lock for a moment only."""
+    return [Step(f"ALTER TABLE {qualified(*parent_of(fact).name)} DETACH PARTITION {qualified(*table_of(fact.id).name)}"), *left_over(fact, context)]
 
 
 def inherit(fact: Fact, context: Context) -> list[Step]:

@@ -20,6 +20,12 @@ def drop_comment(fact: Fact, context: Context) -> list[Step]:
     return [comment(fact, "NULL")]
 
 
+def uncommented(extension: Fact, context: Context) -> list[Step]:
+    """CREATE EXTENSION comments on it, unless it has nothing to say."""
+    identity = Id("comment", ("extension", *extension.id.name))
+    return [] if identity in context.new else [Step(f"COMMENT ON {target(extension.id)} IS NULL")]
+
+
 def label(fact: Fact, text: str) -> Step:
     kind, *name, provider = fact.id.name
     return Step(f"SECURITY LABEL FOR {ident(provider)} ON {target(Id(kind, tuple(name)))} IS {text}")

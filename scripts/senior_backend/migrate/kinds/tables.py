@@ -15,19 +15,23 @@ FIXED = ("partitioned", "key_types")
 
 
 def create(fact: Fact, context: Context) -> list[Step]:
-    """One CREATE TABLE with everything that can be said in it, then what can only be altered."""
-    attributes, written = fact.attributes, context.folded.get(fact.id, ())
+    unlogged = "UNLOGGED " if fact.attributes.get("persistence") == "u" else ""
+    return made(fact, context, f"{unlogged}TABLE", suffix(fact.attributes), settings({}, fact, context))
+
+
+def made(fact: Fact, context: Context, word: str, suffix: str, settings: list[Step]) -> list[Step]:
+    """One CREATE TABLE (word: TABLE, FOREIGN TABLE) with everything that can be said in it, then what can only be altered."""
+    written = context.folded.get(fact.id, ())
     heirs = [part for part in written if part.id.kind == "inheritance"]
     inherited = [part for part in written if part.attributes.get("inherited") and heirs]
     parts = [columns.definition(one, context) for one in written if one.id.kind == "column" and one not in inherited]
     parts += [constraints.clause(one) for one in written if one.id.kind == "constraint"]
     parts += [step.sql.split(" ADD ", 1)[1] for link in links_of(fact.id, context.new) if link.id.kind == "partition" for step in missing_checks(link, context)]
     inside = ",\n".join("  " + part for part in parts)
-    unlogged = "UNLOGGED " if attributes.get("persistence") == "u" else ""
-    sql = f"CREATE {unlogged}TABLE {qualified(*fact.id.name)} (" + (f"\n{inside}\n" if inside else "") + ")"
+    sql = f"CREATE {word} {qualified(*fact.id.name)} (" + (f"\n{inside}\n" if inside else "") + ")"
     if heirs:
         sql += f"\nINHERITS ({', '.join(qualified(*parent_of(one).name) for one in heirs)})"
-    steps = [Step(sql + suffix(attributes)), *settings({}, fact, context)]
+    steps = [Step(sql + suffix), *settings]
     for column in (part for part in written if part.id.kind == "column"):
         parents = [parent for one in heirs if (parent := context.new.get(column.id._replace(name=(*parent_of(one).name, column.id.name[2]))))]
         steps += columns.differences(parents[0], column, context) if column in inherited and parents else columns.settings({}, column, context)

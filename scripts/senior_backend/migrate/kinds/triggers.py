@@ -26,14 +26,14 @@ def create_trigger(fact: Fact, context: Context) -> list[Step]:
 
 
 def alter_trigger(before: Fact, after: Fact, context: Context) -> Alteration | None:
-    """CREATE OR REPLACE TRIGGER leaves the trigger enabled."""
+    """CREATE OR REPLACE TRIGGER leaves the trigger enabled, on all partitions."""
     old, new = before.attributes, after.attributes
     if old["definition"] == new["definition"]:
         return Alteration((switched(after.id, new["enabled"], "TRIGGER"),))
     if old["constraint"] or new["constraint"] or min(context.old.server_version, context.new.server_version) < OR_REPLACE_TRIGGER:
         return None
     first, *rest = create_trigger(after, context)
-    return Alteration((Step(first.sql.replace("CREATE TRIGGER", "CREATE OR REPLACE TRIGGER", 1)), *rest))
+    return Alteration((Step(first.sql.replace("CREATE TRIGGER", "CREATE OR REPLACE TRIGGER", 1)), *rest), lambda dependant: dependant.id.kind == "trigger_state")
 
 
 def set_state(fact: Fact, context: Context) -> list[Step]:

@@ -3,17 +3,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from senior_backend.migrate.kinds.altering import changed_options
 from senior_backend.migrate.naming import target
 from senior_backend.migrate.steps import Alteration, Context, Kind, Step
 from senior_backend.postgres.model import Fact
-from senior_backend.postgres.quote import ident, listed, literal, qualified
+from senior_backend.postgres.quote import ident, literal, qualified
 
 STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
 COMPRESSION = {"p": "pglz", "l": "lz4"}
 
 
-def parameters(options: dict[str, str] | None) -> str:
-    return ", ".join(f"{name}={literal(value)}" for name, value in sorted((options or {}).items()))
+def parameters(options: list[str] | None) -> str:
+    """Options in the order that the catalog has them."""
+    return ", ".join(f"{name}={literal(value)}" for name, _, value in (one.partition("=") for one in options or ()))
 
 
 def created(fact: Fact, prefix: str) -> Step:
@@ -30,16 +32,13 @@ def alter_view(before: Fact, after: Fact, context: Context) -> Alteration | None
     old, new = before.attributes, after.attributes
     if old["columns"] != new["columns"][:len(old["columns"])]:
         return None
-    if old["definition"] != new["definition"]:
+    if old["definition"] != new["definition"] or len(old["columns"]) != len(new["columns"]):
         return Alteration((created(after, "CREATE OR REPLACE VIEW"),))
-    return Alteration(tuple(changed_options(before, after)))
+    return Alteration(tuple(relation_options(before, after)))
 
 
-def changed_options(before: Fact, after: Fact) -> list[Step]:
-    old, new = (one.attributes.get("options", {}) for one in (before, after))
-    reset, given = sorted(old.keys() - new.keys()), {name: value for name, value in new.items() if old.get(name) != value}
-    changes = [f"RESET ({listed(reset)})"] * bool(reset) + [f"SET ({parameters(given)})"] * bool(given)
-    return [Step(f"ALTER {target(after.id)} {change}") for change in changes]
+def relation_options(before: Fact, after: Fact) -> list[Step]:
+    return [Step(f"ALTER {target(after.id)} {change}") for change in changed_options(before.attributes.get("options", []), after.attributes.get("options", []))]
 
 
 def drop(fact: Fact, context: Context) -> list[Step]:
@@ -61,7 +60,7 @@ def alter_materialized(before: Fact, after: Fact, context: Context) -> Alteratio
     old, new = before.attributes, after.attributes
     if any(old.get(name) != new.get(name) for name in ("definition", "columns", "method")):
         return None
-    steps = changed_options(before, after) + changed_settings(old.get("settings", {}), new.get("settings", {}), after)
+    steps = relation_options(before, after) + changed_settings(old.get("settings", {}), new.get("settings", {}), after)
     if old.get("tablespace") != new.get("tablespace"):
         steps.append(Step(f"ALTER {target(after.id)} SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}"))
     if old["populated"] != new["populated"]:
@@ -85,9 +84,7 @@ def changes_of_column(had: dict[str, Any], has: dict[str, Any]) -> list[str]:
         changes.append(f"SET COMPRESSION {COMPRESSION.get(has.get('compression', ''), 'default')}")
     if had.get("statistics") != has.get("statistics"):
         changes.append(f"SET STATISTICS {has.get('statistics', -1)}")
-    gone, options = had.get("options", {}).keys() - has.get("options", {}).keys(), has.get("options", {})
-    changes += [f"RESET ({listed(sorted(gone))})"] if gone else []
-    changes += [f"SET ({parameters(options)})"] if options and options != had.get("options") else []
+    changes += changed_options(had.get("options", []), has.get("options", []))
     return changes
 
 

@@ -7,7 +7,7 @@ relations as (
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname !~ '^pg_(toast|temp)' and n.nspname <> 'information_schema'),
 attributes as (
   select a.attrelid, a.attnum, a.attacl, array[case c.relkind when 'c' then 'attribute' else 'column' end, nspname, relname, attname]::text[] as name
-  from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace where a.attnum > 0 and n.nspname !~ '^pg_(toast|temp)' and n.nspname <> 'information_schema'),
+  from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace where a.attnum > 0 and not a.attisdropped and n.nspname !~ '^pg_(toast|temp)' and n.nspname <> 'information_schema'),
 acls(class, object, sub, type, owner, acl, name, system) as (
   select 'pg_class'::regclass, c.oid, 0, case c.relkind when 'S' then 's' else 'r' end, relowner, relacl, array[kind, nspname, r.relname], c.oid < 16384
     from pg_class c join relations r using (oid) where relacl is not null and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
@@ -22,14 +22,26 @@ acls(class, object, sub, type, owner, acl, name, system) as (
   union all select 'pg_language'::regclass, oid, 0, 'l', lanowner, lanacl, array['language', lanname]::text[], oid < 16384 from pg_language where lanacl is not null
   union all select 'pg_foreign_data_wrapper'::regclass, oid, 0, 'F', fdwowner, fdwacl, array['fdw', fdwname]::text[], false from pg_foreign_data_wrapper where fdwacl is not null
   union all select 'pg_foreign_server'::regclass, oid, 0, 'S', srvowner, srvacl, array['server', srvname]::text[], false from pg_foreign_server where srvacl is not null),
+given as (
+  select x.*, m.refobjid as extension, x.system or m.refobjid is not null as given, coalesce(
+    case when x.system or m.refobjid is not null then (select initprivs from pg_init_privs i where i.classoid = x.class and i.objoid = x.object and i.objsubid = x.sub) end,
+    acldefault(x.type::"char", x.owner)) as base
+  from acls x left join members m on m.classid = x.class and m.objid = x.object
+  union all select 'pg_default_acl'::regclass, d.oid, 0, defaclobjtype::text, defaclrole, defaclacl, array[pg_get_userbyid(defaclrole), coalesce(nspname, ''), defaclobjtype]::text[], false, null, null,
+    case when nspname is null then acldefault(case defaclobjtype when 'S' then 's' else defaclobjtype end, defaclrole) end
+  from pg_default_acl d left join pg_namespace n on n.oid = defaclnamespace),
+entries as (
+  select class, object, sub, side, case grantee when owner then '' when 0 then 'public' else pg_get_userbyid(grantee) end as grantee, min(place) as place,
+    jsonb_agg(entry order by entry) as list
+  from given cross join lateral (select 'held' as side, * from aclexplode(acl) with ordinality h(grantor, grantee, privilege_type, is_grantable, place)
+      union all select 'base', *, 0 from aclexplode(base)) a
+    cross join lateral (select jsonb_build_array(case grantor when owner then '' else pg_get_userbyid(grantor) end, case grantee when owner then '' when 0 then 'public' else pg_get_userbyid(grantee) end,
+      privilege_type, is_grantable) as entry) e
+  group by 1, 2, 3, 4, 5),
 privileges as (
-  select a.*, (select coalesce(jsonb_agg(e order by e), '[]') from (select jsonb_build_array(case grantor when owner then '' else pg_get_userbyid(grantor) end,
-      case grantee when owner then '' when 0 then 'public' else pg_get_userbyid(grantee) end, privilege_type, is_grantable) as e from aclexplode(acl)) x) as entries, (select coalesce(jsonb_agg(e order by e), '[]') from (select jsonb_build_array(case grantor when owner then '' else pg_get_userbyid(grantor) end,
-      case grantee when owner then '' when 0 then 'public' else pg_get_userbyid(grantee) end, privilege_type, is_grantable) as e from aclexplode(base)) x) as defaults
-  from (select x.*, m.refobjid as extension, x.system or m.refobjid is not null as given, coalesce(
-      case when x.system or m.refobjid is not null then (select initprivs from pg_init_privs i where i.classoid = x.class and i.objoid = x.object and i.objsubid = x.sub) end,
-      acldefault(x.type::"char", x.owner)) as base
-    from acls x left join members m on m.classid = x.class and m.objid = x.object) a)
+  select g.*, grantee, h.place, coalesce(h.list, '[]') as entries, coalesce(b.list, '[]') as defaults
+  from (select * from entries where side = 'held') h full join (select * from entries where side = 'base') b using (class, object, sub, grantee) join given g using (class, object, sub)
+  where h.list is distinct from b.list)
 select 'policy' as kind, array[nspname, relname, polname]::text[] as name,
   jsonb_strip_nulls(jsonb_build_object('command', polcmd, 'permissive', polpermissive,
     'roles', (select jsonb_agg(role order by role) from (select case oid when 0 then 'public' else pg_get_userbyid(oid) end as role from unnest(polroles) oid) r),
@@ -38,14 +50,13 @@ select 'policy' as kind, array[nspname, relname, polname]::text[] as name,
 from pg_policy p join relations r on r.oid = polrelid
 where ('pg_policy'::regclass, p.oid) not in (select classid, objid from members)
 union all
-select 'grant', '{}', jsonb_build_object('entries', entries) || case when given then jsonb_build_object('base', defaults) else '{}' end,
-  '@', case when given or sub > 0 then name end, 0, case when given then 'pg_extension'::regclass else class end, case when given then extension else object end, case when given then 0 else sub end, null
-from privileges where entries <> defaults
+select 'grant', array[grantee]::text[], jsonb_build_object('entries', entries) || case when given then jsonb_build_object('base', defaults) else '{}' end,
+  '@', case when given or sub > 0 then name end, place, case when given then 'pg_extension'::regclass else class end, case when given then extension else object end, case when given then 0 else sub end, null
+from privileges where class <> 'pg_default_acl'::regclass
 union all
-select 'default_privilege', array[pg_get_userbyid(defaclrole), coalesce(nspname, ''), defaclobjtype]::text[], jsonb_build_object('entries', (select coalesce(jsonb_agg(e order by e), '[]') from (select jsonb_build_array(case grantor when defaclrole then '' else pg_get_userbyid(grantor) end,
-      case grantee when defaclrole then '' when 0 then 'public' else pg_get_userbyid(grantee) end, privilege_type, is_grantable) as e from aclexplode(defaclacl)) x)),
-  null, null, 0, 'pg_default_acl'::regclass, d.oid, 0, null
-from pg_default_acl d left join pg_namespace n on n.oid = defaclnamespace
+select 'default_privilege', name || grantee::text, jsonb_build_object('entries', entries), null, null, place, null, null, 0,
+  case when name[2] <> '' then jsonb_build_array(jsonb_build_array('schema', jsonb_build_array(name[2]))) end
+from privileges where class = 'pg_default_acl'::regclass
 union all
 select 'comment', '{}', jsonb_build_object('text', description), '@', coalesce(a.name, case kind when 'index' then array[kind, nspname, relname] end), 0,
   case when o.oid is null then d.classoid else 'pg_constraint'::regclass end, coalesce(o.oid, objoid), objsubid, null

@@ -7,7 +7,7 @@ relations as (
   where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema')
 select r.kind, array[r.nspname, r.relname]::text[] as name,
   jsonb_strip_nulls(jsonb_build_object(
-    'owner', pg_get_userbyid(r.relowner), 'definition', rtrim(pg_get_viewdef(r.oid), ';'), 'options', (select jsonb_object_agg(option_name, option_value) from pg_options_to_table(r.reloptions)),
+    'owner', pg_get_userbyid(r.relowner), 'definition', rtrim(pg_get_viewdef(r.oid), ';'), 'options', to_jsonb(r.reloptions),
     'columns', (select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod),
         case when a.attcollation <> 0 then (select format('%I.%I', nspname, collname) from pg_collation l join pg_namespace on pg_namespace.oid = collnamespace where l.oid = a.attcollation) end) order by attnum)
       from pg_attribute a where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped))
@@ -15,7 +15,7 @@ select r.kind, array[r.nspname, r.relname]::text[] as name,
     'populated', r.relispopulated, 'tablespace', (select spcname from pg_tablespace where oid = r.reltablespace), 'method', (select nullif(amname, 'heap') from pg_am where oid = r.relam),
     'settings', (select jsonb_object_agg(attname, jsonb_strip_nulls(jsonb_build_object(
         'storage', case when attstorage <> typstorage then attstorage end, 'usual_storage', case when attstorage <> typstorage then typstorage end, 'compression', nullif(to_jsonb(a) ->> 'attcompression', ''),
-        'statistics', nullif(attstattarget, -1), 'options', (select jsonb_object_agg(option_name, option_value) from pg_options_to_table(attoptions)))))
+        'statistics', nullif(attstattarget, -1), 'options', to_jsonb(attoptions))))
       from pg_attribute a join pg_type t on t.oid = atttypid
       where attrelid = r.oid and attnum > 0 and not attisdropped
         and (attstorage <> typstorage or coalesce(to_jsonb(a) ->> 'attcompression', '') <> '' or coalesce(attstattarget, -1) <> -1 or attoptions is not null)))
@@ -39,3 +39,7 @@ select 'trigger_state', array[r.nspname, r.relname, t.tgname]::text[], jsonb_bui
   jsonb_build_array(jsonb_build_array(r.kind, jsonb_build_array(r.nspname, r.relname)), jsonb_build_array('partition', jsonb_build_array(r.nspname, r.relname)))
 from pg_trigger t join relations r on r.oid = t.tgrelid join pg_trigger p on p.oid = t.tgparentid join relations u on u.oid = p.tgrelid
 where not p.tgisinternal and t.tgenabled <> p.tgenabled
+union all
+select 'default', array[r.nspname, r.relname, attname]::text[], jsonb_build_object('expression', pg_get_expr(adbin, adrelid)), r.kind, array[r.nspname, r.relname]::text[], attnum, 'pg_attrdef'::regclass, d.oid, 0, null
+from pg_attrdef d join relations r on r.oid = adrelid and relkind = 'v' join pg_attribute on attrelid = adrelid and attnum = adnum
+where ('pg_class'::regclass, r.oid) not in (select classid, objid from members)
