@@ -6,56 +6,53 @@ import pathlib
 import re
 
 from senior_backend.decide import inputs, kills
-from senior_backend.decide.kills import KILLS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-QUESTIONS = (ROOT / "references/forcing_questions.md").read_text(encoding="utf-8")
-MAP = (ROOT / "references/composition_map.md").read_text(encoding="utf-8")
-AGENT = (ROOT / "agents/engineering/cs-backend-engineer.md").read_text(encoding="utf-8")
-COMMAND = (ROOT / "commands/backend-review.md").read_text(encoding="utf-8")
-PARTS = re.findall(r"^## (\d)\. (.+)\n\n((?:(?!^## ).*\n)+)", QUESTIONS, re.MULTILINE)
+QUESTIONS, MAP, AGENT, COMMAND = ((ROOT / name).read_text(encoding="utf-8") for name in (
+    "references/forcing_questions.md", "references/composition_map.md", "agents/engineering/cs-backend-engineer.md", "commands/backend-review.md"))
+PARTS = re.findall(r"^## (\d)\. (.+)\n\n((?:(?!## ).*\n)+)", QUESTIONS, re.MULTILINE)
+SKILLS = {"api-design-reviewer", "database-designer", "database-schema-designer", "migration-architect", "slo-architect", "observability-designer", "ci-cd-pipeline-builder", "senior-security", "adversarial-reviewer",
+          "ra-qm-team", "karpathy-coder", "grill-me", "dependency-auditor", "api-test-suite-builder", "chaos-engineering", "feature-flags-architect"}
+
+
+def point(body: str, name: str) -> str:
+    """One point of a question, its further lines included."""
+    return re.search(rf"^- \*\*{name}\*\*: ((?:.+\n)(?:  .+\n)*)", body, re.MULTILINE)[1].strip()
 
 
 def test_the_seven_questions_are_the_engines():
     assert [int(number) for number, _, _ in PARTS] == list(range(1, 8)) == [question.number for question in inputs.QUESTIONS]
     for question, (_, ask, body) in zip(inputs.QUESTIONS, PARTS):
-        assert ask == question.ask and f"- **Recommended**: {question.recommended}.\n" in body
-        flags = set(re.findall(r"`(--[\w-]+)`", re.search(r"- \*\*Flags\*\*: (.+)", body)[1]))
-        assert flags == {one.flag for one in inputs.INPUTS.values() if one.question == question.number}
-        said = re.search(r"- \*\*Kill criterion\*\*: ((?:.|\n(?!- ))+)", body)[1]
-        assert tuple(re.findall(r"`([A-Z_]+)`", said)) == question.kills
-        assert re.search(r"- \*\*Why\*\*: .{60}", body) and len(re.findall(r"\]\(https://", re.search(r"- \*\*Sources\*\*: ((?:.|\n(?!\n))+)", body)[1])) >= 1
+        assert ask == question.ask and point(body, "Recommended") == f"{question.recommended}."
+        assert set(re.findall(r"`(--[\w-]+)`", point(body, "Flags"))) == {one.flag for one in inputs.INPUTS.values() if one.question == question.number}
+        assert tuple(re.findall(r"`([A-Z_]+)`", point(body, "Kill criterion"))) == question.kills
+        assert len(point(body, "Why")) > 60 and re.search(r"\[[^]]+\]\(https://[^)]+\)", point(body, "Sources"))
 
 
-def test_codes_and_questions_agree():
-    claimed = {code for question in inputs.QUESTIONS for code in question.kills}
-    assert claimed == {kill.code for kill in KILLS}
+def test_codes_and_thresholds_are_the_engines():
+    assert {code for question in inputs.QUESTIONS for code in question.kills} == {kill.code for kill in kills.KILLS}
     assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+|TIE)`", QUESTIONS)) == {*kills.REFUSALS, kills.TIE, kills.UNSTATED}
-    for text in (str(kills.MICROSERVICES_TEAM), str(kills.EVENT_TEAM), "216", "43.2"):
-        assert text in QUESTIONS
-    for kill in KILLS:
-        assert kill.inputs and all(name in inputs.INPUTS for name in kill.inputs)
+    bodies = {ask: body for _, ask, body in PARTS}
+    assert f"fewer than {kills.EVENT_TEAM} engineers" in bodies[inputs.QUESTIONS[2].ask] and f"without {kills.MICROSERVICES_TEAM} engineers" in bodies[inputs.QUESTIONS[4].ask]
+    for slo, minutes in re.findall(r"(\d+(?:\.\d+)?) %(?: leaves)? (\d+(?:\.\d+)?)", point(bodies[inputs.QUESTIONS[6].ask], "Why")):
+        assert inputs.budget_micro(float(slo), inputs.DEFAULT_WINDOW) == inputs.micro(float(minutes))
 
 
-def test_required_and_open_inputs_are_told():
-    head = QUESTIONS.split("## 1.")[0]
-    for one in inputs.INPUTS.values():
-        assert not one.required or f"`{one.flag}`" in head.split("MISSING_INPUT")[1].split("\n\n")[0], one.name
+def test_required_inputs_are_told_at_the_head():
+    told = re.findall(r"`(--[\w-]+)`", re.search(r"`MISSING_INPUT`\): ((?:.|\n)+?)\. Without", QUESTIONS)[1])
+    assert told == [one.flag for one in inputs.INPUTS.values() if one.required]
 
 
 def test_the_map_is_the_engines():
     rows = json.loads((ROOT / "assets/decide/composition.json").read_text(encoding="utf-8"))
     told = [[cell.strip() for cell in line.strip("|").split("|")] for line in MAP.splitlines() if re.match(r"\| \d", line)]
     assert told == [[str(row["order"]), row["concern"], ", ".join(f"`{name}`" for name in row["skills"]), row["here"]] for row in rows]
-    names = {name for row in rows for name in row["skills"]}
-    assert names == {"api-design-reviewer", "database-designer", "database-schema-designer", "migration-architect", "slo-architect", "observability-designer", "ci-cd-pipeline-builder", "senior-security", "adversarial-reviewer",
-                     "ra-qm-team", "karpathy-coder", "grill-me", "dependency-auditor", "api-test-suite-builder", "chaos-engineering", "feature-flags-architect"}
-    for row in rows:
-        for path in re.findall(r"\b(?:references|scripts)/[\w./]+\w", row["here"]):
-            assert (ROOT / path).exists(), path
+    assert {name for row in rows for name in row["skills"]} == SKILLS
+    paths = [path for row in rows for path in re.findall(r"references/\w+\.md", row["here"])]
+    assert paths and all((ROOT / path).exists() for path in paths)
 
 
 def test_the_agent_and_the_command_grill():
-    for needed in ("one question a turn", "at most 200 words", "references/forcing_questions.md", "scripts/backend_decision_engine.py", "--answers backend-answers.json", "the SLO first"):
+    for needed in ("one question a turn", "at most 200 words", "references/forcing_questions.md", "references/composition_map.md", "scripts/backend_decision_engine.py", "--answers backend-answers.json", "the SLO first"):
         assert needed in AGENT, needed
     assert "context: fork" in COMMAND and "agent: cs:cs-backend-engineer" in COMMAND and "backend-answers.json" in COMMAND and "200 words" in COMMAND
