@@ -7,7 +7,7 @@ from senior_backend.migrate.kinds.altering import alter_table, blocks, count_row
 from senior_backend.migrate.kinds.indexes import mark, partitions
 from senior_backend.migrate.kinds.inheriting import loosened, same_constraint, tied
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
-from senior_backend.postgres.model import Fact, Id
+from senior_backend.postgres.model import Catalogue, Fact, Id
 from senior_backend.postgres.quote import ident, listed, qualified
 
 NOT_VALID = " NOT VALID"
@@ -122,4 +122,12 @@ def folds(fact: Fact) -> bool:
     return not attributes["definition"].endswith(NOT_VALID) and "clustered" not in attributes and "replica_identity" not in attributes
 
 
-KIND = Kind(create, drop, alter, folds=folds, follows=lambda fact, catalogue, made: partitions(fact, catalogue, made) if fact.attributes["type"] in "pux" else [])
+def comes_after(fact: Fact, catalogue: Catalogue, made: bool) -> list[Id]:
+    """A key of a partitioned table comes after the partitions, and is good for foreign keys when it is complete."""
+    if fact.attributes["type"] in "pux":
+        return partitions(fact, catalogue, made)
+    keys = [one for one in catalogue.depends(fact.id) if one.kind in ("index", "constraint")] if made and fact.attributes["type"] == "f" else []
+    return [link for key in keys for link in catalogue.dependants(key) if link.kind == "index_partition"]
+
+
+KIND = Kind(create, drop, alter, folds=folds, follows=comes_after)
