@@ -252,6 +252,19 @@ def test_what_loses_data_must_be_allowed(world, statement):
     assert world.run("--migrate", file, "--allow-hazards", "data-loss")[0] == 0
 
 
+def test_what_code_destroys_is_undone_unless_allowed(world):
+    with world.connect() as opened:
+        opened.execute("create table kept (a int); insert into kept values (1); create function f() returns void language plpgsql as $$ begin execute chr(116) || 'runcate kept'; end $$")
+        opened.execute("create function g() returns void language sql as 'delete from kept'; create function h() returns void language plpgsql as $$ begin execute 'alter table kept ' || 'drop a'; end $$")
+    for name in "fgh":
+        file = world.file(f"{name}.sql", f"create table {name}_t (a int);\nselect {name}();")
+        code, report, err = world.run("--migrate", file)
+        assert code == 3 and report["error"]["code"] == "DATA_LOSS" and f"{name}.sql:2" in err and world.value("select a from kept") == 1
+    assert world.run("--migrate", file, "--allow-hazards", "data-loss")[1]["skipped"] == 1
+    marked = world.file("marked.sql", "-- hazard data-loss: labels are lost (3 rows)\nselect 1;")
+    assert world.run("--migrate", marked)[1]["hazards"][0]["message"] == "labels are lost (3 rows)"
+
+
 def test_rollback_and_forward_again(world):
     pair = "create table t (a int);", "drop table t;"
     for up, down in (("1_x_migration.sql", "1_x_migration_rollback.sql"), ("2.up.sql", "2.down.sql"), ("3/up.sql", "3/down.sql"), ("V4__x.sql", "U4__x.sql")):

@@ -6,9 +6,9 @@ import contextlib
 import pathlib
 from typing import Any
 
-from senior_backend.console import CommandError, Console, ExitCode, Outcome
+from senior_backend.console import CommandError, Console, Outcome
 from senior_backend.migrate.apply import history, rules, script
-from senior_backend.migrate.apply.executor import Executor
+from senior_backend.migrate.apply.executor import Done, Executor
 from senior_backend.migrate.apply.script import DOWN, UP, Migration
 from senior_backend.migrate.apply.session import opened
 from senior_backend.migrate.steps import HAZARDS
@@ -41,54 +41,27 @@ def apply(url: str, migration: Migration, allowed: set[str], console: Console) -
     if migration.issues:
         raise CommandError("\n".join(f"{issue.statement.place}: {issue.message}" for issue in migration.issues), "correct the transaction commands of the file", identifier="TRANSACTIONS")
     with opened(url, console) as session:
-        known = history.runs(session, migration.name)
-        last = known[-1] if known else None
-        finished = already(last, migration)
-        if finished:
-            return finished
-        hazards = []
-        if not (resumes := last is not None and not last.complete):
-            hazards = checked(session, migration, 0, allowed)
+        last, finished = history.standing(history.runs(session, migration.name), migration)
+        if last and last.complete:
+            return told(migration, last, Done(skipped=finished), [])
+        hazards = checked(session, migration, finished, allowed) if last is None or last.head.file_checksum != migration.checksum else []
+        if last is None:
             history.create(session)
             last = history.begin(session, migration)
-        elif last.head.file_checksum != migration.checksum:
-            hazards = checked(session, migration, last.done, allowed)
-            last = history.replace_tail(session, last, migration)
-        if resumes:
-            console.progress(f"taking up {migration.name}: {last.done} of {len(last.rows)} statements were done before")
-        done = Executor(session, url, migration, last, console).run_all()
+        else:
+            console.progress(f"taking up {migration.name}: {finished} of {len(last.rows)} statements were done before")
+            last = last if last.head.file_checksum == migration.checksum else history.replace_tail(session, last, migration)
+        return told(migration, last, Executor(session, url, migration, last, DATA_LOSS in allowed, console).run_all(), hazards)
+
+
+def told(migration: Migration, run: history.Run, done: Done, hazards: list[dict[str, Any]]) -> Outcome:
     word = "applied" if migration.direction == UP else "rolled back"
-    data = {"file": migration.name, "direction": migration.direction, "state": word, "run": last.number, "applied": len(done.statements), "skipped": done.skipped, "total": len(last.rows),
+    data = {"file": migration.name, "direction": migration.direction, "state": word, "run": run.number, "applied": len(done.statements), "skipped": done.skipped, "total": len(run.rows),
             "statements": done.statements, "hazards": hazards}
-    return Outcome(data, [f"{migration.name} is {word}: {len(done.statements)} of {len(last.rows)} statements now" + (f", {done.skipped} before" if done.skipped else "")])
-
-
-def already(last: history.Run | None, migration: Migration) -> Outcome | None:
-    """The answer when there is nothing left to do, None when there is. CommandError exit 3 where the history contradicts what is asked."""
-    up = migration.direction == UP
-    if last is None or last.complete and last.head.direction != migration.direction:
-        if last is None and not up:
-            raise refusal(f"{migration.name} was never applied here by this tool, so there is nothing to take back", "--status lists what was applied", "NOT_APPLIED")
-        return None
-    if last.head.direction != migration.direction:
-        if not up and not last.done:
-            raise refusal(f"nothing of {migration.name} is applied ({last.state})", "--status lists what was applied", "NOT_APPLIED")
-        raise refusal(f"{migration.name}: {last.done} of {len(last.rows)} statements of its {'rollback' if up else 'migration'} are done, the rest is not",
-                      f"finish that first: --{'rollback' if up else 'migrate'} FILE", "UNFINISHED")
-    same = [row.statement_checksum for row in last.rows][: last.done] == [one.checksum for one in migration.statements][: last.done]
-    if not same or last.complete and last.head.file_checksum != migration.checksum:
-        raise refusal(f"{migration.path} was changed after {last.done} of its statements were applied ({last.rows[0].file_checksum[:12]} then, {migration.checksum[:12]} now)",
-                      "put the change into a new migration, and this file back as it was", "CHANGED")
-    if not last.complete:
-        return None
-    word = "applied" if up else "rolled back"
-    when = max(row.finished_at for row in last.rows)
-    data = {"file": migration.name, "direction": migration.direction, "state": word, "run": last.number, "applied": 0, "skipped": last.done, "total": len(last.rows), "statements": [], "hazards": []}
-    return Outcome(data, [f"{migration.name} was {word} on {when:%Y-%m-%d %H:%M}: nothing to do"])
-
-
-def refusal(message: str, hint: str, identifier: str, **data: Any) -> CommandError:
-    return CommandError(message, hint, ExitCode.REFUSED, identifier, data)
+    if not done.statements:
+        when = max(row.finished_at for row in run.rows if row.finished_at)
+        return Outcome(data, [f"{migration.name} was {word} on {when:%Y-%m-%d %H:%M}: nothing to do"])
+    return Outcome(data, [f"{migration.name} is {word}: {len(done.statements)} of {len(run.rows)} statements now" + (f", {done.skipped} before" if done.skipped else "")])
 
 
 def checked(session: Any, migration: Migration, done: int, allowed: set[str]) -> list[dict[str, Any]]:
@@ -96,7 +69,7 @@ def checked(session: Any, migration: Migration, done: int, allowed: set[str]) ->
     hazards = rules.losses(session, migration, done)
     if hazards and DATA_LOSS not in allowed:
         places = "\n".join(f"  {one['place']}: {one['message']} ({one['evidence']})" for one in hazards)
-        raise refusal(f"{migration.path} destroys data:\n{places}", "when that is meant: --allow-hazards data-loss", "DATA_LOSS", hazards=hazards)
+        raise history.refusal(f"{migration.path} destroys data:\n{places}", "when that is meant: --allow-hazards data-loss", "DATA_LOSS", hazards=hazards)
     return hazards
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from senior_backend import dependencies
 from senior_backend.console import CommandError, Console, ExitCode
-from senior_backend.migrate.apply import convergence, history
+from senior_backend.migrate.apply import convergence, history, rules
 from senior_backend.migrate.apply.script import Group, Migration
 from senior_backend.migrate.apply.session import watched
 from senior_backend.migrate.apply.statements import Statement
@@ -35,8 +35,8 @@ class Done:
 class Executor:
     """One migration on one session."""
 
-    def __init__(self, session: psycopg.Connection, url: str, migration: Migration, run: history.Run, console: Console):
-        self.session, self.url, self.migration, self.run, self.console = session, url, migration, run, console
+    def __init__(self, session: psycopg.Connection, url: str, migration: Migration, run: history.Run, may_lose: bool, console: Console):
+        self.session, self.url, self.migration, self.run, self.may_lose, self.console = session, url, migration, run, may_lose, console
         self.psycopg = dependencies.require("psycopg")
         self.rows = {row.statement: row for row in run.rows}
         self.set_by_file: set[str] = set()
@@ -50,20 +50,14 @@ class Executor:
     def run_all(self) -> Done:
         for group in self.migration.groups:
             if all(self.rows[one.number].state == history.DONE for one in group.counted):
-                self.replay(group)
+                for one in replay(self.session, group):
+                    self.remember(one)
                 self.done.skipped += len(group.counted)
             elif group.transactional:
                 self.repeated(group.counted[0], lambda group=group: self.in_transaction(group))
             else:
                 self.alone(group.counted[0])
         return self.done
-
-    def replay(self, group: Group) -> None:
-        """Settings that statements of an earlier call have left in their session are made again in ours."""
-        for one in group.statements:
-            if one.sets_session and not (group.end and group.end.control == "ROLLBACK"):
-                self.session.execute(one.text)
-                self.remember(one)
 
     def remember(self, statement: Statement) -> None:
         if statement.kind == "VariableSetStmt":
@@ -91,7 +85,7 @@ class Executor:
     def execute(self, statement: Statement | None, text: str = "") -> None:
         try:
             if statement and statement.number:
-                with watched(self.url, self.session.info.backend_pid, self.console, statement.place):
+                with watched(self.url, self.session.info.backend_pid, self.console, statement.place), self.guarded(statement):
                     send(self.session, statement)
                 self.remember(statement)
             else:
@@ -99,6 +93,18 @@ class Executor:
         except self.psycopg.Error as error:
             error.statement = statement
             raise
+
+    @contextlib.contextmanager
+    def guarded(self, statement: Statement) -> Iterator[None]:
+        """Code that nobody has read (DO, functions) is looked after: when data is gone behind it that nobody allowed to be lost, its transaction is undone."""
+        guards = statement.opaque and not self.may_lose and self.session.info.transaction_status == self.psycopg.pq.TransactionStatus.INTRANS
+        before = rules.holdings(self.session) if guards else {}
+        yield
+        lost = rules.gone(before, rules.holdings(self.session)) if guards else ()
+        if lost:
+            self.session.rollback()
+            raise history.refusal(f"{statement.place}: statement {statement.number} destroys data, and was undone: {'; '.join(lost)}\n  {statement.headline}",
+                                  "when that is meant: --allow-hazards data-loss", "DATA_LOSS", hazards=[rules.lossy(statement, "", words, "measured") for words in lost])
 
     def as_ourselves(self) -> None:
         """The history is written by the user who connected, whatever role the file has taken; the setting ends with the transaction."""
@@ -118,7 +124,7 @@ class Executor:
             except self.psycopg.Error as error:
                 statement = getattr(error, "statement", None) or first
                 self.clear(statement, error)
-                if error.sqlstate in NO_TRANSACTION and len(self.migration.groups) and self.is_alone(statement):
+                if error.sqlstate in NO_TRANSACTION and self.is_alone(statement):
                     return self.alone(statement)
                 if error.sqlstate not in RETRIED or attempt == ATTEMPTS:
                     raise self.failure(statement, error, attempt) from None
@@ -215,6 +221,14 @@ def send(session: psycopg.Connection, statement: Statement) -> None:
             rows.write(statement.rows)
     else:
         session.execute(statement.text)
+
+
+def replay(session: psycopg.Connection, group: Group) -> list[Statement]:
+    """Settings that statements of an earlier call have left in their session are made again in this one."""
+    settings = [one for one in group.statements if one.sets_session and not (group.end and group.end.control == "ROLLBACK")]
+    for one in settings:
+        session.execute(one.text)
+    return settings
 
 
 def told(error: Any) -> str:

@@ -159,3 +159,26 @@ def mark_running(session: psycopg.Connection, run: int, statement: int, before: 
 def mark_failed(session: psycopg.Connection, run: int, statement: int, started: datetime.datetime | None, message: str) -> None:
     session.execute(f"update {TABLE} set state = '{FAILED}', started_at = coalesce(%s, started_at), finished_at = clock_timestamp(), error = %s where run = %s and statement = %s",
                     [started, message, run, statement])
+
+
+def standing(known: list[Run], migration: Migration) -> tuple[Run | None, int]:
+    """The run to go on with and how many statements of it are done; None where a new one begins. CommandError exit 3 where the history contradicts what is asked."""
+    up, last = migration.direction == UP, known[-1] if known else None
+    if last is None and not up:
+        raise refusal(f"{migration.name} was never applied here by this tool, so there is nothing to take back", "--status lists what was applied", "NOT_APPLIED")
+    if last is None or last.complete and last.head.direction != migration.direction:
+        return None, 0
+    if last.head.direction != migration.direction:
+        if not up and not last.done:
+            raise refusal(f"nothing of {migration.name} is applied ({last.state})", "--status lists what was applied", "NOT_APPLIED")
+        raise refusal(f"{migration.name}: {last.done} of {len(last.rows)} statements of its {'rollback' if up else 'migration'} are done, the rest is not",
+                      f"finish that first: --{'rollback' if up else 'migrate'} FILE", "UNFINISHED")
+    same = [row.statement_checksum for row in last.rows][: last.done] == [one.checksum for one in migration.statements][: last.done]
+    if not same or last.complete and last.head.file_checksum != migration.checksum:
+        raise refusal(f"{migration.path} was changed after {last.done} of its statements were applied ({last.head.file_checksum[:12]} then, {migration.checksum[:12]} now)",
+                      "put the change into a new migration, and this file back as it was", "CHANGED")
+    return last, last.done
+
+
+def refusal(message: str, hint: str, identifier: str, **data: Any) -> CommandError:
+    return CommandError(message, hint, ExitCode.REFUSED, identifier, data)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 from senior_backend import dependencies
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.migrate import closure
-from senior_backend.migrate.apply import executor, rules
+from senior_backend.migrate.apply import executor, history, rules
 from senior_backend.migrate.apply.rules import BLOCKS, Observed
 from senior_backend.migrate.apply.script import Group, Migration
 from senior_backend.migrate.apply.statements import OPAQUE, Statement, postgast
@@ -97,11 +97,13 @@ class Stage:
 
     def within(self, statement: Statement, held: dict[str, tuple[str, int]]) -> Observed:
         before = moment(self.session, self.pid)
+        held_before = rules.holdings(self.session) if statement.opaque else {}
         seconds, error = self.attempt(statement)
         notices, self.notices = tuple(self.notices), []
         if error:
             return Observed(statement, seconds, held=dict(held), notices=notices, error=error)
-        return self.compared(statement, seconds, before, moment(self.session, self.pid), dict(held), notices)
+        lost = rules.gone(held_before, rules.holdings(self.session)) if statement.opaque and not statement.losses else ()
+        return dataclasses.replace(self.compared(statement, seconds, before, moment(self.session, self.pid), dict(held), notices), lost=lost)
 
     def compared(self, statement: Statement, seconds: float, before: Moment, after: Moment, held: dict[str, tuple[str, int]], notices: tuple) -> Observed:
         seen = Observed(statement, seconds, held=held, notices=notices)
@@ -111,8 +113,6 @@ class Stage:
             new = after.locks.get(oid, set()) - before.locks.get(oid, set())
             if new and (then.kind in LOCKABLE or "AccessExclusiveLock" in new and "AccessExclusiveLock" not in after.locks.get(then.table, ())):
                 seen.locks[then.label] = new
-            if was and now is None and then.kind in TABLES:
-                seen.lost.append(then.label)
             if was and now and now.file != was.file and statement.kind != "TruncateStmt":
                 rewritten.append(then)
             if was and now and now.scans > was.scans:
@@ -167,12 +167,13 @@ def run(arguments: argparse.Namespace, migration: Migration, console: Console) -
         target = stack.enter_context(contextlib.closing(connections.connect(url, default_transaction_read_only="on", lock_timeout="1s", statement_timeout="60s")))
         catalogue = live.read(target, connections.masked(url))
         digest = catalogue.digest()
+        _, done = history.standing(history.runs(target, migration.name), migration)
         stage, server = staged(stack.enter_context(Workshop(arguments.shadow)), stack, target, catalogue, migration)
-        observed = rehearsed(stage, migration)
+        observed = rehearsed(stage, migration, done)
         if arguments.dry_run == "live":
-            observed = on_target(url, migration, observed)
+            observed = on_target(url, migration, observed, done)
         facts = rules.Facts(target, migration, {one.label: (one.schema, one.name) for one in stage.existing.values()})
-        findings = rules.findings(observed, facts)
+        findings = rules.findings(observed, facts, done)
         after = live.read(target, "").digest()
     if after != digest:
         console.progress("the schema of the target was changed by somebody else meanwhile")
@@ -210,9 +211,13 @@ def spoken_of(catalogue: Catalogue, migration: Migration) -> set[Id]:
                 words |= set(re.findall(r"[\w$]+", str(catalogue[one].attributes)))
 
 
-def rehearsed(stage: Stage, migration: Migration) -> list[Observed]:
+def rehearsed(stage: Stage, migration: Migration, done: int) -> list[Observed]:
+    """done: so many statements are applied already; only their settings are made again."""
     observed: list[Observed] = []
     for group in migration.groups:
+        if all(one.number <= done for one in group.counted):
+            executor.replay(stage.session, group)
+            continue
         if any(one.error for one in observed):
             observed += [Observed(one) for one in group.counted]
             continue
@@ -228,7 +233,7 @@ def rehearsed(stage: Stage, migration: Migration) -> list[Observed]:
     return observed
 
 
-def on_target(url: str, migration: Migration, observed: list[Observed]) -> list[Observed]:
+def on_target(url: str, migration: Migration, observed: list[Observed], done: int) -> list[Observed]:
     """The same in one transaction on the target, rolled back: real durations and what real data refuses. What cannot run in a transaction is not run there."""
     found: dict[int, Observed] = {}
     with contextlib.closing(connections.connect(url, lock_timeout="2s", statement_timeout=f"{STATEMENT_SECONDS}s")) as session:
@@ -236,7 +241,10 @@ def on_target(url: str, migration: Migration, observed: list[Observed]) -> list[
         session.execute("begin")
         try:
             for one in migration.statements:
-                if one.transactional and not any(seen.error for seen in found.values()):
+                if one.number <= done:
+                    if one.sets_session:
+                        session.execute(one.text)
+                elif one.transactional and not any(seen.error for seen in found.values()):
                     found[one.number] = stage.within(one, {})
         finally:
             session.rollback()

@@ -41,7 +41,11 @@ SIZE = """
 select coalesce(sum(greatest(c.reltuples, 0)), 0)::float8, coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8, bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0)
 from pg_class c where c.oid = %s::regclass or c.oid in (select relid from pg_partition_tree(%s::regclass))"""
 TYPES = """
-select format_type(atttypid, atttypmod), format_type(to_regtype(%s), null) from pg_attribute where attrelid = %s::regclass and attname = %s and not attisdropped"""
+select format_type(atttypid, atttypmod), format_type(to_regtype(%s::text), null) from pg_attribute where attrelid = %s::regclass and attname = %s and not attisdropped"""
+HOLDINGS = """
+select c.oid::regclass::text, (select count(*) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)::int, pg_relation_size(c.oid) > 0, coalesce(s.n_tup_del, 0)
+from pg_class c left join pg_stat_xact_user_tables s on s.relid = c.oid
+where c.relkind in ('r', 'p') and c.relpersistence <> 't' and c.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"""
 NAMED = """
 select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relname = %s and (%s::text is null or n.nspname = %s) and c.relkind in ('r', 'p', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
@@ -59,7 +63,8 @@ def mode_words(mode: str) -> str:
 @dataclasses.dataclass(frozen=True)
 class Observed:
     """A statement as it ran. locks: those it took, by relation that was there before the migration; held: the strongest lock per relation that earlier statements of its
-    transaction took, and which statement; rewrites, scans, built (tables that got an index), lost: such relations. seconds None: it was not run. error: SQLSTATE and words."""
+    transaction took, and which statement; rewrites, scans, built (tables that got an index): such relations; lost: data that its text
+    does not speak of, in words. seconds None: it was not run. error: SQLSTATE and words."""
     statement: Statement
     seconds: float | None = None
     locks: dict[str, set[str]] = dataclasses.field(default_factory=dict)
@@ -67,7 +72,7 @@ class Observed:
     rewrites: list[str] = dataclasses.field(default_factory=list)
     scans: list[str] = dataclasses.field(default_factory=list)
     built: list[str] = dataclasses.field(default_factory=list)
-    lost: list[str] = dataclasses.field(default_factory=list)
+    lost: tuple[str, ...] = ()
     notices: tuple[tuple[str, str, str], ...] = ()
     error: tuple[str, str] | None = None
     where: str = "scratch"
@@ -152,12 +157,12 @@ class Facts:
         return "error" if any(self.size(one).big for one in labels) else "warning"
 
 
-def findings(observed: list[Observed], facts: Facts) -> list[Finding]:
+def findings(observed: list[Observed], facts: Facts, done: int) -> list[Finding]:
     """All findings in the order of the file; one of each kind per statement and table."""
     found: list[Finding] = []
     for issue in facts.migration.issues:
         found.append(Finding("error" if issue.message.startswith("BEGIN without") else "warning", "transaction", "", issue.message, "correct the transaction commands", issue.statement))
-    losing = losses(facts.target, facts.migration, 0)
+    losing = losses(facts.target, facts.migration, done)
     for one in observed:
         found += [Finding("error", "data-loss", loss["object"], loss["message"], "keep the data until nothing needs it; --allow-hazards data-loss lets it run", one.statement, "data-loss", loss["evidence"])
                   for loss in losing if loss["number"] == one.statement.number]
@@ -346,8 +351,8 @@ def mixes(one: Observed, facts: Facts) -> Iterator[Finding]:
 
 
 def hidden_losses(one: Observed, facts: Facts) -> Iterator[Finding]:
-    if one.lost and not one.statement.losses:
-        yield Finding("error", "data-loss", one.lost[0], f"the table {one.lost[0]} is gone after it", "say what is dropped in a statement of its own", one.statement, "data-loss", facts.size(one.lost[0]).words)
+    for words in one.lost:
+        yield Finding("error", "data-loss", "", words, "say what is dropped in a statement of its own", one.statement, "data-loss", "measured")
 
 
 RULES: tuple[Callable[[Observed, Facts], Iterator[Finding]], ...] = (
@@ -363,10 +368,15 @@ def losses(session: psycopg.Connection, migration: Migration, done: int) -> list
         for loss in statement.losses if statement.number > done else ():
             evidence = "" if loss.name[-1] in made else held_by(session, loss)
             if evidence:
-                found.append({"kind": "data-loss", "statement": statement.headline, "object": quote.qualified(*loss.name), "evidence": evidence, "message": f"{loss} is lost", "severity": "error",
-                              "place": statement.place, "number": statement.number})
+                found.append(lossy(statement, quote.qualified(*loss.name), f"{loss}: lost", evidence))
+        if statement.number > done and statement.marked and not statement.losses:
+            found.append(lossy(statement, "", statement.marked, "as the file itself says"))
         made |= creates(statement)
     return found
+
+
+def lossy(statement: Statement, target: str, message: str, evidence: str) -> dict[str, Any]:
+    return {"kind": "data-loss", "statement": statement.headline, "object": target, "evidence": evidence, "message": message, "severity": "error", "place": statement.place, "number": statement.number}
 
 
 def creates(statement: Statement) -> set[str]:
@@ -392,9 +402,28 @@ def held_by(session: psycopg.Connection, loss: Loss) -> str:
 
 def touches(session: psycopg.Connection, table: tuple[str, str], loss: Loss) -> bool:
     """Whether the column is there, and its new type, if that is what it gets, has less room than the old one."""
-    found = session.execute(TYPES, [loss.becomes.partition("(")[0], quote.qualified(*table), loss.column]).fetchone()
+    found = session.execute(TYPES, [loss.becomes.partition("(")[0] or None, quote.qualified(*table), loss.column]).fetchone()
     if not found or not loss.becomes or loss.by == "constant":
         return found is not None
     old, new = found[0], (found[1] or "") + "".join(loss.becomes.partition("(")[1:])
     cuts = loss.by == "cast" and column_types.base(new) in column_types.TEXTS and column_types.modifier(new) and column_types.modifier(old)[:1] != column_types.modifier(new)
     return bool(cuts) or column_types.loses_precision(old, new)
+
+
+def holdings(session: psycopg.Connection) -> dict[str, tuple[int, bool, int]]:
+    """Every table's number of columns, whether it has any rows on disk, and how many this transaction has deleted."""
+    return {row[0]: row[1:] for row in session.execute(HOLDINGS)}
+
+
+def gone(before: dict[str, tuple[int, bool, int]], after: dict[str, tuple[int, bool, int]]) -> tuple[str, ...]:
+    """What data there was before and is no more, in words."""
+    words = []
+    for name, (columns, filled, deleted) in before.items():
+        now = after.get(name)
+        if now is None:
+            words.append(f"the table {name} is gone")
+        elif now[0] < columns:
+            words.append(f"{columns - now[0]} columns of {name} are gone")
+        elif filled and not now[1] or now[2] > deleted:
+            words.append(f"rows of {name} are gone")
+    return tuple(words)

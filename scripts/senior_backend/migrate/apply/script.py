@@ -43,6 +43,7 @@ PAIRS = (
 SHARED_NAMES = re.compile(r"(up|down|migration|structure|schema)\.sql")
 HARMLESS = frozenset("echo qecho warn restrict unrestrict pset timing x set unset".split())
 NEWLINE = b"\n"
+MARK = re.compile(rb"^-- hazard data-loss: (.*)$", re.M)          # see output.script
 TEMPLATE = re.compile(r"\{\{.*?\}\}|\$\{\w+\}|<%.*?%>")
 
 
@@ -117,7 +118,7 @@ class Reader:
 
     def read(self, path: pathlib.Path, text: str, above: tuple[pathlib.Path, ...] = ()) -> Iterator[Statement]:
         data = text.encode()
-        lexer, counted, line = Lexer(data), 0, 1
+        lexer, counted, line, last = Lexer(data), 0, 1, 0
         above += (path.resolve(),)
         try:
             for piece in lexer.pieces():
@@ -128,18 +129,20 @@ class Reader:
                     yield from self.command(path, line, words, above)
                 else:
                     rows = data[piece.end + 1:lexer.data_end(piece.end)].partition(b"\n")[2].rpartition(b"\\.")[0] if COPY_DATA.match(data, piece.start, piece.end) else b""
-                    yield self.statement(path, line, words, rows)
+                    marks = [found[1].decode() for found in MARK.finditer(data, last, piece.start)]
+                    yield self.statement(path, line, words, rows, "; ".join(marks))
+                last = piece.end
         except Unfinished as error:
             raise CommandError(f"{path}:{data.count(NEWLINE, 0, error.place) + 1}: this {error.what} never ends", "close it, or see where an earlier quote is missing", identifier="SQL_SYNTAX") from None
 
-    def statement(self, path: pathlib.Path, line: int, text: str, rows: bytes) -> Statement:
+    def statement(self, path: pathlib.Path, line: int, text: str, rows: bytes, marked: str) -> Statement:
         try:
             nodes = parse(text)
         except postgast().PgQueryError as error:
             at = line + text.encode()[: max(0, error.cursorpos - 1)].count(b"\n")
             hint = "fill in the template first: it is not SQL yet" if TEMPLATE.search(text) else "correct the statement"
             raise CommandError(f"{path}:{at}: {error.message}", hint, identifier="SQL_SYNTAX") from None
-        made = Statement(0, text, str(path), line, nodes[0], rows)
+        made = Statement(0, text, str(path), line, nodes[0], rows, marked)
         if made.control:
             return made
         self.number += 1

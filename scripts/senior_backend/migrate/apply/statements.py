@@ -41,13 +41,17 @@ class Loss:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Statement:
-    """number: from 1, transaction commands not counted (theirs is 0). text: as written, without the semicolon; line: of its first word, from 1; rows: what follows COPY ... FROM stdin."""
+    """number: from 1, transaction commands not counted (theirs is 0). text: as written, without the semicolon; line: of its first word, from 1; rows: what follows COPY ... FROM stdin.
+
+    marked: the data-loss hazard that this tool wrote above it, in words.
+    """
     number: int
     text: str
     file: str
     line: int
     node: Message
     rows: bytes = b""
+    marked: str = ""
 
     @property
     def kind(self) -> str:
@@ -137,7 +141,7 @@ class Statement:
     @property
     def opaque(self) -> bool:
         """Runs code whose effects its text does not show."""
-        return self.kind in OPAQUE or self.kind in RUNS_QUERIES and any(type(node).__name__ == "FuncCall" for _, node in postgast().walk(self.node))
+        return self.kind in OPAQUE or self.kind == "SelectStmt" and any(type(node).__name__ == "FuncCall" for _, node in postgast().walk(self.node))
 
     @functools.cached_property
     def losses(self) -> tuple[Loss, ...]:
