@@ -15,8 +15,8 @@ LINE_BREAKS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
 SETTINGS = ("SET lock_timeout = '5s';", "SET statement_timeout = 0;", "SET check_function_bodies = off;")
 RESETS = ("RESET lock_timeout;", "RESET statement_timeout;", "RESET check_function_bodies;")
 NAME_CHARACTERS = 60
-RETRY = ("A statement that does not get its lock within lock_timeout fails, so that it does not hold up the others behind it.",
-         "Run the file again from that transaction on, at a quieter time; nothing before it has to be undone.")
+RETRY = ("A lock is waited for at most 5 s, so that nobody is held up behind a statement that waits. After a lock timeout run the",
+         "file again from that transaction on; those before it are done. --migrate does that by itself.")
 
 
 def comment(text: str) -> str:

@@ -9,7 +9,8 @@ import dataclasses
 import difflib
 import json
 import re
-from typing import Iterable, Iterator, Sequence
+from collections import Counter
+from typing import Iterator, Sequence
 
 from senior_backend.console import CommandError
 from senior_backend.migrate import diff
@@ -119,15 +120,17 @@ def comparable(gone: Fact, come: Fact) -> bool:
 
 
 def likeness(gone: Fact, come: Fact, old: Catalogue, new: Catalogue) -> float:
-    """0 to 1. Columns: of one type, with like names and attributes. Tables: the share of columns that they have in common."""
+    """0 to 1. Columns: of one type, with like names and attributes. Tables: by the columns that they have in common, those of one type counting half."""
     names = difflib.SequenceMatcher(None, gone.id.name[-1], come.id.name[-1]).ratio()
     if gone.id.kind == "column":
         if gone.attributes.get("type") != come.attributes.get("type"):
             return 0.0
         return 0.5 + 0.3 * names + 0.2 * (gone.attributes == come.attributes)
-    sides = [{(part.id.name[2], part.attributes.get("type")) for part in catalogue.parts(fact.id, "column")} for fact, catalogue in ((gone, old), (come, new))]
-    common, every = len(sides[0] & sides[1]), len(sides[0] | sides[1])
-    return 0.8 * common / every + 0.2 * names if every else 0.0
+    sides = [{part.id.name[2]: part.attributes.get("type") for part in catalogue.parts(fact.id, "column")} for fact, catalogue in ((gone, old), (come, new))]
+    same = {name for name, type_ in sides[0].items() if sides[1].get(name) == type_}
+    rest = [Counter(type_ for name, type_ in side.items() if name not in same) for side in sides]
+    share = (len(same) + 0.5 * (rest[0] & rest[1]).total()) / max(1, *map(len, sides))
+    return 0.8 * share + 0.2 * names
 
 
 def original(identity: Id, renames: Sequence[Rename]) -> Id:

@@ -60,12 +60,12 @@ class Migration:
     @functools.cached_property
     def down_sql(self) -> str:
         lost = list(dict.fromkeys(f"  {hazard.object}: {hazard.message}" for step in self.up for hazard in step.hazards if hazard.kind in ("data-loss", "irreversible")))
-        head = [*self.head("rollback"), *(["What cannot come back:", *lost] if lost else [])]
+        head = [*self.head("rollback of"), *(["What cannot come back:", *lost] if lost else [])]
         return output.script(head, self.down, lambda hazard: f"{hazard.object}: {hazard.message}")
 
     def head(self, title: str) -> list[str]:
         old, new = (self.old, self.new) if title == "migration" else (self.new, self.old)
-        lines = [f"senior-backend {VERSION} {title}: {self.what_changed()}", f"from {about(old)}", f"to   {about(new)}", self.proof.line()]
+        lines = [f"senior-backend {VERSION}, {title}: {self.what_changed()}", f"from {about(old)}", f"to   {about(new)}", self.proof.line()]
         return lines + [f"note: {note}" for note in self.notes]
 
 
@@ -117,7 +117,7 @@ def hazards(steps: Sequence[Step], told: Callable[[Hazard], str]) -> list[dict[s
 def lines(found: Migration, files: list[str], verbose: bool) -> list[str]:
     """A summary; the statements too where they go to no file."""
     most = len(found.changes) if verbose else MOST_LINES
-    said = [f"{len(found.changes)} changes from {found.old.source} to {found.new.source}:"]
+    said = [f"{len(found.changes)} change{'s' * (len(found.changes) != 1)} from {found.old.source} to {found.new.source}:"]
     said += [in_a_line(change) for change in found.changes[:most]]
     said += [f"  ... and {len(found.changes) - most} more (-v shows all)"] if len(found.changes) > most else []
     dangers = hazards(found.up, found.told)
