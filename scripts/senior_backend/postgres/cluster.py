@@ -17,7 +17,7 @@ from typing import Any
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.postgres import cache
-from senior_backend.postgres.binaries import Binaries
+from senior_backend.postgres.binaries import PROGRAMS, Binaries
 
 ADMINISTRATOR, LOADER = "senior_backend", "postgres"
 MOST_BYTES = 200_000_000            # of prepared folders, some 25 MB each
@@ -53,10 +53,13 @@ def is_open(path: pathlib.Path) -> bool:
     return all(one.stat().st_mode & stat.S_IXOTH for one in (path, *path.parents))
 
 
-def temporary_places() -> list[pathlib.Path]:
-    """Folders for temporary folders that the server's user can reach too, best first: memory where there is plenty, since an empty server is a thousand small files."""
+def temporary_places(memory: bool = True) -> list[pathlib.Path]:
+    """Folders for temporary folders that the server's user can reach too, best first: memory where there is plenty, since an empty server is a thousand small files.
+
+    memory: False when programs will be put there, which it often does not run.
+    """
     places = [pathlib.Path(tempfile.gettempdir()).resolve()]
-    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and "TMPDIR" not in os.environ and shutil.disk_usage(MEMORY).free >= PLENTY_BYTES:
+    if memory and MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and "TMPDIR" not in os.environ and shutil.disk_usage(MEMORY).free >= PLENTY_BYTES:
         places.insert(0, MEMORY)
     if identity():
         places = [one for one in (*places, pathlib.Path("/tmp"), pathlib.Path("/var/tmp")) if one.is_dir() and is_open(one)]
@@ -75,12 +78,21 @@ def give_away(path: pathlib.Path) -> None:
                 os.chown(os.path.join(folder, name), who["user"], who["group"], follow_symlinks=False)
 
 
+def in_reach(binaries: Binaries) -> bool:
+    return not identity() or is_open(binaries.folder)
+
+
 def within_reach(binaries: Binaries, folder: pathlib.Path) -> Binaries:
     """The installation, linked or copied below folder when its own place is closed to the server's user (/root)."""
-    if not identity() or is_open(binaries.folder):
+    if in_reach(binaries):
         return binaries
     root, target = binaries.folder.parent, folder / "programs" / "package"
-    shutil.copytree(root, target / root.name, symlinks=True, copy_function=link_or_copy, ignore=shutil.ignore_patterns("include", "*.a", "pgxs", "doc", "man"))
+
+    def needless(place: str, names: list[str]) -> set[str]:
+        others = [name for name in names if pathlib.Path(place) == binaries.folder and name not in PROGRAMS]
+        return {*others, *shutil.ignore_patterns("include", "*.a", "pgxs", "doc", "man")(place, names)}
+
+    shutil.copytree(root, target / root.name, symlinks=True, copy_function=link_or_copy, ignore=needless)
     for libraries in root.parent.parent.glob("*.libs") if binaries.wheel else ():
         shutil.copytree(libraries, folder / "programs" / libraries.name, symlinks=True, copy_function=link_or_copy)
     return Binaries(target / root.name / binaries.folder.name, binaries.version, binaries.text, binaries.wheel)
@@ -93,12 +105,12 @@ def link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def new_data(binaries: Binaries, folder: pathlib.Path) -> str:
-    """Make folder/data, ready to be started, owned by the server's user; gives the password of both roles for TCP connections."""
+def new_data(binaries: Binaries, reachable: Binaries, folder: pathlib.Path) -> str:
+    """Make folder/data, ready to be started, owned by the server's user; gives the password of both roles for TCP connections. reachable: where the programs can be run."""
     store = cache.folder("postgres")
     kept = store / key(binaries) if store else None
     if kept is None or not (kept / "password").exists():
-        kept = prepare(binaries, folder, kept)
+        kept = prepare(reachable, folder, kept)
     else:
         os.utime(kept)
     shutil.copytree(kept / "data", folder / "data")

@@ -148,14 +148,14 @@ def server(shadow_url: str | None = None, like: int = 0, program: binaries.Binar
 @contextlib.contextmanager
 def started(program: binaries.Binaries) -> Iterator[dict[str, Any]]:
     """Connection parameters (host, port, password) of a throwaway server, which ends with the block or with this process, whichever is first."""
-    places = cluster.temporary_places()
+    places = cluster.temporary_places(memory=cluster.in_reach(program))
     sweep(places)
     for place in (places * ATTEMPTS)[:ATTEMPTS]:
         folder = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
         try:
             folder.chmod(0o711 if cluster.identity() else 0o700)
             reachable = cluster.within_reach(program, folder)
-            address = {"password": cluster.new_data(reachable, folder), **listening(folder)}
+            address = {"password": cluster.new_data(program, reachable, folder), **listening(folder)}
             watcher = start(reachable, folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
