@@ -21,28 +21,35 @@ LOADED = profiles.load()
 ENGINE = verdict.Engine(LOADED)
 NAMES = [profile.name for profile in LOADED]
 SCHEMA = json.loads(profiles.SCHEMA.read_text(encoding="utf-8"))
-SEED = {"team_size": 8, "qps_p99": 50, "read_write_ratio": 20, "tenancy": "shared-multi-tenant", "data_sensitivity": "pii", "pattern": "modular-monolith", "language_preference": "typescript"}
-STATED = {"slo": 99.5, "error_budget_owner": "Grace", "rpo_minutes": 15, "rto_minutes": 60, "interaction": "sync", "platform_team": False, "needs_admin_panel": False, "p99_ms": 1000}
+SEED = {"team_size": 8, "qps_p99": 50, "read_write_ratio": 20, "tenancy": "shared-multi-tenant", "data_sensitivity": "pii", "pattern": "modular-monolith",
+        "language_preference": "typescript"}
+STATED = {"slo": 99.5, "error_budget_owner": "Grace", "rpo_minutes": 15, "rto_minutes": 60, "interaction": "sync", "platform_team": False, "needs_admin_panel": False,
+          "p99_ms": 1000}
 # one set of answers per profile with which it is recommended, and further ones at the kill criteria
 BASES = {
     "node": {**SEED, **STATED}, "fastapi": {**SEED, **STATED, "language_preference": "python", "interaction": "queue"},
     "django": {**SEED, **STATED, "language_preference": "python", "needs_admin_panel": True, "slo": 99.0, "rto_minutes": 120},
-    "go": {**SEED, **STATED, "language_preference": "go", "pattern": "extracted-service", "team_size": 45, "platform_team": True, "qps_p99": 3000, "slo": 99.9, "rto_minutes": 15, "rpo_minutes": 5},
+    "go": {**SEED, **STATED, "language_preference": "go", "pattern": "extracted-service", "team_size": 45, "platform_team": True, "qps_p99": 3000, "slo": 99.9, "rto_minutes": 15,
+           "rpo_minutes": 5},
     "micro": {**SEED, **STATED, "language_preference": "rust", "pattern": "microservices", "team_size": 45, "platform_team": True, "qps_p99": 3000, "slo": 99.9, "rto_minutes": 15},
     "event": {**SEED, **STATED, "language_preference": "python", "interaction": "event", "team_size": 20}, "any": {**SEED, **STATED, "language_preference": None},
 }
 # probes: base, input, values; a value may bring others with it: value+input=value
 PROBES = """
-node team_size 1 2 3 12 13 15 16|node qps_p99 1000 1001 5000 5001|node read_write_ratio 1.99 2|node slo 99.5 99.501 99.51 99.95+rto_minutes=15 99.951+rto_minutes=15|node rpo_minutes 0 0.99 1 14 15
-node rto_minutes 9 10 59 60 216 217|node p99_ms 99 100 599 600|node measured_p99_ms 600 601|node measured_rps 299 300|node slo_window_days 1+rto_minutes=5+slo=99.5 9+rto_minutes=60
-node tenancy single-tenant isolated-multi-tenant|node interaction queue event|node pattern monolith serverless domain-bounded-services extracted-service microservices|node needs_admin_panel true
-fastapi team_size 1 2 15 16 20 21|fastapi qps_p99 800 801 3000 3001|fastapi read_write_ratio 0.99 1 50 50.01|fastapi slo 99.5 99.51 99.95+rto_minutes=15 99.951+rto_minutes=15|fastapi rpo_minutes 0 0.99 1 14 15
-fastapi rto_minutes 9 10 59 60|fastapi p99_ms 99 100 499 500|fastapi measured_p99_ms 500 501|fastapi measured_rps 199 200|fastapi tenancy single-tenant isolated-multi-tenant|fastapi needs_admin_panel true
-django team_size 1 2 3 20 21 25 26|django qps_p99 400 401 2000 2001|django read_write_ratio 9.99 10|django slo 99 99.01+rto_minutes=15 99.9+rto_minutes=15 99.901+rto_minutes=15|django rpo_minutes 0 0.99 1 14 15
-django rto_minutes 14 15 119 120|django p99_ms 199 200 799 800|django measured_p99_ms 800 801|django measured_rps 99 100|django tenancy single-tenant isolated-multi-tenant|django needs_admin_panel false
-go team_size 29 30 39 40|go qps_p99 999 1000 1999 2000|go read_write_ratio 50 50.01|go slo 99.9 99.91 99.99+rto_minutes=3 99.991+rto_minutes=3|go rpo_minutes 0 4 5|go rto_minutes 1 1.99 2 14 15|go p99_ms 9 10 199 200
-go measured_p99_ms 200 201|go measured_rps 999 1000|go platform_team false|go language_preference rust typescript java|go tenancy single-tenant isolated-multi-tenant
-micro team_size 29 30 39|micro platform_team false|event team_size 19 20|event data_sensitivity phi phi+compliance_owner=Ada pci regulated|any needs_admin_panel true false|any read_write_ratio 100|any tenancy single-tenant
+node team_size 1 2 3 12 13 15 16|node qps_p99 1000 1001 5000 5001|node read_write_ratio 1.99 2|node slo 99.5 99.501 99.51 99.95+rto_minutes=15 99.951+rto_minutes=15
+node rpo_minutes 0 0.99 1 14 15|node rto_minutes 9 10 59 60 216 217|node p99_ms 99 100 599 600|node measured_p99_ms 600 601|node measured_rps 299 300
+node slo_window_days 1+rto_minutes=5+slo=99.5 9+rto_minutes=60|node tenancy single-tenant isolated-multi-tenant|node interaction queue event
+node pattern monolith serverless domain-bounded-services extracted-service microservices|node needs_admin_panel true|fastapi team_size 1 2 15 16 20 21
+fastapi qps_p99 800 801 3000 3001|fastapi read_write_ratio 0.99 1 50 50.01|fastapi slo 99.5 99.51 99.95+rto_minutes=15 99.951+rto_minutes=15
+fastapi rpo_minutes 0 0.99 1 14 15|fastapi rto_minutes 9 10 59 60|fastapi p99_ms 99 100 499 500|fastapi measured_p99_ms 500 501|fastapi measured_rps 199 200
+fastapi tenancy single-tenant isolated-multi-tenant|fastapi needs_admin_panel true|django team_size 1 2 3 20 21 25 26|django qps_p99 400 401 2000 2001
+django read_write_ratio 9.99 10|django slo 99 99.01+rto_minutes=15 99.9+rto_minutes=15 99.901+rto_minutes=15|django rpo_minutes 0 0.99 1 14 15
+django rto_minutes 14 15 119 120|django p99_ms 199 200 799 800|django measured_p99_ms 800 801|django measured_rps 99 100
+django tenancy single-tenant isolated-multi-tenant|django needs_admin_panel false|go team_size 29 30 39 40|go qps_p99 999 1000 1999 2000|go read_write_ratio 50 50.01
+go slo 99.9 99.91 99.99+rto_minutes=3 99.991+rto_minutes=3|go rpo_minutes 0 4 5|go rto_minutes 1 1.99 2 14 15|go p99_ms 9 10 199 200|go measured_p99_ms 200 201
+go measured_rps 999 1000|go platform_team false|go language_preference rust typescript java|go tenancy single-tenant isolated-multi-tenant|micro team_size 29 30 39
+micro platform_team false|event team_size 19 20|event data_sensitivity phi phi+compliance_owner=Ada pci regulated|any needs_admin_panel true false
+any read_write_ratio 100|any tenancy single-tenant
 """
 
 
@@ -163,7 +170,8 @@ def plain_outcome(values: dict) -> tuple:
     return ("provisional", kills.UNSTATED, best[0], ()) if open_ else ("recommended", None, best[0], ())
 
 
-NUMBERS = {name: sorted({*ENGINE.edges[name], *(edge + beside for edge in ENGINE.edges[name] for beside in (-1, -0.01, 0.01, 1))}) for name in inputs.INPUTS if name in ENGINE.edges and name != "slo_window_days"}
+NUMBERS = {name: sorted({*ENGINE.edges[name], *(edge + beside for edge in ENGINE.edges[name] for beside in (-1, -0.01, 0.01, 1))}) for name in inputs.INPUTS
+           if name in ENGINE.edges and name != "slo_window_days"}
 
 
 def random_values(chance: random.Random) -> dict:
@@ -248,8 +256,10 @@ def test_smallest_pair_and_weights_do_what_they_say():
         assert dict(again.ranking)[made.profile] >= dict(again.ranking)[one["leader"]]
 
 
-ANSWERS = some.fixed_dictionaries({one.name: some.sampled_from(one.choices) if one.kind == "choice" else some.booleans() if one.kind == "flag" else some.just("Ada") if one.kind == "text" else
-                                   some.integers(int(one.low), min(int(one.high), 6000)) if one.kind == "integer" else some.floats(max(one.low, 0.02), min(one.high, 300)).map(lambda value: math.floor(value * 100) / 100)
+ANSWERS = some.fixed_dictionaries({one.name: some.sampled_from(one.choices) if one.kind == "choice" else some.booleans() if one.kind == "flag" else some.just("Ada")
+                                   if one.kind == "text" else
+                                   some.integers(int(one.low), min(int(one.high), 6000)) if one.kind == "integer"
+                                   else some.floats(max(one.low, 0.02), min(one.high, 300)).map(lambda value: math.floor(value * 100) / 100)
                                    for one in sensitivity.JUDGED})
 
 
@@ -268,7 +278,8 @@ def test_a_decision_keeps_its_promises(values):
     passed = {one["profile"] for one in made["gates"] if one["passed"]}
     assert {one["profile"] for one in made["points"]} == passed         # a failing gate never brings points
     for one in made["points"]:
-        assert one["total"] == sum(item["points"] for item in one["items"]) and all(item["source"] and item["reason"] and item["kind"] in ("sourced", "policy", "measured") for item in one["items"])
+        assert one["total"] == sum(item["points"] for item in one["items"]) and all(item["source"] and item["reason"] and item["kind"] in ("sourced", "policy", "measured")
+            for item in one["items"])
     for one in made["gates"]:
         assert all(gate["distance"] not in (None, 0) for gate in one["failing"])
     if outcome["profile"]:
@@ -321,17 +332,20 @@ def test_every_input_can_change_the_outcome_or_a_figure():
     assert moved == {one.name for one in sensitivity.JUDGED}
     def rows_of(**more):
         return whole({**BASES["node"], **more})["arithmetic"]
-    for name, value in (("bytes_per_write", 10), ("max_connections", 20), ("dependencies", [99.9]), ("slo_window_days", 28), ("read_write_ratio", 5), ("qps_p99", 51), ("rpo_minutes", 16), ("rto_minutes", 61), ("p99_ms", 900)):
+    for name, value in (("bytes_per_write", 10), ("max_connections", 20), ("dependencies", [99.9]), ("slo_window_days", 28), ("read_write_ratio", 5), ("qps_p99", 51),
+                        ("rpo_minutes", 16), ("rto_minutes", 61), ("p99_ms", 900)):
         assert rows_of(**{name: value}) != rows_of(), name
 
 
 def test_the_arithmetic_by_hand():
-    rows = {row["name"]: row["result"] for row in arithmetic.rows(inputs.Answers(values_of(BASES["node"], slo=99.9, rto_minutes=43.2, dependencies=[99.95, 99.99], bytes_per_write=1000, qps_p99=210), {}),
+    rows = {row["name"]: row["result"] for row in arithmetic.rows(inputs.Answers(values_of(BASES["node"], slo=99.9, rto_minutes=43.2, dependencies=[99.95, 99.99],
+        bytes_per_write=1000, qps_p99=210), {}),
                                                                  {"p50_ms": {"value": 80}, "p99_ms": {"value": 500}}, arithmetic.Measured(100, 400, "load.json"))}
     assert rows["error budget"] == 43.2 and rows["RTO against the budget"] == 1 and rows["error budget in requests, at most"] == 210 * 30 * 86400 // 1000
     assert [rows[name] for name in rows if name.startswith("burn rate")] == [14.4, 6, 1]
     assert rows["writes"] == 10 and rows["writes lost, at most"] == 9000 and rows["storage growth, at most"] == pytest.approx(315.36, rel=1e-5)
-    assert rows["requests in flight, typical"] == 16.8 and rows["requests in flight, at most"] == 105 and rows["instances"] == 4 + 1 and rows["connections per instance, at most"] == 97 // 5
+    assert rows["requests in flight, typical"] == 16.8 and rows["requests in flight, at most"] == 105
+    assert rows["instances"] == 4 + 1 and rows["connections per instance, at most"] == 97 // 5
     assert rows["serial availability"] == pytest.approx(99.96, abs=0.001) and rows["length of the load test"] == 48
 
 
@@ -353,7 +367,8 @@ def test_patterns_are_compared_whole():
 
 def test_a_profile_with_one_easy_demand_does_not_win():
     easy = {"format": 2, "profile_name": "a-easy", "version": "1", "reviewed": "2026-01-01", "description": "anything goes", "constraints": {"pattern": ["modular-monolith"]},
-            "fits": [{"input": "pattern", "values": ["modular-monolith"], "reason": "r", "source": "s", "kind": "policy"}], "anti_recommendations": [], "named_approver_chain": {"a": ["b"]}, "canon_references": [],
+            "fits": [{"input": "pattern", "values": ["modular-monolith"], "reason": "r", "source": "s", "kind": "policy"}], "anti_recommendations": [],
+            "named_approver_chain": {"a": ["b"]}, "canon_references": [],
             "success_thresholds": LOADED[0].thresholds, "stack": [{"concern": "c", "pick": "p", "source": "s"}]}
     assert not list(json_files.violations(easy, SCHEMA["$defs"]["v2"], SCHEMA))
     made = verdict.Engine([*LOADED, profiles.from_v2(pathlib.Path("easy.json"), easy, "{}")]).judge(values_of(BASES["node"]))

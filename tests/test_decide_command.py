@@ -25,10 +25,14 @@ STATED = ["--slo", "99.5", "--error-budget-owner", "Grace Hopper", "--rpo-minute
 SCHEMA = json.loads((ROOT / "assets/decide/decision.schema.json").read_text(encoding="utf-8"))
 # a profile in the first format, as an organisation may still have it
 FIRST = {
-    "profile_name": "kotlin-spring", "description": "our JVM teams", "version": "1.2", "constraints": {"team_size_min": 3, "team_size_max": 40, "tenancy": "shared-multi-tenant", "data_sensitivity_tier_max": "pii",
-                                                                                                      "pattern": "modular monolith", "qps_p99_min": 0, "platform_team_exists": False, "admin_panel_needed": False},
-    "stack": {"language": "Kotlin 2", "framework": "Spring Boot", "database": "PostgreSQL"}, "anti_recommendations": ["reflection at start"], "named_approver_chain": ["CTO"], "canon_references": ["Our handbook"],
-    "success_thresholds": {"p50_api_latency_ms": 90, "p95_api_latency_ms": 300, "p99_api_latency_ms": 700, "uptime_target": 0.995, "test_coverage_min": 80, "security_scan_severity_max": "medium", "rpo_minutes_max": 15,
+    "profile_name": "kotlin-spring", "description": "our JVM teams", "version": "1.2",
+    "constraints": {"team_size_min": 3, "team_size_max": 40, "tenancy": "shared-multi-tenant", "data_sensitivity_tier_max": "pii",
+                                                                                                      "pattern": "modular monolith", "qps_p99_min": 0,
+                                                                                                      "platform_team_exists": False, "admin_panel_needed": False},
+    "stack": {"language": "Kotlin 2", "framework": "Spring Boot", "database": "PostgreSQL"}, "anti_recommendations": ["reflection at start"], "named_approver_chain": ["CTO"],
+    "canon_references": ["Our handbook"],
+    "success_thresholds": {"p50_api_latency_ms": 90, "p95_api_latency_ms": 300, "p99_api_latency_ms": 700, "uptime_target": 0.995, "test_coverage_min": 80,
+                           "security_scan_severity_max": "medium", "rpo_minutes_max": 15,
                            "rto_minutes_max": 60, "throughput_rps_min": 200},
 }
 
@@ -62,18 +66,22 @@ def test_the_seed_command_gives_node_express_with_every_figure_and_its_source():
     assert made["outcome"] == {"status": "provisional", "code": "UNSTATED_ANSWERS", "profile": "node-express", "runner_up": None, "approved": False}
     assert {name: one["value"] for name, one in made["targets"].items()} == {"p50_ms": 80, "p95_ms": 250, "p99_ms": 600, "uptime": 99.5, "rpo_minutes": 15, "rto_minutes": 60}
     assert all(one["source"] == "profile node-express 2.0.0" for one in made["targets"].values())
-    assert {one["input"] for one in made["open_questions"]} == {"slo", "error_budget_owner", "rpo_minutes", "rto_minutes"} and made["stack"] and made["anti_patterns"] and made["approvers"]
+    assert {one["input"] for one in made["open_questions"]} == {"slo", "error_budget_owner", "rpo_minutes",
+                                                                "rto_minutes"} and made["stack"] and made["anti_patterns"] and made["approvers"]
     assert decided(*SEED, *STATED)["outcome"]["status"] == "recommended" and decided(*SEED, *STATED)["targets"]["rto_minutes"] == {"value": 60, "source": "--rto-minutes"}
-    assert all(row["source"] and row["formula"] and row["numbers"] for row in made["arithmetic"]) and any("unknown: run api_load_tester.py" in str(row["result"]) for row in made["arithmetic"])
+    assert all(row["source"] and row["formula"] and row["numbers"] for row in made["arithmetic"]) and any("unknown: run api_load_tester.py" in str(row["result"])
+        for row in made["arithmetic"])
 
 
 @pytest.mark.parametrize("pattern, size, profile, figures", [
-    ("modular-monolith", 8, "node-express", (80, 250, 600, 99.5, 15, 60)), ("modular-monolith", 8, "fastapi-python", (60, 200, 500, 99.5, 15, 60)), ("modular-monolith", 8, "django-monolith", (100, 350, 800, 99.0, 15, 120)),
+    ("modular-monolith", 8, "node-express", (80, 250, 600, 99.5, 15, 60)), ("modular-monolith", 8, "fastapi-python", (60, 200, 500, 99.5, 15, 60)),
+    ("modular-monolith", 8, "django-monolith", (100, 350, 800, 99.0, 15, 120)),
     ("extracted-service", 40, "go-or-rust-microservice", (20, 80, 200, 99.9, 5, 15)),
 ])
 def test_the_four_profiles(pattern, size, profile, figures):
     language = {"node-express": "typescript", "fastapi-python": "python", "django-monolith": "python"}.get(profile, "rust")
-    made = decided("--team-size", size, "--qps-p99", 1500 if size > 30 else 50, "--read-write-ratio", 20, "--tenancy", "shared-multi-tenant", "--data-sensitivity", "internal", "--pattern", pattern,
+    made = decided("--team-size", size, "--qps-p99", 1500 if size > 30 else 50, "--read-write-ratio", 20, "--tenancy", "shared-multi-tenant", "--data-sensitivity", "internal",
+                   "--pattern", pattern,
                    "--language-preference", language, "--platform-team", str(size > 30).lower(), "--needs-admin-panel", str("django" in profile).lower())
     assert made["outcome"]["profile"] == profile and tuple(one["value"] for one in made["targets"].values()) == figures
     assert any("PostgreSQL" in pick["pick"] for pick in made["stack"])
@@ -89,8 +97,10 @@ def test_all_that_is_missing_is_named_at_once():
 
 
 @pytest.mark.parametrize("code, more", [
-    ("MICROSERVICES_UNSTAFFED", ["--pattern", "microservices"]), ("EVENT_DRIVEN_UNSTAFFED", ["--interaction", "event"]), ("COMPLIANCE_OWNER_MISSING", ["--data-sensitivity", "phi"]),
-    ("COMPLIANCE_OWNER_MISSING", ["--data-sensitivity", "pci"]), ("RTO_EXCEEDS_ERROR_BUDGET", ["--slo", "99.99", "--rto-minutes", "60"]), ("PATTERN_WITHOUT_PROFILE", ["--pattern", "serverless"]),
+    ("MICROSERVICES_UNSTAFFED", ["--pattern", "microservices"]), ("EVENT_DRIVEN_UNSTAFFED", ["--interaction", "event"]),
+    ("COMPLIANCE_OWNER_MISSING", ["--data-sensitivity", "phi"]),
+    ("COMPLIANCE_OWNER_MISSING", ["--data-sensitivity", "pci"]), ("RTO_EXCEEDS_ERROR_BUDGET", ["--slo", "99.99", "--rto-minutes", "60"]),
+    ("PATTERN_WITHOUT_PROFILE", ["--pattern", "serverless"]),
     ("LANGUAGE_WITHOUT_PROFILE", ["--language-preference", "java"]), ("NO_PROFILE_FITS", ["--team-size", "200"]),
 ])
 def test_refusals_recommend_nothing_and_say_what_clears_them(code, more):
@@ -104,7 +114,8 @@ def test_refusals_recommend_nothing_and_say_what_clears_them(code, more):
 
 
 def test_a_tie_names_the_question_that_breaks_it():
-    answers = ["--team-size", 8, "--qps-p99", 50, "--read-write-ratio", 20, "--tenancy", "shared-multi-tenant", "--data-sensitivity", "pii", "--pattern", "modular-monolith", "--platform-team", "false"]
+    answers = ["--team-size", 8, "--qps-p99", 50, "--read-write-ratio", 20, "--tenancy", "shared-multi-tenant", "--data-sensitivity", "pii", "--pattern", "modular-monolith",
+               "--platform-team", "false"]
     made = decided(*answers, code=3)
     assert made["outcome"]["status"] == "tie" and made["outcome"]["tied"] == ["fastapi-python", "node-express"] and made["outcome"]["profile"] is None
     breaker = next(one for one in made["open_questions"] if one["breaks_tie"])
@@ -112,8 +123,10 @@ def test_a_tie_names_the_question_that_breaks_it():
     assert any(flip["input"] == breaker["input"] and flip["outcome"]["profile"] for flip in made["sensitivity"]["flips"])
 
 
-BAD_VALUES = [("--team-size", "-3"), ("--team-size", "8.5"), ("--team-size", "many"), ("--qps-p99", "0"), ("--qps-p99", "nan"), ("--read-write-ratio", "nan"), ("--read-write-ratio", "inf"), ("--read-write-ratio", "-1"),
-              ("--tenancy", "shared"), ("--data-sensitivity", "secret"), ("--pattern", "modular"), ("--platform-team", "yes"), ("--slo", "100"), ("--slo", "0.995"), ("--rto-minutes", "0"), ("--rpo-minutes", "-1"),
+BAD_VALUES = [("--team-size", "-3"), ("--team-size", "8.5"), ("--team-size", "many"), ("--qps-p99", "0"), ("--qps-p99", "nan"), ("--read-write-ratio", "nan"),
+              ("--read-write-ratio", "inf"), ("--read-write-ratio", "-1"),
+              ("--tenancy", "shared"), ("--data-sensitivity", "secret"), ("--pattern", "modular"), ("--platform-team", "yes"), ("--slo", "100"), ("--slo", "0.995"),
+              ("--rto-minutes", "0"), ("--rpo-minutes", "-1"),
               ("--p99-ms", "inf"), ("--slo-window-days", "0"), ("--compliance-owner", " "), ("--dependencies", "99.9,x"), ("--error-budget-owner", "a\nb")]
 
 
@@ -127,8 +140,10 @@ def test_bad_values_are_named_together_with_what_is_expected():
 
 
 @pytest.mark.parametrize("text, says", [
-    ('{"team_size": 8,\n "team_sise": 9}', ':2: unknown key "team_sise" (did you mean "team_size"?)'), ('{"qps_p99": 5,\n\n"qps_p99": 6}', ':3: the key "qps_p99" is given twice'), ('{"team_size": NaN}', "NaN is no number"),
-    ('{"team_size": 8,', ":1: not JSON"), ("[1]", ":1: expected a JSON object"), ('{\n"qps_p99": "50"}', ":2: qps_p99 \"50\": expected a whole number"), ('{"team_size": true}', "expected a whole number"),
+    ('{"team_size": 8,\n "team_sise": 9}', ':2: unknown key "team_sise" (did you mean "team_size"?)'),
+    ('{"qps_p99": 5,\n\n"qps_p99": 6}', ':3: the key "qps_p99" is given twice'), ('{"team_size": NaN}', "NaN is no number"),
+    ('{"team_size": 8,', ":1: not JSON"), ("[1]", ":1: expected a JSON object"), ('{\n"qps_p99": "50"}', ":2: qps_p99 \"50\": expected a whole number"),
+    ('{"team_size": true}', "expected a whole number"),
     ('{"measured_rps": 5}', "unknown key"), ("\xff", "not UTF-8"), ('{"slo": 1e999}', "expected a number"), ("{" * 3000, "not JSON"),
 ])
 def test_bad_answers_are_found_at_their_line(tmp_path, text, says):
@@ -141,7 +156,8 @@ def test_flags_count_more_than_answers(tmp_path):
     answers = {flag[2:].replace("-", "_"): json.loads(value) if value[0].isdigit() else value for flag, value in zip(SEED[::2], SEED[1::2])}
     write(tmp_path, "answers.json", {**answers, "slo": 99.5, "error_budget_owner": None})
     made = decided("--answers", "answers.json", "--team-size", 11, cwd=tmp_path)
-    assert made["inputs"]["team_size"] == {"value": 11, "source": "--team-size"} and made["targets"]["uptime"] == {"value": 99.5, "source": "answers.json: slo"} and made["inputs"]["error_budget_owner"]["value"] is None
+    assert made["inputs"]["team_size"] == {"value": 11, "source": "--team-size"} and made["targets"]["uptime"] == {"value": 99.5,
+        "source": "answers.json: slo"} and made["inputs"]["error_budget_owner"]["value"] is None
     assert run("--answers", "nowhere.json").returncode == 2
 
 
@@ -153,12 +169,14 @@ def test_same_inputs_same_bytes(tmp_path):
 def test_what_if_and_since(tmp_path):
     old = write(tmp_path, "old.json", run(*SEED, "--output=json").stdout)
     made = decided(*SEED, "--team-size", 14, "--slo", "99.9", "--what-if", "team-size=12,16,25,40", "--what-if", "language-preference=python,java", "--since", old)
-    assert [(row["value"], row["outcome"]["profile"] or row["outcome"]["code"]) for row in made["what_if"]] == [(12, "node-express"), (16, "NO_PROFILE_FITS"), (25, "NO_PROFILE_FITS"), (40, "NO_PROFILE_FITS"),
+    assert [(row["value"], row["outcome"]["profile"] or row["outcome"]["code"]) for row in made["what_if"]] == [(12, "node-express"), (16, "NO_PROFILE_FITS"),
+        (25, "NO_PROFILE_FITS"), (40, "NO_PROFILE_FITS"),
                                                                                                              ("python", "fastapi-python"), ("java", "LANGUAGE_WITHOUT_PROFILE")]
     whats = {one["what"]: (one["from"], one["to"]) for one in made["since"]}
     assert whats["inputs.team_size"] == (8, 14) and whats["targets.uptime"] == (99.5, 99.9) and whats["targets.rto_minutes"] == (60, 43) and "outcome.profile" not in whats
     assert decided(*SEED, "--since", old)["since"] == [] and "Nothing has changed." in run(*SEED, "--since", old).stdout
-    for bad in (["--what-if", "team-size=x"], ["--what-if", "shoe-size=4"], ["--what-if", "bytes-per-write=4"], ["--since", DOOR], ["--as-of", "tomorrow"], ["--json", "--output", "markdown"], ["--json-lines"], ["--sample"]):
+    for bad in (["--what-if", "team-size=x"], ["--what-if", "shoe-size=4"], ["--what-if", "bytes-per-write=4"], ["--since", DOOR], ["--as-of", "tomorrow"],
+                ["--json", "--output", "markdown"], ["--json-lines"], ["--sample"]):
         assert run(*SEED, *bad).returncode == 2, bad
 
 
@@ -167,7 +185,8 @@ def test_the_record_is_whole_and_never_rewritten(tmp_path):
     text = (tmp_path / "0001.md").read_text(encoding="utf-8")
     assert done.returncode == 0 and 'status: "proposed"' in text and "Grace Hopper" in re.search(r"decision-makers: (.*)", text)[1]
     heads = re.findall(r"^##+ (.+)$", text, re.MULTILINE)
-    for wanted in ("Context and Problem Statement", "Decision Drivers", "Considered Options", "Decision Outcome", "Consequences", "Confirmation", "Pros and Cons of the Options", "More Information"):
+    for wanted in ("Context and Problem Statement", "Decision Drivers", "Considered Options", "Decision Outcome", "Consequences", "Confirmation", "Pros and Cons of the Options",
+                   "More Information"):
         assert wanted in heads
     assert not re.search(r"^##+ (?!Pros).+\n+(#|\Z)", text, re.MULTILINE)          # no section is empty
     assert run(*SEED, *STATED, "--adr", "0001.md", cwd=tmp_path).returncode == 0
@@ -180,19 +199,25 @@ def test_the_record_is_whole_and_never_rewritten(tmp_path):
 def test_profiles_of_an_organisation(tmp_path):
     write(tmp_path, "ours/kotlin-spring.json", FIRST)
     java = decided(*SEED, "--language-preference", "kotlin", "--profiles-dir", "ours", cwd=tmp_path)
-    assert java["outcome"]["profile"] == "kotlin-spring" and java["targets"]["uptime"]["value"] == 99.5 and java["stack"][0]["pick"] == "Kotlin 2" and java["approvers"][0]["approvers"] == ["CTO"]
+    assert java["outcome"]["profile"] == "kotlin-spring" and java["targets"]["uptime"]["value"] == 99.5
+    assert java["stack"][0]["pick"] == "Kotlin 2" and java["approvers"][0]["approvers"] == ["CTO"]
     assert any(one["format"] == 1 for one in java["profiles"])
     assert decided(*SEED, "--profiles-dir", "ours", cwd=tmp_path)["outcome"]["profile"] == "node-express"          # a profile more changes nothing for the others
     listed = json.loads(run("--list-profiles", "--json", "--profiles-dir", "ours", cwd=tmp_path).stdout)["profiles"]
-    assert [one["profile_name"] for one in listed] == ["django-monolith", "fastapi-python", "go-or-rust-microservice", "kotlin-spring", "node-express"] and "team_size: 3 to 40" in run("--list-profiles", "--profiles-dir", "ours", cwd=tmp_path).stdout
+    assert [one["profile_name"] for one in listed] == ["django-monolith", "fastapi-python", "go-or-rust-microservice", "kotlin-spring",
+                                                       "node-express"] and "team_size: 3 to 40" in run("--list-profiles", "--profiles-dir", "ours", cwd=tmp_path).stdout
     assert run("--check-profiles", "--profiles-dir", "ours", cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize("data, says", [
-    ({**FIRST, "stak": {}}, 'unknown key "stak" (did you mean "stack"?)'), ({**FIRST, "constraints": {"team_size_mim": 3}}, 'constraints.team_size_mim: unknown key "team_size_mim" (did you mean "team_size_min"?)'),
-    ({**FIRST, "constraints": {"pattern": "modular"}}, 'constraints.pattern: expected monolith'), ({**FIRST, "profile_name": "node-express"}, 'profile_name "node-express" is taken'),
-    ({"profile_name": "x"}, 'the key "constraints" is missing'), (changed("node-express", profile_name="b", reviewed="soon"), "reviewed: expected text that matches"), ("{", "not JSON"),
-    (changed("node-express", profile_name="c", constraints={"pattern": ["mono"], "team_size_max": -1}), "constraints.team_size_max: expected at least 1"), ('{"profile_name": "a",\n "profile_name": "b"}', ":2: the key"),
+    ({**FIRST, "stak": {}}, 'unknown key "stak" (did you mean "stack"?)'),
+    ({**FIRST, "constraints": {"team_size_mim": 3}}, 'constraints.team_size_mim: unknown key "team_size_mim" (did you mean "team_size_min"?)'),
+    ({**FIRST, "constraints": {"pattern": "modular"}}, 'constraints.pattern: expected monolith'),
+    ({**FIRST, "profile_name": "node-express"}, 'profile_name "node-express" is taken'),
+    ({"profile_name": "x"}, 'the key "constraints" is missing'), (changed("node-express", profile_name="b", reviewed="soon"), "reviewed: expected text that matches"),
+    ("{", "not JSON"),
+    (changed("node-express", profile_name="c", constraints={"pattern": ["mono"], "team_size_max": -1}), "constraints.team_size_max: expected at least 1"),
+    ('{"profile_name": "a",\n "profile_name": "b"}', ":2: the key"),
     ({**FIRST, "profile_name": "../../x"}, "profile_name: expected text that matches"),
 ])
 def test_bad_profiles_are_found_at_their_line_and_key(tmp_path, data, says):
@@ -222,7 +247,8 @@ def test_check_profiles_finds_what_is_planted(tmp_path):
         write(tmp_path, f"ours/{name}.json", data)
     done = run("--check-profiles", "--profiles-dir", "ours", "--json", cwd=tmp_path)
     found = {(one["kind"], one["profile"], re.sub(r".*/", "", one["place"]).partition(":")[0]) for one in json.loads(done.stdout)["findings"]}
-    assert done.returncode == 1 and {("contradiction", "rto", "rto.json"), ("contradiction", "order", "order.json"), ("contradiction", "empty", "empty.json"), ("unreachable", "empty", "empty.json"), ("support", "old", "old.json"),
+    assert done.returncode == 1 and {("contradiction", "rto", "rto.json"), ("contradiction", "order", "order.json"), ("contradiction", "empty", "empty.json"),
+                                     ("unreachable", "empty", "empty.json"), ("support", "old", "old.json"),
                                      ("dominated", "weak", "weak.json"), ("contradiction", "useless", "useless.json")} <= found
     later = run("--check-profiles", "--as-of", "2031-01-01", "--json")
     assert later.returncode == 1 and {one["kind"] for one in json.loads(later.stdout)["findings"]} == {"support"} and run("--check-profiles").returncode == 0
@@ -231,7 +257,8 @@ def test_check_profiles_finds_what_is_planted(tmp_path):
 
 def test_texts_of_profiles_and_names_stay_texts(tmp_path):
     evil = "<script>alert(1)</script> `rm -rf /` $(id) ${HOME} | [x](javascript:1) **b**"
-    data = changed("node-express", profile_name="evil", description=evil, anti_recommendations=[{"avoid": evil, "instead": evil}], stack=[{"concern": evil, "pick": evil, "source": evil}], named_approver_chain={evil: [evil]},
+    data = changed("node-express", profile_name="evil", description=evil, anti_recommendations=[{"avoid": evil, "instead": evil}],
+                   stack=[{"concern": evil, "pick": evil, "source": evil}], named_approver_chain={evil: [evil]},
                    canon_references=[{"title": evil, "url": "https://example.org/"}], constraints={**changed("node-express")["constraints"], "languages": ["java"]})
     write(tmp_path, "ours/evil.json", data)
     done = run(*SEED, "--language-preference", "java", "--profiles-dir", "ours", "--compliance-owner", evil, "--adr", "a.md", cwd=tmp_path)
@@ -260,21 +287,26 @@ def test_a_real_load_test_feeds_the_decision_and_the_decision_the_load_test(tmp_
         subprocess.run([*tester, "--output", "load.json"], cwd=tmp_path, check=True, capture_output=True)
         made = decided(*SEED, "--measured", "load.json", cwd=tmp_path)
         rows = {row["name"]: row for row in made["arithmetic"]}
-        assert rows["instances"]["result"] >= 2 and "load.json" in rows["instances"]["source"] and any(item["kind"] == "measured" and item["points"] for item in made["points"][0]["items"])
+        assert rows["instances"]["result"] >= 2 and "load.json" in rows["instances"]["source"] and any(item["kind"] == "measured" and item["points"]
+            for item in made["points"][0]["items"])
         path = write(tmp_path, "decision.json", made)
         judged = json.loads(subprocess.run([*tester, "--targets", path, "--json"], cwd=tmp_path, capture_output=True, text=True).stdout)
     finally:
         server.shutdown()
         server.server_close()
     assert {(one["name"], one["wanted"]) for one in judged["expectations"]} == {("p50_ms", 80), ("p95_ms", 250), ("p99_ms", 600), ("error_rate_percent", 0.5)}
-    assert [limit.name for limit in expectations.limits_from(argparse.Namespace(targets=str(path), p99_ms=None, max_error_rate=None))] == ["p50_ms", "p95_ms", "p99_ms", "error_rate_percent"]
-    for text in ("{}", '{"tool": "api_load_tester", "results": []}', '{"tool": "api_load_tester", "results": [{"requests_per_second": 0, "latency_p99": 1, "successful_requests": 0}]}'):
+    assert [limit.name for limit in expectations.limits_from(argparse.Namespace(targets=str(path), p99_ms=None, max_error_rate=None))] == ["p50_ms", "p95_ms", "p99_ms",
+        "error_rate_percent"]
+    for text in ("{}", '{"tool": "api_load_tester", "results": []}',
+                 '{"tool": "api_load_tester", "results": [{"requests_per_second": 0, "latency_p99": 1, "successful_requests": 0}]}'):
         assert run(*SEED, "--measured", write(tmp_path, "bad.json", text)).returncode == 2
 
 
 def test_many_answers_one_outcome_per_line(tmp_path):
-    lines = [json.dumps({"team_size": 1 + number % 40, "qps_p99": 1 + 7 * number % 6000, "read_write_ratio": number % 97, "tenancy": inputs.TENANCIES[number % 3], "data_sensitivity": "pii", "pattern": "modular-monolith",
-                         "language_preference": inputs.LANGUAGES[number % 4], "slo": 99.5, "rto_minutes": 1 + number % 200, "rpo_minutes": 15, "error_budget_owner": "Grace"}) for number in range(20_000)]
+    lines = [json.dumps({"team_size": 1 + number % 40, "qps_p99": 1 + 7 * number % 6000, "read_write_ratio": number % 97, "tenancy": inputs.TENANCIES[number % 3],
+                         "data_sensitivity": "pii", "pattern": "modular-monolith",
+                         "language_preference": inputs.LANGUAGES[number % 4], "slo": 99.5, "rto_minutes": 1 + number % 200, "rpo_minutes": 15, "error_budget_owner": "Grace"})
+                         for number in range(20_000)]
     write(tmp_path, "many.jsonl", "\n".join(lines) + "\n")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = run("--answers", "many.jsonl", "--json-lines", cwd=tmp_path)
@@ -288,7 +320,8 @@ def test_many_answers_one_outcome_per_line(tmp_path):
         assert json.loads(run("--answers", single, "--json").stdout)["outcome"] == rows[number]["outcome"]
     write(tmp_path, "some.jsonl", lines[50] + '\n\n{"team_size": 0}\nnonsense\n{}\n')
     mixed = run("--answers", "some.jsonl", "--json-lines", cwd=tmp_path)
-    assert mixed.returncode == 2 and [json.loads(line).get("error", {}).get("code") or json.loads(line)["outcome"]["status"] for line in mixed.stdout.splitlines()] == [rows[50]["outcome"]["status"], "INPUT_VALUE", "INPUT_VALUE", "refused"]
+    assert mixed.returncode == 2 and [json.loads(line).get("error", {}).get("code") or json.loads(line)["outcome"]["status"]
+                                      for line in mixed.stdout.splitlines()] == [rows[50]["outcome"]["status"], "INPUT_VALUE", "INPUT_VALUE", "refused"]
     assert "some.jsonl:3: team_size 0: expected" in mixed.stderr and len(json.loads(run("--answers", "some.jsonl", "--json-lines", "--json", cwd=tmp_path).stdout)["outcomes"]) == 4
     assert run("--answers", write(tmp_path, "empty.jsonl", "\n"), "--json-lines").returncode == 2
 

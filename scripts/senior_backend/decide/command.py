@@ -17,8 +17,10 @@ from senior_backend.decide.profiles import Profile, load
 from senior_backend.decide.verdict import Engine, Verdict
 
 SAMPLE = {
-    "read_write_ratio": 20, "qps_p99": 50, "tenancy": "shared-multi-tenant", "interaction": "queue", "data_sensitivity": "pii", "compliance_owner": "Ada Lovelace", "pattern": "modular-monolith", "team_size": 8,
-    "platform_team": False, "language_preference": "typescript", "needs_admin_panel": False, "rpo_minutes": 15, "rto_minutes": 60, "slo": 99.5, "slo_window_days": 30, "error_budget_owner": "Grace Hopper",
+    "read_write_ratio": 20, "qps_p99": 50, "tenancy": "shared-multi-tenant", "interaction": "queue", "data_sensitivity": "pii", "compliance_owner": "Ada Lovelace",
+    "pattern": "modular-monolith", "team_size": 8,
+    "platform_team": False, "language_preference": "typescript", "needs_admin_panel": False, "rpo_minutes": 15, "rto_minutes": 60, "slo": 99.5, "slo_window_days": 30,
+    "error_budget_owner": "Grace Hopper",
 }
 
 
@@ -85,7 +87,8 @@ def composition() -> Outcome:
 
 
 def listed(profiles: list[Profile]) -> Outcome:
-    rows = [{"profile_name": one.name, "version": one.version, "format": one.format, "file": str(one.path), "description": one.description, "constraints": one.constraints, "success_thresholds": one.thresholds}
+    rows = [{"profile_name": one.name, "version": one.version, "format": one.format, "file": str(one.path), "description": one.description, "constraints": one.constraints,
+             "success_thresholds": one.thresholds}
             for one in profiles]
     lines = []
     for profile in profiles:
@@ -133,7 +136,8 @@ def what_ifs(texts: list[str], engine: Engine, answers: Answers) -> list[dict[st
         name, _, listed_values = text.partition("=")
         item = INPUTS.get(name.removeprefix("--").replace("-", "_"))
         if item is None or item not in sensitivity.JUDGED:
-            raise usage(f"--what-if {text}: no input {name} that the outcome rests on", "--what-if team-size=16,25,40; inputs: " + ", ".join(one.flag[2:] for one in sensitivity.JUDGED))
+            raise usage(f"--what-if {text}: no input {name} that the outcome rests on",
+                        "--what-if team-size=16,25,40; inputs: " + ", ".join(one.flag[2:] for one in sensitivity.JUDGED))
         try:
             tried = [value_of(item, from_text(item, value.strip())) for value in listed_values.split(",")]
         except ValueError as error:

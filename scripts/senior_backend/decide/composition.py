@@ -41,4 +41,5 @@ def report() -> list[dict[str, Any]]:
 
 
 def lines(found: list[dict[str, Any]]) -> list[str]:
-    return [f"{row['order']:2}. {row['concern']}: " + (", ".join(f"{name} ({folder})" for name, folder in row["installed"].items()) or f"{' or '.join(row['skills'])} not installed; here: {row['here']}") for row in found]
+    return [f"{row['order']:2}. {row['concern']}: " + (", ".join(f"{name} ({folder})" for name, folder in row["installed"].items())
+                                                       or f"{' or '.join(row['skills'])} not installed; here: {row['here']}") for row in found]

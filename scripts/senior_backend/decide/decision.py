@@ -10,7 +10,7 @@ from senior_backend.decide import arithmetic, sensitivity
 from senior_backend.decide.inputs import DEFAULT_WINDOW, INPUTS, QUESTIONS, TIERS, Answers, Input, budget_micro, minutes, missing
 from senior_backend.decide.kills import KILLS, MISSING, NO_PROFILE, TIE
 from senior_backend.decide.profiles import BUNDLE, Profile, tier_index
-from senior_backend.decide.rules import rule_of, unit
+from senior_backend.decide.rules import WEIGHTS, rule_of, unit
 from senior_backend.decide.verdict import RESTS_ON, Engine, Values, Verdict, derive, points_of
 
 ASSETS = BUNDLE / "assets" / "decide"
@@ -39,14 +39,26 @@ def decide(case: Case) -> dict[str, Any]:
     judged = not lacking and not verdict.kills
     single = [] if lacking else sensitivity.flips(case.engine, values)
     return {
-        "outcome": verdict.as_json(), "inputs": {name: {"value": values[name], "source": case.answers.source(name)} for name in INPUTS}, "targets": targets,
-        "success_thresholds": profile.thresholds if profile else {}, "kills": [kill_json(code, case) for code in verdict.kills], "gates": [gates_json(one, values) for one in case.engine.profiles] if judged else [],
-        "points": [points_json(case, name, total) for name, total in verdict.ranking], "arithmetic": arithmetic.rows(case.answers, targets, case.load), "compliance": compliance(values["data_sensitivity"]),
-        "stack": stack(profile, values, case.as_of) if profile else [], "anti_patterns": profile.anti if profile else [], "approvers": approvers(profile, values) if profile else [],
-        "sensitivity": {"flips": single, "pair": None if lacking else sensitivity.smallest_pair(case.engine, values, single), "weights": sensitivity.swaps(case.engine, values, verdict)}, "missing": [missing_json(one) for one in lacking],
+        "outcome": verdict.as_json(),
+        "inputs": {name: {"value": values[name], "source": case.answers.source(name)} for name in INPUTS},
+        "targets": targets,
+        "success_thresholds": profile.thresholds if profile else {},
+        "kills": [kill_json(code, case) for code in verdict.kills],
+        "gates": [gates_json(one, values) for one in case.engine.profiles] if judged else [],
+        "points": [points_json(case, name, total) for name, total in verdict.ranking],
+        "arithmetic": arithmetic.rows(case.answers, targets, case.load),
+        "compliance": compliance(values["data_sensitivity"]),
+        "stack": stack(profile, values, case.as_of) if profile else [],
+        "anti_patterns": profile.anti if profile else [],
+        "approvers": approvers(profile, values) if profile else [],
+        "sensitivity": {"flips": single, "pair": None if lacking else sensitivity.smallest_pair(case.engine, values, single),
+                        "weights": sensitivity.swaps(case.engine, values, verdict)},
+        "missing": [missing_json(one) for one in lacking],
         "open_questions": [] if lacking else open_questions(case, verdict, single),
         "nearest": [] if verdict.profile or verdict.tied else [flip for flip in single if flip["outcome"]["profile"]],
-        "references": profile.references if profile else [], "profiles": [{"profile_name": one.name, "version": one.version, "format": one.format} for one in case.engine.profiles], "as_of": case.as_of,
+        "references": profile.references if profile else [],
+        "profiles": [{"profile_name": one.name, "version": one.version, "format": one.format} for one in case.engine.profiles],
+        "as_of": case.as_of,
     }
 
 
@@ -68,7 +80,8 @@ def targets_of(profile: Profile, case: Case) -> dict[str, dict[str, Any]]:
     budget = minutes(budget_micro(made["uptime"]["value"], values["slo_window_days"] or DEFAULT_WINDOW))
     if made["rto_minutes"]["value"] > budget:
         was = made["rto_minutes"]
-        made["rto_minutes"] = {"value": math.floor(budget), "source": f"error budget of {budget:g} minutes ({made['uptime']['value']:g} %, {made['uptime']['source']}); {was['value']:g} ({was['source']}) would be above it"}
+        why = f"error budget of {budget:g} minutes ({made['uptime']['value']:g} %, {made['uptime']['source']}); {was['value']:g} ({was['source']}) would be above it"
+        made["rto_minutes"] = {"value": math.floor(budget), "source": why}
     return made
 
 
@@ -85,14 +98,16 @@ def kill_json(code: str, case: Case) -> dict[str, Any]:
 def gates_json(profile: Profile, values: Values) -> dict[str, Any]:
     """Every failing gate of a profile with its distance."""
     derive(values)
-    failing = [{"input": gate.input, "required": gate.required, "value": gate.value(values), "distance": gate.distance(values), "unit": "minutes" if "budget" in gate.required else unit(gate.input),
+    failing = [{"input": gate.input, "required": gate.required, "value": gate.value(values), "distance": gate.distance(values),
+                "unit": "minutes" if "budget" in gate.required else unit(gate.input),
                 "source": f"profile {profile.name}: constraints.{gate.key}"} for gate in profile.gates if not gate.holds(values)]
     return {"profile": profile.name, "passed": not failing, "checked": len(profile.gates), "failing": failing}
 
 
 def points_json(case: Case, name: str, total: int) -> dict[str, Any]:
     profile = next(one for one in case.engine.profiles if one.name == name)
-    items = [{"input": fit.rule.input, "points": earned, "of": case.engine.weights[fit.rule.input], "met": None if case.values[fit.rule.input] is None else earned > 0, "wanted": fit.rule.required, "reason": fit.reason, "source": fit.source, "kind": fit.kind}
+    items = [{"input": fit.rule.input, "points": earned, "of": case.engine.weights[fit.rule.input], "met": None if case.values[fit.rule.input] is None else earned > 0,
+              "wanted": fit.rule.required, "reason": fit.reason, "source": fit.source, "kind": fit.kind}
              for fit, earned in points_of(profile, case.values, case.engine.weights)]
     return {"profile": name, "total": total, "items": items}
 
@@ -125,7 +140,8 @@ def stack(profile: Profile, values: Values, as_of: str) -> list[dict[str, Any]]:
             when = pick.get("when")
             if when is None or values[when["input"]] is not None and rule_of(when, "when").accepts(values[when["input"]]):
                 until = pick.get("supported_until")
-                picks.append({"concern": pick["concern"], "pick": pick["pick"], "for": name or "all", "supported_until": until, "supported": None if until is None else as_of <= until,
+                picks.append({"concern": pick["concern"], "pick": pick["pick"], "for": name or "all", "supported_until": until,
+                              "supported": None if until is None else as_of <= until,
                               "source": pick.get("source", f"profile {profile.name}")})
     return picks
 
@@ -136,7 +152,8 @@ def approvers(profile: Profile, values: Values) -> list[dict[str, Any]]:
     named = ("error_budget_owner", "spend the error budget"), ("compliance_owner", "hold data of the tier " + str(values["data_sensitivity"]))
     chain += [{"action": action, "approvers": [values[name]]} for name, action in named if values[name] is not None]
     if TIERS.index(values["data_sensitivity"]) > tier_index(profile):
-        chain.append({"action": f"use the profile above {TIERS[tier_index(profile)]}, the tier up to which it was reviewed", "approvers": [values["compliance_owner"] or "security lead"]})
+        chain.append({"action": f"use the profile above {TIERS[tier_index(profile)]}, the tier up to which it was reviewed",
+                      "approvers": [values["compliance_owner"] or "security lead"]})
     return chain
 
 
@@ -149,9 +166,9 @@ def open_questions(case: Case, verdict: Verdict, single: list[dict[str, Any]]) -
 
 
 def tie_breaker(values: Values, single: list[dict[str, Any]]) -> list[str]:
-    """The input one of whose values ends the tie with a profile in front: one that is not stated before others, then in the order of the questions; [] when none does."""
+    """The input one of whose values ends the tie with a profile in front: not yet stated before stated, then what weighs most; [] when none does."""
     ending = {flip["input"] for flip in single if flip["outcome"]["profile"]}
-    return sorted(ending, key=lambda name: (values[name] is not None, list(INPUTS).index(name)))[:1]
+    return sorted(ending, key=lambda name: (values[name] is not None, -WEIGHTS.get(name, 0), list(INPUTS).index(name)))[:1]
 
 
 def missing_json(one: Input) -> dict[str, Any]:
@@ -165,10 +182,12 @@ def failure(decision: dict[str, Any]) -> dict[str, str] | None:
         return None
     code = outcome["code"]
     if code == MISSING:
-        return {"code": code, "message": "not stated: " + ", ".join(one["flag"] for one in decision["missing"]), "hint": "for example: " + " ".join(one["example"] for one in decision["missing"])}
+        return {"code": code, "message": "not stated: " + ", ".join(one["flag"] for one in decision["missing"]),
+                "hint": "for example: " + " ".join(one["example"] for one in decision["missing"])}
     if code == TIE:
         asked = next((one for one in decision["open_questions"] if one["breaks_tie"]), None)
-        return {"code": code, "message": "tie: " + " and ".join(outcome["tied"]), "hint": f"answer {asked['flag']}: {asked['ask']}" if asked else "no single answer breaks it: choose, and write down why"}
+        return {"code": code, "message": "tie: " + " and ".join(outcome["tied"]),
+                "hint": f"answer {asked['flag']}: {asked['ask']}" if asked else "no single answer breaks it: choose, and write down why"}
     if code == NO_PROFILE:
         closest = min(decision["gates"], key=lambda one: len(one["failing"]))
         lacks = "; ".join(f"{gate['input']} {gate['value']}: {gate['required']}" for gate in closest["failing"])
@@ -183,5 +202,9 @@ def hint(decision: dict[str, Any]) -> str:
 
 
 def spoken(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else "not stated" if value is None else f"{value:,.10g}".replace(",", "") if isinstance(value, (int, float)) else str(value)
-
+    """A value as people read it."""
+    if value is None:
+        return "not stated"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.10g}" if isinstance(value, (int, float)) else str(value)

@@ -41,7 +41,8 @@ class Input:
 
     @property
     def expected(self) -> str:
-        return {"choice": "one of " + ", ".join(self.choices), "flag": "true or false", "text": "a name of 1 to 200 characters", "list": f"percentages from {self.low:g} to {self.high:g}",
+        return {"choice": "one of " + ", ".join(self.choices), "flag": "true or false", "text": "a name of 1 to 200 characters",
+                "list": f"percentages from {self.low:g} to {self.high:g}",
                 "integer": f"a whole number from {self.low:,.0f} to {self.high:,.0f}", "number": f"a number from {self.low:,g} to {self.high:,g}"}[self.kind]
 
 
@@ -79,11 +80,13 @@ INPUTS = {one.name: one for one in (
 MEASURED = ("measured_p99_ms", "measured_rps")      # come from --measured only
 
 QUESTIONS = (
-    Question(1, "How many reads per write are there, and what is the p99 of requests per second one year from now?", "measure today's traffic and multiply by the growth the business plans with"),
+    Question(1, "How many reads per write are there, and what is the p99 of requests per second one year from now?",
+             "measure today's traffic and multiply by the growth the business plans with"),
     Question(2, "Do tenants share one database, have their own, or is there only one tenant?", "shared-multi-tenant, with row-level security"),
     Question(3, "Does the caller wait for the result, is work queued, or do many consumers read events?", "sync, and a queue for what takes longer than a request may",
              ("EVENT_DRIVEN_UNSTAFFED",)),
-    Question(4, "What is the most sensitive data it will ever hold, and who answers for it?", "the highest tier that any field has; name the owner now", ("COMPLIANCE_OWNER_MISSING",)),
+    Question(4, "What is the most sensitive data it will ever hold, and who answers for it?", "the highest tier that any field has; name the owner now",
+             ("COMPLIANCE_OWNER_MISSING",)),
     Question(5, "Which cut of the code can this team build and run, in which language, with whose platform?", "modular-monolith, in the language the team knows",
              ("MICROSERVICES_UNSTAFFED", "PATTERN_WITHOUT_PROFILE", "LANGUAGE_WITHOUT_PROFILE")),
     Question(6, "How many minutes of writes may be lost, and after how many minutes must it serve again?", "RPO 15 and RTO 60 until a restore has been timed"),

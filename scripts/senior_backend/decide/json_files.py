@@ -66,7 +66,8 @@ def refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number")
 
 
-parse = json.JSONDecoder(object_pairs_hook=unique, parse_constant=refuse).decode        # refuses NaN, Infinity and keys given twice; one decoder, since making one costs more than a line
+# refuses NaN, Infinity and keys given twice; one decoder, since making one costs more than reading a line
+parse = json.JSONDecoder(object_pairs_hook=unique, parse_constant=refuse).decode
 
 
 def places(text: str) -> Iterator[tuple[Pointer, int]]:

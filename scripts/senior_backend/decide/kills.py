@@ -50,7 +50,8 @@ def platform(values: Values) -> str:
 def over_budget(values: Values) -> str:
     slo, window = values["slo"] or DEFAULT_SLO, values["slo_window_days"] or DEFAULT_WINDOW
     said = "" if values["slo"] is not None else ", the default: --slo is not stated"
-    return f"an RTO of {values['rto_minutes']:g} minutes is above the error budget of {minutes(values['error_budget']):g} minutes (SLO {slo:g} % over {window} days{said}): one outage breaks the SLO"
+    budget = f"{minutes(values['error_budget']):g} minutes (SLO {slo:g} % over {window} days{said})"
+    return f"an RTO of {values['rto_minutes']:g} minutes is above the error budget of {budget}: one outage breaks the SLO"
 
 
 KILLS = (

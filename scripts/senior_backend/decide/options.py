@@ -26,15 +26,18 @@ EXIT_CODES = {
     70: "a fault of this program",
     130: "interrupted",
 }
-GROUPS = ("the arithmetic only", "question 1: traffic", "question 2: tenancy", "question 3: interaction", "question 4: data", "question 5: cut, team and language", "question 6: loss and recovery", "question 7: objective")
+GROUPS = ("the arithmetic only", "question 1: traffic", "question 2: tenancy", "question 3: interaction", "question 4: data", "question 5: cut, team and language",
+          "question 6: loss and recovery", "question 7: objective")
 
 
 def parser() -> argparse.ArgumentParser:
-    made = console.argument_parser(TOOL, "Decide a backend's architecture from seven answers: deterministic, every number with its source, never approved by itself.", EXAMPLES, EXIT_CODES)
+    made = console.argument_parser(TOOL, "Decide a backend's architecture from seven answers: deterministic, every number with its source, never approved by itself.", EXAMPLES,
+                                   EXIT_CODES)
     groups = {number: made.add_argument_group(title) for number, title in enumerate(GROUPS) if number}
     groups[0] = made.add_argument_group(GROUPS[0])
     for one in INPUTS.values():
-        groups[one.question].add_argument(one.flag, metavar=metavar(one), help=one.help + (" (required)" if one.required else "") + (": " + ", ".join(one.choices) if one.choices else ""))
+        groups[one.question].add_argument(one.flag, metavar=metavar(one),
+                                          help=one.help + (" (required)" if one.required else "") + (": " + ", ".join(one.choices) if one.choices else ""))
     add_files(made.add_argument_group("answers and figures from files"))
     add_output(made.add_argument_group("output"))
     add_others(made.add_argument_group("instead of a decision"))

@@ -11,7 +11,8 @@ from senior_backend.decide.rules import kind_of
 from senior_backend.decide.verdict import BITS, GROUPS, TEXTS, Effect, Engine, Values, derive
 
 NOT_ABOVE = (                           # within success_thresholds and constraints: the first is at most the second
-    ("p50_api_latency_ms", "p95_api_latency_ms"), ("p95_api_latency_ms", "p99_api_latency_ms"), ("team_size_min", "team_size_max"), ("qps_p99_min", "qps_p99_max"), ("uptime_target", "slo_max"),
+    ("p50_api_latency_ms", "p95_api_latency_ms"), ("p95_api_latency_ms", "p99_api_latency_ms"), ("team_size_min", "team_size_max"), ("qps_p99_min", "qps_p99_max"),
+    ("uptime_target", "slo_max"),
     ("rpo_minutes_min", "rpo_minutes_max"), ("rto_minutes_min", "rto_minutes_max"), ("p99_ms_min", "p99_api_latency_ms"),
 )
 
@@ -37,10 +38,11 @@ def check(engine: Engine, as_of: str) -> list[Finding]:
     for profile in engine.profiles:
         stronger = next((other.name for other in engine.profiles if other is not profile and dominates(engine, groups, other, profile)), None)
         if profile.name not in reached:
-            why = f": {stronger} passes wherever it does and always earns as many points or more" if stronger else ": its gates exclude each other, or others earn more wherever it passes"
-            found.append(Finding("dominated" if stronger else "unreachable", profile.name, profile.place("constraints"), f"no input leads to {profile.name}{why}"))
+            why = f"{stronger} passes wherever it does and always earns as much or more" if stronger else "its gates exclude each other, or others earn more wherever it passes"
+            found.append(Finding("dominated" if stronger else "unreachable", profile.name, profile.place("constraints"), f"no input leads to {profile.name}: {why}"))
         elif stronger:
-            found.append(Finding("dominated", profile.name, profile.place("constraints"), f"{profile.name} can at best tie: {stronger} passes wherever it does and never earns less"))
+            found.append(Finding("dominated", profile.name, profile.place("constraints"),
+                                 f"{profile.name} can at best tie: {stronger} passes wherever it does and never earns less"))
     return found
 
 
@@ -53,7 +55,8 @@ def contradictions(profile: Profile) -> Iterator[Finding]:
     budget = budget_micro(figures["uptime_target"], DEFAULT_WINDOW)
     if micro(figures["rto_minutes_max"]) > budget:
         yield Finding("contradiction", profile.name, profile.place("success_thresholds", "rto_minutes_max"),
-                      f"rto_minutes_max {figures['rto_minutes_max']:g} is above the error budget of {minutes(budget):g} minutes (uptime_target {figures['uptime_target']:g} over {DEFAULT_WINDOW} days)")
+                      f"rto_minutes_max {figures['rto_minutes_max']:g} is above the error budget of {minutes(budget):g} minutes "
+                      f"(uptime_target {figures['uptime_target']:g} over {DEFAULT_WINDOW} days)")
     for index, fit in enumerate(profile.fits):
         kind, rule = kind_of(fit.rule.input), fit.rule
         if rule.key.startswith("fits["):

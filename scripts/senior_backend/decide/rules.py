@@ -169,7 +169,8 @@ def fits_of_constraints(constraints: dict[str, Any]) -> list[Fit]:
 
 
 def unit(name: str) -> str:
-    return {"team_size": "engineers", "qps_p99": "requests/s", "slo": "%", "rpo_minutes": "minutes", "rto_minutes": "minutes", "p99_ms": "ms", "slo_window_days": "days"}.get(name, "")
+    return {"team_size": "engineers", "qps_p99": "requests/s", "slo": "%", "rpo_minutes": "minutes", "rto_minutes": "minutes", "p99_ms": "ms",
+            "slo_window_days": "days"}.get(name, "")
 
 
 def kind_of(name: str) -> str:
