@@ -163,7 +163,7 @@ def test_flags_count_more_than_answers(tmp_path):
 
 def test_same_inputs_same_bytes(tmp_path):
     texts = {run(*SEED, *more, env={**os.environ, "PYTHONHASHSEED": seed}, cwd=folder).stdout for seed, folder in (("1", tmp_path), ("2", ROOT)) for more in [["--output", "json"]]}
-    assert len(texts) == 1 and texts == {run(*SEED, "--json").stdout}
+    assert "profile node-express 2.0.0 (format 2)" in run(*SEED, "-v").stderr and len(texts) == 1 and texts == {run(*SEED, "--json").stdout}
 
 
 def test_what_if_and_since(tmp_path):
@@ -176,7 +176,8 @@ def test_what_if_and_since(tmp_path):
     assert whats["inputs.team_size"] == (8, 14) and whats["targets.uptime"] == (99.5, 99.9) and whats["targets.rto_minutes"] == (60, 43) and "outcome.profile" not in whats
     assert decided(*SEED, "--since", old)["since"] == [] and "Nothing has changed." in run(*SEED, "--since", old).stdout
     for bad in (["--what-if", "team-size=x"], ["--what-if", "shoe-size=4"], ["--what-if", "bytes-per-write=4"], ["--since", DOOR], ["--as-of", "tomorrow"],
-                ["--json", "--output", "markdown"], ["--json-lines"], ["--sample"]):
+                ["--json", "--output", "markdown"], ["--json-lines"], ["--sample"],
+                ["--list-profiles"], ["--check-profiles", "--composition"]):
         assert run(*SEED, *bad).returncode == 2, bad
 
 

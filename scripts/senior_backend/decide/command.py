@@ -39,6 +39,8 @@ def run(arguments: argparse.Namespace, out: Console) -> Outcome:
     as_of = day(arguments.as_of) or max(profile.reviewed for profile in profiles)
     if arguments.list_profiles:
         return listed(profiles)
+    for profile in profiles:
+        out.detail(f"profile {profile.name} {profile.version} (format {profile.format}): {profile.path}, {len(profile.gates)} gates, {len(profile.fits)} fits")
     engine = Engine(profiles)
     if arguments.check_profiles:
         return checked(engine, as_of)
@@ -61,6 +63,11 @@ def refuse_contradictions(arguments: argparse.Namespace) -> None:
     stated = [item.flag for item in INPUTS.values() if getattr(arguments, item.name) is not None]
     if arguments.json_lines and single + stated:
         raise usage(f"{(single + stated)[0]} is about one decision, --json-lines about many", "put the answers into the lines, or leave out --json-lines")
+    instead = [flag for flag, given in (("--list-profiles", arguments.list_profiles), ("--check-profiles", arguments.check_profiles), ("--composition", arguments.composition))
+               if given]
+    deciding = single + stated + [flag for flag, given in (("--answers", arguments.answers), ("--measured", arguments.measured)) if given]
+    if instead and deciding:
+        raise usage(f"{deciding[0]} is about a decision, and {instead[0]} makes none", f"leave out {instead[0]}, or {deciding[0]}")
     if arguments.sample and (arguments.answers or stated):
         raise usage("--sample brings its own answers", f"leave out --sample, or {stated[0] if stated else '--answers'}")
 

@@ -63,7 +63,8 @@ def add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--since", metavar="OLD.json", help="say what has changed since an older decision's JSON")
 
 
-def add_others(group: argparse._ArgumentGroup) -> None:
+def add_others(titled: argparse._ArgumentGroup) -> None:
+    group = titled.add_mutually_exclusive_group()
     group.add_argument("--sample", action="store_true", help="decide with a full set of sample answers")
     group.add_argument("--list-profiles", action="store_true", help="the loaded profiles and what they are for")
     group.add_argument("--check-profiles", action="store_true", help="contradictions, dominated and unreachable profiles, picks past their support")
