@@ -18,7 +18,7 @@ from pg_foreign_server s join pg_foreign_data_wrapper f on f.oid = srvfdw where 
 union all
 select 'user_mapping', array[srvname, usename]::text[], jsonb_strip_nulls(jsonb_build_object('options', (select jsonb_object_agg(option_name, case when option_name ~* 'pass|secret|token|key|credential|pwd' and option_name not in ('sslkey', 'passfile', 'password_required')
       then jsonb_build_object('secret', encode(sha256(convert_to(option_value, 'UTF8')), 'hex')) else to_jsonb(option_value) end) from pg_options_to_table(umoptions)))),
-  'server', array[srvname]::text[], 0, 'pg_user_mapping'::regclass, umid, 0, null
+  null, null, 0, 'pg_user_mapping'::regclass, umid, 0, null
 from pg_user_mappings
 union all
 select 'foreign_table', array[nspname, relname],
