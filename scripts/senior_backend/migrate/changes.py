@@ -7,7 +7,7 @@ from senior_backend.console import CommandError, ExitCode
 from senior_backend.migrate import diff
 from senior_backend.migrate.kinds import moving
 from senior_backend.migrate.kinds.registry import KINDS
-from senior_backend.migrate.steps import Alteration, Context
+from senior_backend.migrate.steps import Alteration, Context, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
 
 # kinds whose names exclude each other within a schema
@@ -27,6 +27,7 @@ class Changes:
         self.made: dict[Id, Fact] = {}
         self.altered: dict[Id, Alteration] = {}
         self.moved: dict[Id, bool] = {}
+        self.moves: dict[Id, tuple[Step, ...]] = {}
         self.retired: set[Id] = set()
 
     def take(self, difference: diff.Difference) -> None:
@@ -90,9 +91,8 @@ class Changes:
         while waiting := [one for one, done in self.moved.items() if not done and one not in self.dropped]:
             for one in waiting:
                 self.moved[one] = True
-                others = self.altered[one].steps if one in self.altered else ()
-                steps = moving.move(self.old[one], self.new[one], context) if self.retired.intersection(self.new.depends(one)) else []
-                self.altered[one] = Alteration((*steps, *others))
+                self.moves[one] = tuple(moving.move(self.old[one], self.new[one], context)) if self.retired.intersection(self.new.depends(one)) else ()
+                self.altered.setdefault(one, Alteration(()))
                 for dependant in self.old.dependants(one):
                     if dependant in self.new and moving.in_the_way(self.old[dependant]):
                         self.replace(dependant)

@@ -10,12 +10,14 @@ from senior_backend.console import CommandError, ExitCode
 from senior_backend.migrate import diff
 from senior_backend.migrate.changes import Changes, names
 from senior_backend.migrate.graph import Graph
-from senior_backend.migrate.kinds import moving
+from senior_backend.migrate.kinds import carrying, inheriting, moving
 from senior_backend.migrate.kinds.registry import KINDS, RANKS
 from senior_backend.migrate.steps import Context, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
 
-Node = tuple[str, Id]           # ("drop" | "create" | "alter" | "bury", what)
+Node = tuple[str, Id]           # ("drop" | "create" | "alter" | "bury" | "keep" | "refill", what)
+# what does not mind that the thing it hangs on is altered
+UNTOUCHED = frozenset(("sequence_owner", "index_partition", "comment", "grant", "security_label"))
 
 
 def migration(old: Catalogue, new: Catalogue, online: bool = False) -> list[Step]:
@@ -37,6 +39,7 @@ class Plan:
     def __init__(self, changes: Changes, apart: set[Id]):
         self.changes, self.apart = changes, apart
         self.dropped, self.made = changes.dropped, changes.made
+        self.carried = {one for one in self.dropped if one in self.made and carrying.possible(one, changes.old, self.dropped, self.made)}
         self.droppers = {one: self._dropper(one) for one in self.dropped}
         self.makers = {one: self._maker(one) for one in self.made}
         self.context = Context(changes.old, changes.new, changes.online, frozenset(self.made), frozenset(self.dropped), self._folded())
@@ -63,7 +66,8 @@ class Plan:
         """Whose CREATE statement makes it."""
         kind, fact = KINDS[identity.kind], self.made[identity]
         host = kind.within(fact, self.changes.new)
-        if host in self.made and identity not in self.apart and identity.kind in KINDS[host.kind].parts and kind.folds(fact):
+        whole = fact.parent in (None, host) or fact.parent in self.made
+        if host in self.made and whole and identity not in self.apart and identity.kind in KINDS[host.kind].parts and kind.folds(fact):
             return self._maker(host)
         return identity
 
@@ -80,12 +84,13 @@ class Plan:
         yield from (("create", one) for one, host in self.makers.items() if one == host)
         yield from (("alter", one) for one in self.changes.altered)
         yield from (("bury", one) for one in self.changes.retired)
+        yield from ((action, one) for one in self.carried for action in ("keep", "refill"))
 
     def rank(self, node: Node) -> tuple:
         """Drops first, the last kinds first; then the kinds in their order; within a kind by position and name."""
         action, identity = node
         place, fact = RANKS[identity.kind], self.made.get(identity)
-        return (0, -place) if action == "drop" else (1, place, fact.order if fact else 0)
+        return (0, -place) if action in ("drop", "keep") else (1, place, fact.order if fact else 0)
 
     def add_edges(self) -> None:
         old, new, add = self.changes.old, self.changes.new, self.graph.add
@@ -93,7 +98,8 @@ class Plan:
             for needed in old.depends(one):
                 if needed in self.dropped:
                     add(("drop", host), ("drop", self.droppers[needed]), one)
-                add(("drop", host), ("alter", needed), one)
+                if one.kind not in UNTOUCHED:
+                    add(("drop", host), ("alter", needed), one)
         for one, host in self.makers.items():
             self._after_new(new.depends(one), ("create", host), one)
             if one in self.dropped:
@@ -104,6 +110,7 @@ class Plan:
                 if needed in self.dropped and needed not in self.made:
                     add(("alter", one), ("drop", self.droppers[needed]), one)
         self._bury_last()
+        self._carry_rows()
         self._follow()
         self._keep_names_apart()
 
@@ -122,6 +129,25 @@ class Plan:
             for user in self.changes.old.dependants(one):
                 self.graph.add(("alter", user), ("bury", one))
 
+    def _carry_rows(self) -> None:
+        """Rows go out before anything of their table goes; they are back when it has its partitions and sequences, and before what watches over them."""
+        for table in self.carried:
+            out, back = ("keep", table), ("refill", table)
+            for one in self._around(table, self.changes.old):
+                self.graph.add(out, ("drop", self.droppers.get(one, one)), table)
+            self.graph.add(("create", self.makers[table]), back, table)
+            for one in self._around(table, self.changes.new):
+                node = ("create", self.makers.get(one, one))
+                if node[1] == table:
+                    continue
+                first = one.kind in ("column", "default", "sequence_owner", "partition")
+                self.graph.add(*((node, back) if first else (back, node)), table)
+
+    def _around(self, table: Id, catalogue: Catalogue) -> set[Id]:
+        """A table, its parts, and what needs one of them."""
+        own = {table, *(part.id for part in catalogue.parts(table))}
+        return own.union(*map(catalogue.dependants, own)) - {table}
+
     def _follow(self) -> None:
         """What comes later without needing it."""
         for facts, hosts, action, side in ((self.made, self.makers, "create", self.changes.new), (self.dropped, self.droppers, "drop", self.changes.old)):
@@ -129,6 +155,13 @@ class Plan:
                 for other in KINDS[one.kind].follows(facts[one], side, action == "create"):
                     if other in facts:
                         self.graph.add((action, hosts[other]), (action, hosts[one]), one)
+                    if action == "create":
+                        self.graph.add(("alter", other), (action, hosts[one]), one)
+        for one in self.dropped:
+            for part in inheriting.kept_apart(self.dropped[one], self.changes.old):
+                self.graph.add(("drop", self.droppers[one]), ("alter", part), one)
+                if self.droppers.get(part) == part:
+                    self.graph.add(("drop", self.droppers[one]), ("drop", part), one)
 
     def _keep_names_apart(self) -> None:
         """A name is free only after what had it is gone or has another."""
@@ -153,7 +186,9 @@ class Plan:
     def steps(self, node: Node) -> list[Step]:
         action, identity = node
         if action == "alter":
-            return list(self.changes.altered[identity].steps)
+            return self._alter(identity)
+        if action in ("keep", "refill"):
+            return (carrying.keep if action == "keep" else carrying.refill)(identity, self.context)
         if action == "bury":
             return moving.bury(self.changes.old[identity], self.context)
         if action == "create":
@@ -161,3 +196,9 @@ class Plan:
         if identity in self.changes.retired:
             return moving.retire(self.changes.old[identity], self.context)
         return KINDS[identity.kind].drop(self.dropped[identity], self.context)
+
+    def _alter(self, identity: Id) -> list[Step]:
+        """Written anew, now that it is known what else is made and dropped."""
+        before, after = self.changes.old[identity], self.changes.new[identity]
+        alteration = None if before.same(after) else KINDS[identity.kind].alter(before, after, self.context)
+        return [*self.changes.moves.get(identity, ()), *(alteration.steps if alteration else ())]

@@ -53,12 +53,12 @@ class Links:
         return list(dict.fromkeys(one for one in found if one and one != identity))
 
     def _belonging(self, address: int) -> Iterator[int]:
-        """The address and those of everything that belongs to it and has no fact."""
+        """The address and those of everything that belongs to it and has no fact. Copies for partitions need the partition, which the original does not."""
         yield address
         if not address & 0xffff:        # columns of what has no facts for them, views above all
             yield from (part for part in {*self._by_needed.columns(address), *self._by_user.columns(address)} if part not in self._id_of)
         for other, kind in self._by_needed.rows(address):
-            if kind in BELONGS and other not in self._id_of and self.owner(other) == self.owner(address):
+            if kind in "ie" and other not in self._id_of and self.owner(other) == self.owner(address):
                 yield from self._belonging(other)
 
     def owner(self, address: int, depth: int = 0) -> Id | None:

@@ -122,6 +122,13 @@ def folds(fact: Fact) -> bool:
     return not attributes["definition"].endswith(NOT_VALID) and "clustered" not in attributes and "replica_identity" not in attributes
 
 
+def within(fact: Fact, catalogue: Catalogue) -> Id | None:
+    """The table, unless another key has the same columns: CREATE TABLE takes two such keys for one."""
+    mine = fact.attributes.get("columns")
+    others = (one for one in catalogue.parts(fact.parent, "constraint") if one.id != fact.id and one.attributes.get("columns") == mine) if mine else ()
+    return None if any((one.attributes["type"], one.id) < (fact.attributes["type"], fact.id) for one in others) else fact.parent
+
+
 def comes_after(fact: Fact, catalogue: Catalogue, made: bool) -> list[Id]:
     """A key of a partitioned table comes after the partitions, and is good for foreign keys when it is complete."""
     if fact.attributes["type"] in "pux":
@@ -130,4 +137,4 @@ def comes_after(fact: Fact, catalogue: Catalogue, made: bool) -> list[Id]:
     return [link for key in keys for link in catalogue.dependants(key) if link.kind == "index_partition"]
 
 
-KIND = Kind(create, drop, alter, folds=folds, follows=comes_after)
+KIND = Kind(create, drop, alter, folds=folds, within=within, follows=comes_after)

@@ -44,7 +44,9 @@ def table_id(fact: Fact) -> Id:
 def drop(fact: Fact, context: Context) -> list[Step]:
     partitioned = " ON ONLY " in fact.attributes["definition"]
     concurrently = context.online and not partitioned
-    return [Step(f"DROP INDEX {'CONCURRENTLY ' if concurrently else ''}{qualified(*fact.id.name)}", transactional=not concurrently)]
+    links = (context.old[one] for one in context.old.dependants(fact.id) if one.kind == "index_partition" and one.name != fact.id.name)
+    cascade = " CASCADE" if any(link.parent.kind == "constraint" for link in links) else ""       # otherwise a key that is part of it would hold it
+    return [Step(f"DROP INDEX {'CONCURRENTLY ' if concurrently else ''}{qualified(*fact.id.name)}{cascade}", transactional=not concurrently)]
 
 
 def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:

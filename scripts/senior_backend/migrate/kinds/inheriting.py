@@ -83,11 +83,25 @@ def disinherit(fact: Fact, context: Context) -> list[Step]:
     return [Step(f"ALTER TABLE {qualified(*fact.id.name[:2])} NO INHERIT {qualified(*fact.id.name[2:])}"), *left_over(fact, context)]
 
 
-def own_indexes(link: Fact, catalogue: Catalogue) -> list[Id]:
-    """The indexes that are there to become part of the parent's: without them, attaching would build others."""
-    return [one.id for one in catalogue.parts(table_of(link.id), "index", "constraint") if one.id.kind == "constraint" and one.attributes["type"] == "c" or catalogue.parts(one.id, "index_partition")]
+def tied_columns(link: Fact, catalogue: Catalogue) -> list[Id]:
+    """The columns on both ends of a tie: they change before it is made and after it is undone."""
+    tables = (table_of(link.id), parent_of(link)) if link.id.kind in LINKS else ()
+    return [column.id for table in tables for column in catalogue.parts(table, "column")]
 
 
-PARTITION = Kind(attach, detach, follows=lambda fact, catalogue, made: own_indexes(fact, catalogue) if made else [])
+def kept_apart(link: Fact, catalogue: Catalogue) -> list[Id]:
+    """What changes only after a tie is undone: the columns, and the checks and foreign keys of the parent, of which the table keeps copies."""
+    checks = catalogue.parts(parent_of(link), "constraint") if link.id.kind in LINKS else []
+    return tied_columns(link, catalogue) + [one.id for one in checks if one.attributes["type"] in "cf"]
+
+
+def comes_after(link: Fact, catalogue: Catalogue, made: bool) -> list[Id]:
+    """What a table needs for being tied: columns, checks, and the indexes that become part of the parent's, without which attaching would build others."""
+    parts = catalogue.parts(table_of(link.id), "index", "constraint") if made else []
+    ready = [one.id for one in parts if one.id.kind == "constraint" and one.attributes["type"] == "c" or catalogue.parts(one.id, "index_partition")]
+    return ready + (tied_columns(link, catalogue) if made else [])
+
+
+PARTITION = Kind(attach, detach, follows=comes_after)
 # an heir's place among the parents' heirs cannot be seen
-INHERITANCE = Kind(inherit, disinherit, lambda before, after, context: Alteration(()))
+INHERITANCE = Kind(inherit, disinherit, lambda before, after, context: Alteration(()), follows=comes_after)

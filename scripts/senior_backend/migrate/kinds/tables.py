@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from senior_backend.migrate.kinds import columns, constraints
+from senior_backend.migrate.kinds import carrying, columns, constraints
 from senior_backend.migrate.kinds.altering import alter_table, changed_options, count_rows, rewrites
 from senior_backend.migrate.kinds.inheriting import links_of, missing_checks, parent_of
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
@@ -48,7 +48,7 @@ def suffix(attributes: dict[str, Any]) -> str:
 
 def drop(fact: Fact, context: Context) -> list[Step]:
     lost = Hazard("data-loss", fact.id, f"all rows of {'.'.join(fact.id.name)} are lost", count_rows(fact.id), "rows")
-    return [Step(f"DROP TABLE {qualified(*fact.id.name)}", hazards=() if "partitioned" in fact.attributes else (lost,))]
+    return [Step(f"DROP TABLE {qualified(*fact.id.name)}", hazards=() if carrying.saved(fact.id, context) else (lost,))]
 
 
 def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
