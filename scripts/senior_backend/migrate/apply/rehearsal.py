@@ -88,7 +88,7 @@ class Stage:
                 failed = failed or bool(self.attempt(one)[1])
                 continue
             seen = Observed(one, held=dict(held)) if failed else self.within(one, held)
-            failed = failed or seen.error is not None
+            failed = failed or seen.error is not None and not seen.needs_data
             for name, modes in seen.locks.items():
                 held.setdefault(name, (rules.strongest(modes), one.number))
             yield seen
@@ -98,9 +98,11 @@ class Stage:
     def within(self, statement: Statement, held: dict[str, tuple[str, int]]) -> Observed:
         before = moment(self.session, self.pid)
         held_before = rules.holdings(self.session) if statement.opaque else {}
+        self.session.execute("savepoint rehearsal")
         seconds, error = self.attempt(statement)
         notices, self.notices = tuple(self.notices), []
         if error:
+            self.session.execute("rollback to rehearsal")
             return Observed(statement, seconds, held=dict(held), notices=notices, error=error)
         lost = rules.gone(held_before, rules.holdings(self.session)) if statement.opaque and not statement.losses else ()
         return dataclasses.replace(self.compared(statement, seconds, before, moment(self.session, self.pid), dict(held), notices), lost=lost)
@@ -117,9 +119,9 @@ class Stage:
                 rewritten.append(then)
             if was and now and now.scans > was.scans:
                 seen.scans.append(then.label)
-        seen.rewrites.extend(one.label for one in rewritten if one.kind in TABLES or one.table not in {other.oid for other in rewritten})
-        new = [after.relations[oid].table for oid in after.relations.keys() - before.relations.keys()]
-        seen.built.extend(dict.fromkeys(self.existing[oid].label for oid in new if oid in self.existing))
+        seen.rewrites.extend(one.label for one in rewritten if one.kind in TABLES)
+        new = [one.table for one in rewritten if one.table] + [after.relations[oid].table for oid in after.relations.keys() - before.relations.keys()]
+        seen.built.extend(dict.fromkeys(self.existing[oid].label for oid in new if oid in self.existing and self.existing[oid].label not in seen.rewrites))
         return seen
 
     def attempt(self, statement: Statement) -> tuple[float, tuple[str, str] | None]:
@@ -172,12 +174,12 @@ def run(arguments: argparse.Namespace, migration: Migration, console: Console) -
         observed = rehearsed(stage, migration, done)
         if arguments.dry_run == "live":
             observed = on_target(url, migration, observed, done)
-        facts = rules.Facts(target, migration, {one.label: (one.schema, one.name) for one in stage.existing.values()})
+        facts = rules.Facts(target, migration, {one.label: (one.schema, one.name, one.kind) for one in stage.existing.values()})
         findings = rules.findings(observed, facts, done)
         after = live.read(target, "").digest()
-    if after != digest:
-        console.progress("the schema of the target was changed by somebody else meanwhile")
-    return told(arguments, migration, observed, findings, facts, f"PostgreSQL {server}", (digest, after))
+        if after != digest:
+            console.progress("the schema of the target was changed by somebody else meanwhile")
+        return told(arguments, migration, observed, findings, facts, f"PostgreSQL {server}", (digest, after))
 
 
 def staged(workshop: Workshop, stack: contextlib.ExitStack, target: psycopg.Connection, catalogue: Catalogue, migration: Migration) -> tuple[Stage, str]:
@@ -218,7 +220,7 @@ def rehearsed(stage: Stage, migration: Migration, done: int) -> list[Observed]:
         if all(one.number <= done for one in group.counted):
             executor.replay(stage.session, group)
             continue
-        if any(one.error for one in observed):
+        if any(one.error and not one.needs_data for one in observed):
             observed += [Observed(one) for one in group.counted]
             continue
         try:
@@ -271,7 +273,7 @@ def told(arguments: argparse.Namespace, migration: Migration, observed: list[Obs
         lines += [f"{one.severity.upper()} [{one.table or '-'}] line {one.line}: {one.message}", *([f"  Suggestion: {one.suggestion}"] if one.suggestion else [])]
     lines += [f"{counts['error']} errors, {counts['warning']} warnings; nothing was changed"]
     bad = arguments.fail_on and (counts["error"] or arguments.fail_on == "warning" and counts["warning"])
-    return Outcome(data, lines, ExitCode.FOUND if bad or any(one.error for one in observed) else ExitCode.DONE)
+    return Outcome(data, lines, ExitCode.FOUND if bad or any(one.error and not one.needs_data for one in observed) else ExitCode.DONE)
 
 
 def shown(one: Observed) -> list[str]:

@@ -19,7 +19,7 @@ MODES = ("AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExcl
 BLOCKS = {"ShareLock": "writes", "ShareRowExclusiveLock": "writes", "ExclusiveLock": "writes", "AccessExclusiveLock": "reads and writes"}
 BIG_ROWS, BIG_BYTES = 1_000_000, 64 << 20          # from here on a pass over a table takes long enough to be noticed by everybody who waits
 SOME_ROWS = 10_000
-DATA_DEPENDENT = {"P0001", "P0002", "P0003", "P0004", "02000"}
+DATA_DEPENDENT = {"P0001", "P0002", "P0003", "P0004", "02000", "23503"}          # raised by code that misses rows, foreign keys to rows
 NEW_COLUMN = "add a new column of the new type, copy the values in batches, switch over, and drop the old column in a later migration"
 FILL_LATER = "add the column without it, set the default in a second statement, and fill old rows in batches"
 QUIET = "there is no form that does not block: run it in a maintenance window"
@@ -77,6 +77,11 @@ class Observed:
     error: tuple[str, str] | None = None
     where: str = "scratch"
 
+    @property
+    def needs_data(self) -> bool:
+        """It failed because the scratch copy has no rows."""
+        return self.error is not None and self.where == "scratch" and self.error[0] in DATA_DEPENDENT
+
     def as_json(self) -> dict[str, Any]:
         locks = [{"relation": name, "mode": mode_words(strongest(modes)), "blocks": BLOCKS.get(strongest(modes))} for name, modes in self.locks.items()]
         return {"number": self.statement.number, "line": self.statement.line, "sql": self.statement.text[:2000], "seconds": None if self.seconds is None else round(self.seconds, 4), "locks": locks,
@@ -86,7 +91,7 @@ class Observed:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """hazard: its kind (see steps.HAZARDS), or nothing."""
+    """hazard: its kind (see steps.HAZARDS), or nothing. kind: of several findings of one kind about a statement and a table only the first is told; usually its category."""
     severity: str
     category: str
     table: str
@@ -95,6 +100,7 @@ class Finding:
     statement: Statement
     hazard: str = ""
     evidence: str = ""
+    kind: str = ""
 
     @property
     def line(self) -> int:
@@ -125,32 +131,30 @@ class Size:
 
 
 class Facts:
-    """What the rules may ask of the live database. labels: the relations there before the migration, by the name that people read."""
+    """What the rules may ask of the live database. labels: schema, name and kind (pg_class.relkind) of the relations there before the migration, by the name that people read."""
 
-    def __init__(self, target: psycopg.Connection, migration: Migration, labels: dict[str, tuple[str, str]]):
+    def __init__(self, target: psycopg.Connection, migration: Migration, labels: dict[str, tuple[str, str, str]]):
         self.target, self.migration, self.labels = target, migration, labels
         self.nullable: dict[tuple[str, str], Statement] = {}        # columns that this file adds to existing tables, empty
 
     @functools.cache
     def size(self, label: str) -> Size:
-        psycopg = dependencies.require("psycopg")
-        try:
-            return Size(*self.target.execute(SIZE, [quote.qualified(*self.labels[label])] * 2).fetchone())
-        except (psycopg.Error, KeyError):
+        if label not in self.labels:
             return Size(0, 0)
+        return Size(*self.target.execute(SIZE, [quote.qualified(*self.labels[label][:2])] * 2).fetchone())
 
     def label(self, node: Any) -> str:
         """The existing relation that a RangeVar means; empty for what the migration itself has made."""
         schema, name = node.schemaname, node.relname
-        return next((label for label, (its_schema, its_name) in self.labels.items() if its_name == name and schema in ("", its_schema)), "")
+        return next((label for label, (its_schema, its_name, _) in self.labels.items() if its_name == name and schema in ("", its_schema)), "")
 
     @functools.cache
     def filled(self, label: str) -> bool:
         """Whether an existing table has rows now."""
         psycopg = dependencies.require("psycopg")
         try:
-            return self.target.execute(f"select exists (select from {quote.qualified(*self.labels[label])})").fetchone()[0]
-        except psycopg.Error:
+            return self.target.execute(f"select exists (select from {quote.qualified(*self.labels[label][:2])})").fetchone()[0]
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable):
             return self.size(label).rows > 0
 
     def severity(self, *labels: str) -> str:
@@ -170,15 +174,15 @@ def findings(observed: list[Observed], facts: Facts, done: int) -> list[Finding]
             found += rule(one, facts)
     kept: dict[tuple, Finding] = {}
     for one in found:
-        kept.setdefault((one.statement, one.category, one.table), one)
+        kept.setdefault((one.statement, one.kind or one.category, one.table), one)
     return sorted(kept.values(), key=lambda one: one.line)
 
 
 def failed(one: Observed, facts: Facts) -> Iterator[Finding]:
-    if one.error:
-        depends = one.error[0] in DATA_DEPENDENT and one.where == "scratch"
-        yield Finding("warning" if depends else "error", "fails", "", f"fails{' without data (the scratch copy is empty)' if depends else ''}: {one.error[1]}",
-                      "try it with --dry-run=live" if depends else "correct the statement: nothing after it was tried", one.statement)
+    if one.needs_data:
+        yield Finding("info", "fails", "", f"fails without data, on the empty scratch copy: {one.error[1]}", "try it with --dry-run=live", one.statement)
+    elif one.error:
+        yield Finding("error", "fails", "", f"fails: {one.error[1]}", "correct the statement: nothing after it was tried", one.statement)
     for severity, code, message in one.notices:
         if severity == "WARNING" or code == "42622":
             yield Finding("warning", "server-warning", "", message, "give names of at most 63 bytes" if code == "42622" else "", one.statement)
@@ -186,31 +190,39 @@ def failed(one: Observed, facts: Facts) -> Iterator[Finding]:
 
 def works_under_lock(one: Observed, facts: Facts) -> Iterator[Finding]:
     """Rewrites, index builds and scans of tables that were there before, while a lock keeps others out."""
-    own = {name: strongest(modes) for name, modes in one.locks.items() if strongest(modes) in BLOCKS}
-    held = {name: mode for name, (mode, _) in one.held.items() if mode in BLOCKS}
-    locked = {**held, **own}
+    locks = dict(one.held)
+    for name, modes in one.locks.items():
+        locks[name] = max(locks.get(name, (MODES[0], 0)), (strongest(modes), 0), key=lambda lock: MODES.index(lock[0]))
+    locked = {name: mode for name, (mode, _) in locks.items() if blocks(name, mode, facts)}
     category, safe = cause(one.statement)
-    for verb, tables, hazard in (("rewrites", one.rewrites, "rewrite"), ("builds an index on", one.built, ""), ("reads all of", one.scans, "")):
+    for verb, tables in (("rewrites", one.rewrites), ("builds an index on", one.built), ("reads all of", one.scans)) if one.statement.kind != "TruncateStmt" else ():
         for table in tables:
-            if not locked or verb == "reads all of" and harmless_scan(one, table, own, held, facts):
-                continue
-            if verb == "rewrites" and table not in locked and (one.rewrites[0] != table or not locked):
+            if not locked or verb == "reads all of" and harmless_scan(one, table, locked, facts):
                 continue
             worst = table if table in locked else max(locked, key=lambda name: MODES.index(locked[name]))
-            mode, since = locked[worst], "" if worst in own else f" (since statement {one.held[worst][1]})"
+            mode, since = locks[worst]
+            taken = f" (since statement {since})" if since else ""
             evidence = facts.size(table).words
-            yield Finding(facts.severity(table), hazard or category or "lock", worst, f"{verb} {table} ({evidence}) while {mode_words(mode)} on {worst}{since} blocks {BLOCKS[mode]}",
-                          safe if worst in own else SAFE[""], one.statement, hazard or ("blocks-reads" if mode == "AccessExclusiveLock" else "blocks-writes"), evidence)
+            yield Finding(facts.severity(table), "rewrite" if verb == "rewrites" else category, worst, f"{verb} {table} ({evidence}) while {mode_words(mode)} on {worst}{taken} blocks {BLOCKS[mode]}",
+                          SAFE[""] if since else safe, one.statement, "rewrite" if verb == "rewrites" else "blocks-reads" if mode == MODES[-1] else "blocks-writes", evidence, "work")
 
 
-def harmless_scan(one: Observed, table: str, own: dict[str, str], held: dict[str, str], facts: Facts) -> bool:
-    """A scan that nobody will notice: of a small other table, or to find that a column which this file has just added is empty."""
-    if table in one.rewrites + one.built:
-        return True
+def blocks(name: str, mode: str, facts: Facts) -> bool:
+    """Nobody writes to a materialized view but those who refresh it."""
+    return mode in BLOCKS and (mode == MODES[-1] or facts.labels.get(name, ("", "", ""))[2] != "m")
+
+
+def harmless_scan(one: Observed, table: str, locked: dict[str, str], facts: Facts) -> bool:
+    """A scan that nobody will notice: of a small other table, of one that must be empty, or to find that a column which this file has just added is empty."""
     size = facts.size(table)
-    if table not in {**own, **held} and size.rows < SOME_ROWS and size.bytes < BIG_BYTES:
+    if table not in locked and size.rows < SOME_ROWS and size.bytes < BIG_BYTES:
         return True
-    return one.statement.kind == "AlterTableStmt" and all(command.action == "ValidateConstraint" for command in commands(one.statement.node)) and not size.big and validates_empty(one, facts)
+    if one.statement.kind != "AlterTableStmt":
+        return False
+    actions = commands(one.statement.node)
+    if all(command.action == "AddColumn" and required_column(command) for command in actions):
+        return True
+    return all(command.action == "ValidateConstraint" for command in actions) and not size.big and validates_empty(one, facts)
 
 
 def validates_empty(one: Observed, facts: Facts) -> bool:
@@ -244,12 +256,8 @@ def tracked(one: Observed, facts: Facts) -> Iterator[Finding]:
         return
     table = facts.label(node.relation)
     for command in commands(node) if table else ():
-        if command.action == "AddColumn":
-            kinds = {symbol(unwrapped(each), "contype") for each in command.definition.constraints}
-            serial = words(command.definition.type_name.names)[-1].endswith("serial")
-            if serial or kinds & {"CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED"}:
-                continue
-            if kinds & {"CONSTR_NOTNULL", "CONSTR_PRIMARY"}:
+        if command.action == "AddColumn" and not fills(command):
+            if required_column(command):
                 yield from refused_by_data(one, facts, table, f"column {command.definition.colname} may not be null and has no default, but the table has rows",
                                            "add it with a constant default, or nullable: fill it, then make it NOT NULL")
             else:
@@ -257,6 +265,17 @@ def tracked(one: Observed, facts: Facts) -> Iterator[Finding]:
         column = required(command, facts.migration, table, facts)
         if (table, column) in facts.nullable:
             yield from refused_by_data(one, facts, table, f"column {column}, which this file adds, is null in every row", "fill it before, in batches and in a transaction of its own")
+
+
+def fills(command: Command) -> bool:
+    """Whether an ADD COLUMN gives old rows a value."""
+    kinds = {symbol(unwrapped(each), "contype") for each in command.definition.constraints}
+    return words(command.definition.type_name.names)[-1].endswith("serial") or bool(kinds & {"CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED"})
+
+
+def required_column(command: Command) -> bool:
+    """An ADD COLUMN that no table with rows can take."""
+    return not fills(command) and any(symbol(unwrapped(each), "contype") in ("CONSTR_NOTNULL", "CONSTR_PRIMARY") for each in command.definition.constraints)
 
 
 def required(command: Command, migration: Migration, table: str, facts: Facts) -> str:
@@ -324,7 +343,7 @@ def blocks_without_transaction(one: Observed, facts: Facts) -> Iterator[Finding]
     for table, modes in one.locks.items():
         if strongest(modes) in BLOCKS:
             yield Finding(facts.severity(table), "rewrite", table, f"works on all of {table} ({facts.size(table).words}) while {mode_words(strongest(modes))} blocks {BLOCKS[strongest(modes)]}",
-                          cause(one.statement)[1], one.statement, "blocks-reads", facts.size(table).words)
+                          cause(one.statement)[1], one.statement, "blocks-reads", facts.size(table).words, "work")
 
 
 def concurrently_named(statement: Statement) -> bool:
