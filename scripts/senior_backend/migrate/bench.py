@@ -26,11 +26,11 @@ ALWAYS = "SELECT EXISTS (SELECT FROM pg_event_trigger WHERE evtenabled IN ('A', 
 
 
 class Failed(Exception):
-    """A statement that the scratch server refuses, or a result that is not what it should be."""
+    """A statement (step) that the scratch server refuses, or a result that is not what it should be (differences)."""
 
-    def __init__(self, reason: str, differences: Sequence[str] = ()):
+    def __init__(self, reason: str, differences: Sequence[str] = (), step: Step | None = None):
         super().__init__(reason)
-        self.differences = list(differences)
+        self.differences, self.step = list(differences), step
 
 
 class Bench:
@@ -71,7 +71,7 @@ class Bench:
                         with self._rights(step.sql):
                             self.connection.execute(step.sql)
             except psycopg.Error as error:
-                raise Failed(f"{str(error).strip()} (in: {step.sql[:500]})") from None
+                raise Failed(f"{str(error).strip()} (in: {step.sql[:500]})", step=step) from None
 
     def _hurry(self) -> None:
         if self.deadline is not None:

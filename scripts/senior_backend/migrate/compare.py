@@ -7,10 +7,9 @@ import contextlib
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.migrate import agree, diff, evidence, output, plan, report, sources
 from senior_backend.migrate.bench import Failed
-from senior_backend.migrate.prove import Proof, Trial, prove
+from senior_backend.migrate.prove import Case, Proof, Trial, prove
 from senior_backend.migrate.renames import Rename, candidates, confirmed, following
 from senior_backend.migrate.sources import Side, Workshop
-from senior_backend.migrate.steps import Step
 from senior_backend.postgres.model import Catalogue
 
 SEVERITIES = {"error": ("data-loss", "irreversible"), "warning": ("data-loss", "irreversible", "rewrite", "blocks-reads", "blocks-writes", "fails-on-data")}
@@ -36,20 +35,20 @@ def migration(side: Side, new: Catalogue, renames: list[Rename], workshop: Works
     if renames:
         renames, start = renamed(old, new, renames, workshop, side.path)
 
-    def attempt(online: bool) -> tuple[list[Step], list[Step], Proof]:
+    def attempt(online: bool) -> tuple[Case, Proof]:
         up = [rename.step() for rename in renames] + plan.migration(start, new, online)
         down = plan.migration(new, start, online) + [rename.step(back=True) for rename in reversed(renames)]
-        return up, down, Proof(reason="--no-verify") if arguments.no_verify else prove(workshop, old, new, up, down, side.path, online)
+        case = Case(old, new, up, down, side.path, online)
+        return case, Proof(reason="--no-verify") if arguments.no_verify else prove(workshop, case)
 
-    online = side.connection is not None and not arguments.offline
-    up, down, proof = attempt(online)
+    case, proof = attempt(online := side.connection is not None and not arguments.offline)
     if online and proof.failed:
-        plain = attempt(False)
-        if plain[2].verified:
+        plain, proven = attempt(False)
+        if proven.verified:
             notes.append(f"plain statements, since the forms that do not block fail: {proof.reason}")
-            up, down, proof = plain
+            case, proof = plain, proven
     difference = diff.compare(start, new)
-    return report.Migration(old, new, difference, renames, candidates(difference, start, new), up, down, proof, evidence.gather(side, up, renames), notes)
+    return report.Migration(old, new, difference, renames, candidates(difference, start, new), case.up, case.down, proof, evidence.gather(side, case.up, renames), notes)
 
 
 def renamed(old: Catalogue, new: Catalogue, renames: list[Rename], workshop: Workshop, path: str) -> tuple[list[Rename], Catalogue]:

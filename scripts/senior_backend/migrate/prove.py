@@ -17,6 +17,7 @@ from senior_backend.postgres import binaries, cache, live, scratch, stored
 from senior_backend.postgres.model import Catalogue
 
 SECONDS = 90            # callers give up at 120
+CORRECTIONS = 3
 MOST_DIFFERENCES = 20
 MOST_BYTES = 5_000_000
 
@@ -46,49 +47,81 @@ class Proof:
         return {**dataclasses.asdict(self), "scope": {"objects": self.scope[0], "of": self.scope[1]}, "seconds": round(self.seconds, 2)}
 
 
-def prove(workshop: Workshop, old: Catalogue, new: Catalogue, up: list[Step], down: list[Step], path: str = "", online: bool = False) -> Proof:
-    """path: the search_path that the statements will run with. up and down get what the trial shows to be missing at their end, unless it would lose data."""
-    started, planned = time.monotonic(), (len(up), len(down))
-    place = None if workshop.shadow else kept(old, new, up, down, path)
+@dataclasses.dataclass
+class Case:
+    """What is to be proven: up makes new of old, and down old of new. path: the search_path they will run with; online: the forms that were asked for.
+
+    A trial corrects up and down: it adds at their end what is then left to do, and takes out a statement that fails and is not needed.
+    """
+    old: Catalogue
+    new: Catalogue
+    up: list[Step]
+    down: list[Step]
+    path: str = ""
+    online: bool = False
+
+    def digest(self, program: binaries.Binaries) -> str:
+        steps = [[step.sql, step.transactional, step.commit_after] for step in (*self.up, *self.down)]
+        return stored.key("proof", program.text, str(program.folder), self.old.digest(), self.new.digest(), self.old.role, self.path, steps)
+
+
+def prove(workshop: Workshop, case: Case) -> Proof:
+    """Only what is proven changes the case."""
+    started, planned = time.monotonic(), (list(case.up), list(case.down))
+    place = None if workshop.shadow else kept(case)
     known = cache.read(place) if place else None
     if known:
         return Proof(**{**json.loads(known), "seconds": time.monotonic() - started})
-    proof = tried(workshop, old, new, up, down, path, online, started + SECONDS, whole=False)
+    proof = first = corrected(workshop, case, started + SECONDS, whole=False)
     if not proof.verified and proof.scope[0] < proof.scope[1]:         # something that no dependency tells of was left out
-        proof = tried(workshop, old, new, up, down, path, online, started + SECONDS, whole=True)
-    proof.seconds = time.monotonic() - started
-    if place and proof.verified and (len(up), len(down)) == planned:
+        proof = corrected(workshop, case, started + SECONDS, whole=True)
+    if not proof.verified:
+        case.up, case.down = planned
+        proof = proof if proof.failed else first
+    elif place and (case.up, case.down) == planned:
         cache.write(place, json.dumps(dataclasses.asdict(proof)).encode(), MOST_BYTES)
+    proof.seconds = time.monotonic() - started
     return proof
 
 
-def kept(old: Catalogue, new: Catalogue, up: Sequence[Step], down: Sequence[Step], path: str) -> pathlib.Path | None:
+def kept(case: Case) -> pathlib.Path | None:
     """Where the proof of exactly this is kept from run to run."""
     folder = cache.folder("proofs")
     with contextlib.suppress(CommandError):
-        program = binaries.find(old.server_version)
-        parts = [program.text, str(program.folder), old.digest(), new.digest(), old.role, path, [[step.sql, step.transactional, step.commit_after] for step in (*up, *down)]]
-        return folder / stored.key("proof", parts) if folder else None
+        return folder / case.digest(binaries.find(case.old.server_version)) if folder else None
     return None
 
 
-def tried(workshop: Workshop, old: Catalogue, new: Catalogue, up: list[Step], down: list[Step], path: str, online: bool, deadline: float, whole: bool) -> Proof:
-    proof = Proof()
+def corrected(workshop: Workshop, case: Case, deadline: float, whole: bool) -> Proof:
+    """The outcome of the trials; of the first where none succeeds, since its failure is the one to tell."""
+    first, culprit = tried(workshop, case, deadline, whole)
+    proof, left = first, CORRECTIONS
+    while culprit and left:
+        case.up, case.down = ([step for step in steps if step is not culprit] for steps in (case.up, case.down))
+        proof, culprit = tried(workshop, case, deadline, whole)
+        left -= 1
+    return proof if proof.verified else first
+
+
+def tried(workshop: Workshop, case: Case, deadline: float, whole: bool) -> tuple[Proof, Step | None]:
+    """The outcome of one trial, and the statement that the server refused."""
+    proof, culprit = Proof(), None
     try:
-        server = workshop.server(old.server_version)
+        server = workshop.server(case.old.server_version)
         proof.server = server.text
-        with Trial(server, old, new, path, whole, deadline) as trial:
-            proof.scope = (len(trial.old.facts), len(old.facts))
+        with Trial(server, case.old, case.new, case.path, whole, deadline) as trial:
+            proof.scope = (len(trial.old.facts), len(case.old.facts))
             trial.build()
-            trial.check(proof, "forward", up, trial.new, online)
-            trial.check(proof, "rollback", down, trial.old, online)
+            trial.check(proof, "forward", case.up, trial.new, case.online)
+            trial.check(proof, "rollback", case.down, trial.old, case.online)
         proof.verified = True
     except CommandError as error:
         proof.reason = error.message + (f" ({error.hint})" if error.hint else "")
     except Failed as failure:
         proof.reason, proof.differences = str(failure), failure.differences[:MOST_DIFFERENCES]
         proof.failed = bool({"failed", "different"} & {proof.forward, proof.rollback})
-    return proof
+        culprit = failure.step if proof.failed else None
+    return proof, culprit
 
 
 class Trial(contextlib.AbstractContextManager):
