@@ -43,6 +43,8 @@ class Changes:
         for fact in difference.removed:
             for fallen in self._fallen(fact.id):
                 self.replace(fallen)
+            if fact.id.kind == "index_partition" and Id("partition", self.old[fact.parent].parent.name) not in self.dropped:
+                self.replace(fact.depends[0])       # nothing takes an index out of a partitioned one
             reused = not taken.isdisjoint(names(fact))
             for dependant in self.old.dependants(fact.id):
                 if dependant in self.new and (reused or dependant not in changed) and not self._stays(dependant, fact.id):

@@ -157,11 +157,11 @@ class Plan:
                         self.graph.add((action, hosts[other]), (action, hosts[one]), one)
                     if action == "create":
                         self.graph.add(("alter", other), (action, hosts[one]), one)
-        for one in self.dropped:
+        for one in (one for one, host in self.droppers.items() if one == host):
             for part in inheriting.kept_apart(self.dropped[one], self.changes.old):
-                self.graph.add(("drop", self.droppers[one]), ("alter", part), one)
+                self.graph.add(("drop", one), ("alter", part), one)
                 if self.droppers.get(part) == part:
-                    self.graph.add(("drop", self.droppers[one]), ("drop", part), one)
+                    self.graph.add(("drop", one), ("drop", part), one)
 
     def _keep_names_apart(self) -> None:
         """A name is free only after what had it is gone or has another."""

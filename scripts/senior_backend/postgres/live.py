@@ -19,7 +19,7 @@ DEPENDENCIES = "dependencies"
 SETTINGS = """begin isolation level repeatable read read only; set local search_path = ''; set local quote_all_identifiers = off; set local standard_conforming_strings = on;
 set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local timezone = 'UTC'; set local extra_float_digits = 1; set local bytea_output = 'hex'; set local statement_timeout = 0;
 set local jit = off"""
-CONDITION = re.compile(r"^-- if version (>=|<) (\d+)\n(.*?)^-- end if\n", re.M | re.S)
+CONDITION = re.compile(r"^-- if (?:version (>=|<) (\d+)|(no )?superuser)\n(.*?)^-- end if\n", re.M | re.S)
 EXTRA = re.compile(r"\bas extra\b", re.I)
 
 
@@ -28,14 +28,14 @@ def read(connection: psycopg.Connection[Any], source: str = "") -> Catalogue:
 
     A query file gives rows of kind, name, attributes, parent_kind, parent_name, position, class, object, sub and, when it says `as extra`, extra:
     [[kind, [name, ...]], ...], things that must exist before and that pg_depend does not know. class is null for a fact that pg_depend does not know.
-    parent_kind '@': the parent is the fact at this address, or what the column there belongs to; its kind and name (or parent_name, where that is given) come before the row's own name.
+    kind "unhandled": the name says what no fact stands for. parent_kind '@': the parent is the fact at this address, or what the column there belongs to; its kind and name (or parent_name, where that is given) come before the row's own name.
     """
-    version = connection.info.server_version
+    version, superuser = connection.info.server_version, connection.info.parameter_status("is_superuser") == "on"
     names = sorted(path.stem for path in QUERIES.glob("*.sql") if path.stem != DEPENDENCIES)
     catalogue = Catalogue(source, version)
     reading = Reading(catalogue.facts)
     with connection.cursor() as cursor:
-        cursor.execute(";\n".join([SETTINGS, "select current_user", *(facts_query(name, version) for name in names), query(DEPENDENCIES, version), "commit"]))
+        cursor.execute(";\n".join([SETTINGS, "select current_user", *(facts_query(name, version, superuser) for name in names), query(DEPENDENCIES, version, superuser), "commit"]))
         while cursor.description is None:
             cursor.nextset()
         catalogue.role = cursor.fetchone()[0]
@@ -46,7 +46,7 @@ def read(connection: psycopg.Connection[Any], source: str = "") -> Catalogue:
         links = cursor.fetchone()[0] or ""
         while cursor.nextset():
             pass
-    catalogue.unhandled = reading.hang()
+    catalogue.unhandled = reading.unhandled + reading.hang()
     catalogue.links = Links(links, reading.id_of)
     return catalogue
 
@@ -58,6 +58,7 @@ class Reading:
         self.facts = facts
         self.id_of: dict[int, Id] = {}          # address -> fact, as far as pg_depend knows it
         self.hanging: list[tuple[str, list, str]] = []
+        self.unhandled: list[str] = []
 
     def take(self, rows: Any, query: str) -> None:
         loads = json.loads
@@ -65,6 +66,9 @@ class Reading:
             kind, name, parent_kind, parent_name, order, address, extra = loads(head)
             if parent_kind == "@":
                 self.hanging.append((kind, [address, parent_name, name, order], attributes))
+                continue
+            if kind == "unhandled":
+                self.unhandled += name
                 continue
             parent = self._known(parent_kind, parent_name) if parent_kind else None
             depends = tuple(self._known(*one) for one in extra or ())
@@ -93,18 +97,21 @@ class Reading:
         return lost
 
 
-def facts_query(name: str, version: int) -> str:
+def facts_query(name: str, version: int, superuser: bool) -> str:
     """The query of a file as two columns of text: who it is, and its attributes in canonical form."""
-    text = query(name, version)
+    text = query(name, version, superuser)
     extra = "extra" if EXTRA.search(text) else "null"
-    address = "object::bigint << 32 | class::bigint << 16 | coalesce(sub, 0)"
+    address = "(object::bigint << 32) | (class::bigint << 16) | coalesce(sub, 0)"        # the two operators have one precedence
     return f"select json_build_array(kind, name, parent_kind, parent_name, position, {address}, {extra})::text, attributes::jsonb::text from (\n{text}\n) facts"
 
 
-def query(name: str, version: int) -> str:
-    """The text of queries/NAME.sql for a server_version_num: lines between `-- if version >= 170000` (or <) and `-- end if` only where that holds."""
+def query(name: str, version: int, superuser: bool) -> str:
+    """The text of queries/NAME.sql for a server_version_num and a user: lines between `-- if version >= 170000` (or <), `-- if superuser` or `-- if no superuser` and `-- end if`
+    only where that holds.
+    """
     def chosen(found: re.Match[str]) -> str:
-        return found[3] if (version >= int(found[2])) == (found[1] == ">=") else ""
+        holds = (version >= int(found[2])) == (found[1] == ">=") if found[1] else superuser == (found[3] is None)
+        return found[4] if holds else ""
 
     text = CONDITION.sub(chosen, (QUERIES / f"{name}.sql").read_text("utf-8"))
     return text.strip().rstrip(";")

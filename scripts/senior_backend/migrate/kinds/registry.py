@@ -56,6 +56,7 @@ HANDLERS: dict[str, Kind] = {
     "publication": publications.PUBLICATION,
     "publication_table": publications.MEMBER,
     "publication_schema": publications.MEMBER,
+    "subscription": publications.SUBSCRIPTION,
     "grant": privileges.GRANT,
     "comment": notes.COMMENT,
     "security_label": notes.SECURITY_LABEL,

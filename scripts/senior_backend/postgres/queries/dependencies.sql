@@ -1,7 +1,7 @@
 -- pg_depend as text: "dependant needed type ...", an address being oid << 32 | catalog << 16 | column.
 -- Left out, since facts of their own say it (partition, inheritance, index_partition, sequence_owner): the need of a partition, an heir or a partition's index for its parent,
 -- that of an owned sequence for its column.
-select string_agg(concat_ws(' ', d.objid::bigint << 32 | d.classid::bigint << 16 | d.objsubid, d.refobjid::bigint << 32 | d.refclassid::bigint << 16 | d.refobjsubid, d.deptype), ' ')
+select string_agg(concat_ws(' ', (d.objid::bigint << 32) | (d.classid::bigint << 16) | d.objsubid, (d.refobjid::bigint << 32) | (d.refclassid::bigint << 16) | d.refobjsubid, d.deptype), ' ')
 from pg_depend d
 where d.objid >= 16384 and d.deptype <> 'p'
   and not (d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.objsubid = 0 and d.deptype in ('a', 'n')
