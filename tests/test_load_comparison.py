@@ -14,11 +14,11 @@ from conftest import ROOT
 from web_server import web_server
 
 from senior_backend.console import CommandError
-from senior_backend.load import baseline, paired
-from senior_backend.load.collector import Collector
-from senior_backend.load.comparison import judged
-from senior_backend.load.measurement import BlockCounts, Measurement
-from senior_backend.load.plan import Plan, Target
+from senior_backend.load.compare import baseline, paired
+from senior_backend.load.measure.recorders import Collector
+from senior_backend.load.compare.verdicts import judged
+from senior_backend.load.measure.measurement import BlockCounts, Measurement
+from senior_backend.load.plan.model import Plan, Target
 
 PLAN = Plan([Target("http://a/"), Target("http://b/")], mode="compare", concurrency=40)
 

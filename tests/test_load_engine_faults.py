@@ -10,11 +10,11 @@ import time
 
 import pytest
 from load_server import BROKEN, COMPLETE, Server
-from senior_backend.load import poller
-from senior_backend.load.engine_raw import run_plan
-from senior_backend.load.measurement import Measurement
-from senior_backend.load.origins import Unreachable
-from senior_backend.load.plan import Plan, Target
+from senior_backend.load.engine import connections
+from senior_backend.load.engine.raw import run_plan
+from senior_backend.load.measure.measurement import Measurement
+from senior_backend.load.engine.addresses import Unreachable
+from senior_backend.load.plan.model import Plan, Target
 
 KINDS = {
     "/drop": "connection closed before answer",
@@ -132,7 +132,7 @@ def test_large_bodies_go_out_whole_and_an_early_answer_counts(server):
 
 
 def test_the_same_through_selectors(server, monkeypatch):
-    monkeypatch.delattr(poller.select, "epoll", raising=False)
+    monkeypatch.delattr(connections.select, "epoll", raising=False)
     for path, failed in (("/ok", False), ("/chunked", False), ("/drop", True)):
         books = sent(server.url + path).accounting
         assert (books.failed if failed else books.ok) == books.started

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from senior_backend.load.http1 import AnswerReader, HeadCache, Malformed
+from senior_backend.load.engine.http1 import AnswerReader, HeadCache, Malformed
 
 BODY = b'{"a": 1}'
 GET, HEAD = HeadCache(False), HeadCache(True)

@@ -7,12 +7,13 @@ import json
 
 import pytest
 from load_server import Server
-from senior_backend.load import assessment, schedule
-from senior_backend.load.engine_raw import BooksDoNotClose, check_books, run_plan
-from senior_backend.load.histogram import Histogram
-from senior_backend.load.measurement import Accounting, Client, Measurement, Stall, overlaps
-from senior_backend.load.messages import message
-from senior_backend.load.plan import Plan, Stage, Target
+from senior_backend.load.measure import assessment
+from senior_backend.load.plan import schedule
+from senior_backend.load.engine.raw import BooksDoNotClose, check_books, run_plan
+from senior_backend.load.measure.histogram import Histogram
+from senior_backend.load.measure.measurement import Accounting, Client, Measurement, Stall, overlaps
+from senior_backend.load.plan.messages import message
+from senior_backend.load.plan.model import Plan, Stage, Target
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,11 @@ from conftest import CACHE, ROOT
 from web_server import web_server
 
 from senior_backend.console import CommandError
-from senior_backend.load import calibration, engine_locust, engine_requests, export, transfer
-from senior_backend.load.collector import Collector
-from senior_backend.load.measurement import Measurement
-from senior_backend.load.plan import Plan, Stage, Target
+from senior_backend.load.engine import locust_engine, threads
+from senior_backend.load.plan import export
+from senior_backend.load.measure.recorders import Collector
+from senior_backend.load.measure.measurement import Measurement, plain, restored
+from senior_backend.load.plan.model import Plan, Stage, Target
 
 LOAD_TESTER = ROOT / "scripts" / "api_load_tester.py"
 
@@ -41,7 +42,7 @@ def closed_books(measurement: Measurement) -> Measurement:
 def sent(server, path: str, **plan) -> Measurement:
     """One run of the engine's slots, without its calibration."""
     target = Target(server.url + path, **{key: plan.pop(key) for key in ("method", "body", "headers") if key in plan})
-    return closed_books(engine_requests.run_slots(Plan([target], **{"concurrency": 2, "duration_s": 0.4, "timeout_s": 2.0, **plan}), None)[0])
+    return closed_books(threads.run_slots(Plan([target], **{"concurrency": 2, "duration_s": 0.4, "timeout_s": 2.0, **plan}), None)[0])
 
 
 def test_requests_engine_counts_as_the_server_does(server):
@@ -70,7 +71,7 @@ def test_digest(server):
 
 def test_proxy_sees_the_whole_url(server):
     plan = Plan([Target("http://nowhere.invalid/x")], concurrency=1, duration_s=0.2, proxy=server.url, timeout_s=2.0)
-    assert list(closed_books(engine_requests.run_slots(plan, None)[0]).statuses) == [200]
+    assert list(closed_books(threads.run_slots(plan, None)[0]).statuses) == [200]
     assert server.seen["GET http://nowhere.invalid/x"] > 0
 
 
@@ -90,9 +91,9 @@ def test_faults_have_the_names_of_the_raw_engine(server, path, kind):
 
 def test_refused_port_and_dead_name():
     plan = Plan([Target("http://127.0.0.1:9/")], concurrency=1, duration_s=0.1, timeout_s=1.0)
-    assert set(engine_requests.run_slots(plan, None)[0].errors) == {"connect refused"}
+    assert set(threads.run_slots(plan, None)[0].errors) == {"connect refused"}
     with pytest.raises(CommandError, match="cannot be reached"):
-        engine_requests.run_plan(plan)
+        threads.run_plan(plan)
 
 
 def test_body_headers_and_data(server):
@@ -120,36 +121,30 @@ def test_warmup_and_stages_are_not_more_than_asked(server):
 
 def test_mix_chooses_by_weight(server):
     plan = Plan([Target(server.url + "/a", weight=3), Target(server.url + "/b")], mode="mix", concurrency=4, duration_s=0.8, timeout_s=2.0)
-    often, seldom = map(closed_books, engine_requests.run_slots(plan, None))
+    often, seldom = map(closed_books, threads.run_slots(plan, None))
     assert 2 < often.accounting.started / seldom.accounting.started < 4.5
 
 
 def test_calibration_knows_when_the_client_is_the_limit(server):
     said: list[str] = []
-    found = engine_requests.run_plan(Plan([Target(server.url + "/ok")], concurrency=4, duration_s=0.5, timeout_s=2.0), say=said.append)[0]
+    found = threads.run_plan(Plan([Target(server.url + "/ok")], concurrency=4, duration_s=0.5, timeout_s=2.0), say=said.append)[0]
     assert "requests/s on this machine" in said[0]
-    ceiling = calibration.Ceiling(4, 1000.0, 1.0, 5.0)
-    found.client.saturated, found.client.reason = False, ""
-    calibration.judge(found, ceiling, "requests", 499.0)
-    assert not found.client.saturated
-    calibration.judge(found, ceiling, "requests", 900.0)
-    assert found.client.saturated and "90%" in found.client.reason
-
-
-def test_reasons_for_the_requests_engine():
-    assert engine_requests.needed(Plan([])) == ""
-    assert engine_requests.needed(Plan([], cookies=True, proxy="http://p")) == "cookies are to be kept and it goes through a proxy"
+    ceiling = threads.Ceiling(4, 1000.0, 1.0, 5.0)
+    for answered, said in ((499, ""), (900, "90%")):
+        found.answered, found.seconds, found.client.reason = answered, 1.0, ""
+        ceiling.judge([found])
+        assert bool(found.client.reason) == bool(said) and said in found.client.reason
 
 
 def test_measurements_and_plans_survive_the_way_between_processes():
     plan = Plan([Target("http://a/", "POST", [("A", "b")], b"\xff\x00", 2)], stages=[Stage(1.0, 2.0)], digest=("u", "p"), data=[{"a": 1}])
-    assert transfer.plan_from_data(json.loads(json.dumps(transfer.plan_to_data(plan)))) == plan
+    assert restored(Plan, json.loads(json.dumps(plain(plan)))) == plan
     collector = Collector(plan, plan.targets[0], "locust")
     collector.start(0.1)
     collector.answer(0.2, 200, 0.1, 0.1, 5)
     collector.failure(0.3, "dns", 0.1)
     measurement = collector.measurement
-    assert transfer.measurement_from_data(plan.targets[0], json.loads(json.dumps(transfer.measurement_to_data(measurement)))) == measurement
+    assert restored(Measurement, json.loads(json.dumps(plain(measurement)))) == measurement
 
 
 # Locust
@@ -194,7 +189,7 @@ def test_locust_is_asked_for_with_the_command_that_installs_it(server):
     assert done.returncode == answer["exit_code"] == 4
     assert answer["error"]["code"] == "MISSING_DEPENDENCY" and "locust" in answer["error"]["hint"]
     with pytest.raises(CommandError):
-        engine_locust.check_installed()
+        locust_engine.check_installed()
 
 
 # Scripts for others

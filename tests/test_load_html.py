@@ -12,14 +12,14 @@ import time
 
 import pytest
 
-from senior_backend.load import html as page
-from senior_backend.load import paired
-from senior_backend.load.charts import Scale, grouped, milliseconds, nice_ticks
-from senior_backend.load.collector import Collector
-from senior_backend.load.comparison import Comparison
-from senior_backend.load.measurement import Measurement, Second
-from senior_backend.load.plan import Plan, Target
-from senior_backend.load.rate_analysis import Finding
+from senior_backend.load.report import page
+from senior_backend.load.compare import paired
+from senior_backend.load.report.charts import Scale, grouped, milliseconds, nice_ticks
+from senior_backend.load.measure.recorders import Collector
+from senior_backend.load.compare.verdicts import Comparison
+from senior_backend.load.measure.measurement import Measurement, Second
+from senior_backend.load.plan.model import Plan, Target
+from senior_backend.load.limit.analysis import Finding
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; \u202e\x00"
 

@@ -7,15 +7,15 @@ import time
 import pytest
 from limited_server import limited
 
-from senior_backend.load import rate_limit
-from senior_backend.load.plan import Plan, Target
-from senior_backend.load.rate_analysis import analyse, retry_after
-from senior_backend.load.rate_probe import Answer
+from senior_backend.load.limit import search as limit_search
+from senior_backend.load.plan.model import Plan, Target
+from senior_backend.load.limit.analysis import analyse, retry_after
+from senior_backend.load.limit.probe import Answer
 
 
 def search(url: str, connections: int = 10, seconds: float = 6.0):
     begin = time.monotonic()
-    finding, measured = rate_limit.find(Plan([Target(url)], concurrency=connections, duration_s=seconds, timeout_s=5.0))
+    finding, measured = limit_search.find(Plan([Target(url)], concurrency=connections, duration_s=seconds, timeout_s=5.0))
     assert time.monotonic() - begin < seconds + 1.5
     books = measured.accounting
     assert books.started == books.ok + books.failed + books.in_flight

@@ -8,7 +8,7 @@ import random
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from senior_backend.load.statistics import Ranks, root, score_interval, share_difference_interval, sign_flip_p_value, student_t, unrejected
+from senior_backend.load.compare.statistics import Ranks, root, score_interval, share_difference_interval, sign_flip_p_value, student_t, unrejected
 
 
 def by_enumeration(differences: list[int]) -> float:

@@ -9,17 +9,15 @@ from typing import Any
 
 from senior_backend import console
 from senior_backend.console import Console, Outcome
-from senior_backend.load import report
-from senior_backend.load.advice import recommendations
-from senior_backend.load.ending import ended, never_reached
-from senior_backend.load.expectations import Limit, judge, limits_from
-from senior_backend.load.inputs import plan_from, usage
-from senior_backend.load.measurement import Measurement
+from senior_backend.load.engine.addresses import Unreachable
+from senior_backend.load.expectations import Limit, ended, judge, limits_from, never_reached
+from senior_backend.load.measure.assessment import recommendations
+from senior_backend.load.measure.measurement import Measurement
 from senior_backend.load.options import TOOL, parser
-from senior_backend.load.origins import Unreachable
-from senior_backend.load.outputs import check_writable, write_report, write_text
-from senior_backend.load.plan import Plan
-from senior_backend.load.progress import ProgressLine, progress_line
+from senior_backend.load.plan.arguments import plan_from, usage
+from senior_backend.load.plan.model import Plan
+from senior_backend.load.report import output
+from senior_backend.load.report.output import ProgressLine, check_writable, progress_line, write_report, write_text
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,7 +38,7 @@ def load_test(arguments: argparse.Namespace, out: Console) -> Outcome:
     try:
         finding, measurements = run(arguments, plan, out, line)
     except Unreachable as failure:
-        failure.data = {"results": [report.result(plan, never_reached(failure))]}
+        failure.data = {"results": [output.result(plan, never_reached(failure))]}
         raise
     finally:
         if line:
@@ -61,7 +59,7 @@ def baseline_from(arguments: argparse.Namespace):
     """The stored runs of --compare FILE, read before any load; None without."""
     if not isinstance(arguments.compare, str):
         return None
-    from senior_backend.load import baseline
+    from senior_backend.load.compare import baseline
 
     return baseline.read(pathlib.Path(arguments.compare))
 
@@ -69,22 +67,22 @@ def baseline_from(arguments: argparse.Namespace):
 def run(arguments: argparse.Namespace, plan: Plan, out: Console, line: ProgressLine | None) -> tuple[Any, list[Measurement]]:
     """Send the load: (what was found about a rate limit or None, measurements)."""
     if arguments.expect_rate_limit:
-        from senior_backend.load import rate_limit
+        from senior_backend.load.limit import search
 
-        finding, measurement = rate_limit.find(plan, out.detail)
+        finding, measurement = search.find(plan, out.detail)
         return finding, [measurement]
     engine = engine_for(arguments, plan, out)
     if engine == "raw":
-        from senior_backend.load import engine_raw
+        from senior_backend.load.engine import raw
 
-        return None, engine_raw.run_plan(plan, line)
+        return None, raw.run_plan(plan, line)
     if engine == "requests":
-        from senior_backend.load import engine_requests
+        from senior_backend.load.engine import threads
 
-        return None, engine_requests.run_plan(plan, line, out.progress)
-    from senior_backend.load import engine_locust
+        return None, threads.run_plan(plan, line, out.progress)
+    from senior_backend.load.engine import locust_engine
 
-    return None, engine_locust.run_plan(plan, line, arguments.master, out.progress)
+    return None, locust_engine.run_plan(plan, line, arguments.master, out.progress)
 
 
 def engine_for(arguments: argparse.Namespace, plan: Plan, out: Console) -> str:
@@ -105,27 +103,27 @@ def engine_for(arguments: argparse.Namespace, plan: Plan, out: Console) -> str:
 
 def reported(arguments: argparse.Namespace, out: Console, plan: Plan, limits: list[Limit], baseline, finding, measurements: list[Measurement]) -> Outcome:
     """Everything that is said about the run, on the console and in files."""
-    from senior_backend.load import baseline as stored
+    from senior_backend.load.compare import baseline as stored
 
     judgements = [one for measurement in measurements for one in judge(measurement, limits, plan.expect_status)]
     p99_ms = next((limit.most for limit in limits if limit.name == "p99_ms"), None)
-    data: dict[str, Any] = {"results": [report.result(plan, measurement) for measurement in measurements], "run": stored.record(plan, measurements)}
+    data: dict[str, Any] = {"results": [output.result(plan, measurement) for measurement in measurements], "run": stored.record(plan, measurements)}
     comparisons = compared(plan, measurements, data, baseline, stored)
     data |= {"comparison": comparisons[0].as_json()} if comparisons else {}
     data |= {"comparisons": [one.as_json() for one in comparisons]} if len(comparisons) > 1 else {}
     data |= {"rate_limit": finding.as_json()} if finding else {}
     advice = [recommendations(plan, measurement, p99_ms) if finding is None else [] for measurement in measurements]
     data |= {"expectations": [one.as_json() for one in judgements], "recommendations": [text for texts in advice for text in texts]}
-    sections = [report.lines(plan, measurement, texts, out.verbose) for measurement, texts in zip(measurements, advice)]
+    sections = [output.lines(plan, measurement, texts, out.verbose) for measurement, texts in zip(measurements, advice)]
     sections += [one.lines() for one in (*comparisons, finding) if one]
     sections += [["EXPECTATIONS", *(f"  {one.line()}" for one in judgements)]] if judgements else []
     slower = arguments.fail_on == "slower" and any(one.slower for one in comparisons)
     holds = all(one.holds for one in judgements) and not slower and (any(one.accounting.ok for one in measurements) if finding is None else finding.found)
     outcome = ended(Outcome(data, [line for section in sections for line in (*section, "")][:-1]), measurements, holds)
     if arguments.html:
-        from senior_backend.load import html
+        from senior_backend.load.report import page
 
-        write_text(arguments.html, html.render(plan, measurements, html.Extras(comparisons, finding, data["recommendations"], data["run"]["recorded_at"])))
+        write_text(arguments.html, page.render(plan, measurements, page.Extras(comparisons, finding, data["recommendations"], data["run"]["recorded_at"])))
     if arguments.output:
         write_report(arguments.output, outcome, measurements)
     return outcome
@@ -137,16 +135,16 @@ def compared(plan: Plan, measurements: list[Measurement], data: dict[str, Any], 
         return stored.compare(data, baseline)
     if plan.mode != "compare":
         return []
-    from senior_backend.load import paired
+    from senior_backend.load.compare import paired
 
     return [paired.compare(plan, *measurements)]
 
 
 def work_for_master(arguments: argparse.Namespace, out: Console) -> Outcome:
     """Be a worker of a Locust master on another machine until it is done."""
-    from senior_backend.load import engine_locust
+    from senior_backend.load.engine import locust_engine
 
-    return engine_locust.work_for(arguments.worker_of, arguments.workers, out)
+    return locust_engine.work_for(arguments.worker_of, arguments.workers, out)
 
 
 def export_plan(arguments: argparse.Namespace, plan: Plan) -> Outcome:
@@ -155,7 +153,7 @@ def export_plan(arguments: argparse.Namespace, plan: Plan) -> Outcome:
     if kind not in ("k6", "locust"):
         raise usage(f"--export {kind}: expected k6 or locust", "--export k6 load.js")
     check_writable(path)
-    from senior_backend.load import export
+    from senior_backend.load.plan import export
 
     most = {limit.name: limit.most for limit in limits_from(arguments)}
     failed = most.get("error_rate_percent")

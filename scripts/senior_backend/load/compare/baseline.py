@@ -1,0 +1,276 @@
+"""Stored runs as a baseline: reading them, and what a new run says against them.
+
+Runs made one after the other differ by more than the noise within each: other neighbours on the machine, another state of
+caches and network. So intervals are made of the spread BETWEEN runs. What the stored runs show of it is combined with
+what is typical (TYPICAL_SPREAD, counted as TYPICAL_WEIGHT runs), so that one stored run gives a wide interval and ten a
+narrow one; never less than the spread within the new run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import math
+import os
+import pathlib
+import platform
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from senior_backend.console import CommandError, ExitCode
+from senior_backend.load.compare.verdicts import Comparison, Interval, Metric, judged, unknown
+from senior_backend.load.measure.histogram import Histogram
+from senior_backend.load.plan.masking import masked_url
+from senior_backend.load.measure.measurement import Measurement
+from senior_backend.load.plan.model import Plan
+from senior_backend.load.compare.statistics import share_difference_interval, student_t
+
+ALPHA = 0.02  # of any false verdict, split over the five metrics
+TYPICAL_SPREAD = {"latency_p50": 0.05, "latency_p95": 0.08, "latency_p99": 0.15, "requests_per_second": 0.05, "error_rate": 0.0005}
+TYPICAL_WEIGHT = 4
+MARGINS = {"latency_p50": 10.0, "latency_p95": 15.0, "latency_p99": 25.0, "requests_per_second": 10.0, "error_rate": 0.5}
+QUANTILES = {"latency_p50": 50, "latency_p95": 95, "latency_p99": 99}
+STALE = datetime.timedelta(hours=1)
+METHOD = (
+    "sequential: this run against {runs}, made at another time; intervals from the spread between runs (Student's t, {degrees} degrees of freedom: "
+    "{runs} and a typical spread counted as {weight}); Bonferroni over the five metrics"
+)
+
+
+# What a report keeps for later
+
+
+def record(plan: Plan, measurements: Sequence[Measurement]) -> dict[str, Any]:
+    """The key "run" of a report: when, on what host, with what plan, and how much each result's figures varied within the run."""
+    return {
+        "recorded_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "host": host(),
+        "plan": described(plan, measurements),
+        "spread": [within_run(measurement) for measurement in measurements],
+    }
+
+
+def host() -> dict[str, Any]:
+    return {
+        "name": platform.node(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpus": os.cpu_count() or 0,
+        "python": platform.python_version(),
+    }
+
+
+def described(plan: Plan, measurements: Sequence[Measurement]) -> dict[str, Any]:
+    """What makes two runs comparable; no headers or bodies, which may hold secrets."""
+    return {
+        "targets": [f"{target.method} {masked_url(target.url)}" for target in plan.targets],
+        "engine": measurements[0].engine if measurements else "raw",
+        "mode": plan.mode,
+        "model": plan.model,
+        "concurrency": plan.concurrency,
+        "workers": plan.workers,
+        "rate_per_s": plan.rate_per_s,
+        "stages": [[stage.seconds, stage.value] for stage in plan.stages or []],
+        "duration_s": plan.duration_s,
+        "warmup_s": plan.warmup_s,
+        "timeout_s": plan.timeout_s,
+    }
+
+
+def within_run(measurement: Measurement) -> dict[str, float]:
+    """{metric: standard error of its logarithm}, from the parts of the run."""
+    parts: list[Histogram] = [part.histogram for part in (measurement.blocks or measurement.timeline) if part.histogram]
+    if len(parts) < 2:
+        return {}
+    figures = {name: [part.percentile_ms(percent) for part in parts] for name, percent in QUANTILES.items()}
+    figures["requests_per_second"] = [part.total for part in parts]
+    return {name: round(statistics.stdev(map(math.log, values)) / math.sqrt(len(values)), 6) for name, values in figures.items() if min(values) > 0}
+
+
+# Reading
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """Reports of earlier runs, oldest first."""
+
+    source: str
+    runs: list[dict[str, Any]]
+
+
+def read(path: pathlib.Path) -> Baseline:
+    """One report, a JSON list of reports, or reports written one after the other in one file; CommandError when it is none of these."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CommandError(
+            f"the baseline {path} cannot be read: {error.strerror}", "write one with --output baseline.json", ExitCode.UNUSABLE, "BASELINE"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CommandError(
+            f"the baseline {path} is not UTF-8 text (byte {error.start})", "write one with --output baseline.json", identifier="BASELINE"
+        ) from error
+    runs = [run for value in json_values(text, path) for run in (value if isinstance(value, list) else [value])]
+    for number, run in enumerate(runs, 1):
+        check_run(run, f"{path}, run {number}")
+    if not runs:
+        raise CommandError(f"the baseline {path} holds no run", "write one with --output baseline.json", identifier="BASELINE")
+    return Baseline(str(path), sorted(runs, key=lambda run: str((run.get("run") or {}).get("recorded_at", ""))))
+
+
+def json_values(text: str, path: pathlib.Path) -> list[Any]:
+    """The JSON values of a text that holds one or several."""
+    decoder, values, place = json.JSONDecoder(), [], 0
+    while place < len(text):
+        if text[place].isspace() or text[place] == "\ufeff":
+            place += 1
+            continue
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (json.JSONDecodeError, RecursionError) as error:
+            line = text.count("\n", 0, getattr(error, "pos", place)) + 1
+            raise CommandError(
+                f"{path}:{line}: not JSON: {getattr(error, 'msg', 'nested too deeply')}", "a baseline is what --output FILE writes", identifier="BASELINE"
+            ) from error
+        values.append(value)
+    return values
+
+
+def check_run(run: Any, where: str) -> None:
+    results = run.get("results") if isinstance(run, dict) else None
+    if not isinstance(results, list) or not results or not all(isinstance(result, dict) for result in results):
+        raise CommandError(
+            f'{where}: not a report of this program (expected an object with a list "results")',
+            "a baseline is what --output FILE writes",
+            identifier="BASELINE",
+        )
+    for result in results:
+        missing = [name for name in ("target_url", "total_requests", "failed_requests", *QUANTILES, "requests_per_second") if name not in result]
+        wrong = [name for name in ("total_requests", "failed_requests", *QUANTILES, "requests_per_second") if not isinstance(result.get(name, 0), (int, float))]
+        if missing or wrong:
+            raise CommandError(
+                f"{where}: a result without a usable {', '.join(missing or wrong)}", "a baseline is what --output FILE writes", identifier="BASELINE"
+            )
+
+
+# Comparing
+
+
+def compare(report: dict[str, Any], baseline: Baseline) -> list[Comparison]:
+    """The results of a new report (its keys "results" and "run"), each against the stored ones of the same target."""
+    return [compare_result(report, place, baseline) for place in range(len(report["results"]))]
+
+
+def compare_result(report: dict[str, Any], place: int, baseline: Baseline) -> Comparison:
+    new = report["results"][place]
+    stored = [matching(run, new, place, len(report["results"])) for run in baseline.runs]
+    old = [result for result in stored if result is not None]
+    if not old:
+        known = sorted({f"{result.get('method', 'GET')} {result['target_url']}" for run in baseline.runs for result in run["results"]})
+        raise CommandError(
+            f"{baseline.source} has no run of {new.get('method', 'GET')} {new['target_url']}; it has: {', '.join(known[:5])}",
+            "make a baseline of this target with --output",
+            identifier="BASELINE",
+        )
+    spread = (report.get("run") or {}).get("spread") or []
+    within = spread[place] if place < len(spread) else {}
+    objection = limited_by_client(old, new)
+    metrics = {
+        name: relative_metric(name, [result[name] for result in old], new[name], within.get(name, 0.0), objection) for name in MARGINS if name != "error_rate"
+    }
+    metrics["error_rate"] = error_metric(old, new, objection)
+    runs = "one stored run" if len(old) == 1 else f"{len(old)} stored runs"
+    method = METHOD.format(runs=runs, degrees=TYPICAL_WEIGHT + len(old) - 1, weight=TYPICAL_WEIGHT)
+    return Comparison(method, ALPHA, f"{baseline.source} ({runs} of {old[-1]['target_url']})", new["target_url"], metrics, warnings(report, baseline, old, new))
+
+
+def matching(run: dict[str, Any], new: dict[str, Any], place: int, count: int) -> dict[str, Any] | None:
+    """The run's result of the same method and URL; where there is none, the one in the same place of a report of as many."""
+    for result in run["results"]:
+        if result["target_url"] == new["target_url"] and result.get("method") == new.get("method"):
+            return result
+    return run["results"][place] if len(run["results"]) == count else None
+
+
+def limited_by_client(old: list[dict[str, Any]], new: dict[str, Any]) -> str:
+    """Why no verdict can be had: figures of a load tester that was itself the limit are not the target's."""
+    told = [(noun, result.get("client") or {}) for noun, results in (("this run", [new]), ("a stored run", old)) for result in results]
+    return next((f"in {noun} the client was the limit: {client.get('reason')}" for noun, client in told if client.get("saturated")), "")
+
+
+def relative_metric(name: str, old: list[float], new: float, within: float, objection: str) -> Metric:
+    if not new or not all(old):
+        return unknown(statistics.fmean(old) or None, new or None, MARGINS[name], "a run gave no complete answer")
+    logs = [math.log(value) for value in old]
+    centre = statistics.fmean(logs)
+    half = half_width(logs, TYPICAL_SPREAD[name], within)
+    difference = math.log(new) - centre
+    ends: Interval = tuple(100 * math.expm1(difference + sign * half) for sign in (-1, 1))
+    return judged(name, math.exp(centre), new, 100 * math.expm1(difference), ends, MARGINS[name], objection)
+
+
+def half_width(values: list[float], typical: float, within: float) -> float:
+    """Half the interval of (new value - mean of the values), where the new one comes from the same source as they do."""
+    count = len(values)
+    degrees = TYPICAL_WEIGHT + count - 1
+    squares = TYPICAL_WEIGHT * typical**2 + (count - 1) * (statistics.variance(values) if count > 1 else 0.0)
+    spread = math.sqrt(max(squares / degrees, within**2))
+    return student_t(1 - ALPHA / len(MARGINS) / 2, degrees) * spread * math.sqrt(1 + 1 / count)
+
+
+def error_metric(old: list[dict[str, Any]], new: dict[str, Any], objection: str) -> Metric:
+    name = "error_rate"
+    ended = [(int(result["failed_requests"]), int(result["total_requests"])) for result in (*old, new)]
+    if not all(total for _, total in ended):
+        return unknown(None, None, MARGINS[name], "a run ended no request")
+    shares = [failed / total for failed, total in ended]
+    difference = shares[-1] - statistics.fmean(shares[:-1])
+    half = half_width(shares[:-1], TYPICAL_SPREAD[name], 0.0)
+    pooled = tuple(map(sum, zip(*ended[:-1])))
+    counted = share_difference_interval(pooled, ended[-1], ALPHA / len(MARGINS))
+    ends = (100 * min(difference - half, counted[0]), 100 * max(difference + half, counted[1]))
+    return judged(name, statistics.fmean(shares[:-1]), shares[-1], 100 * difference, ends, MARGINS[name], objection)
+
+
+def warnings(report: dict[str, Any], baseline: Baseline, old: list[dict[str, Any]], new: dict[str, Any]) -> list[str]:
+    """What speaks against taking a difference for the target's own."""
+    now = report.get("run") or {}
+    records = [run.get("run") or {} for run in baseline.runs]
+    found = [f"the baseline's target is {result['target_url']}, not {new['target_url']}" for result in old if result["target_url"] != new["target_url"]][:1]
+    for part, noun in (("host", "on another host or system"), ("plan", "with another plan")):
+        changed = sorted(
+            {
+                f"{key}: {shown(record_part.get(key))}, now {shown((now.get(part) or {}).get(key))}"
+                for record_part in (one.get(part) or {} for one in records)
+                for key in record_part
+                if record_part.get(key) != (now.get(part) or {}).get(key)
+            }
+        )
+        if changed:
+            found.append(f"the baseline was made {noun} ({'; '.join(changed[:4])}{'; ...' if len(changed) > 4 else ''})")
+    if not all(records):
+        found.append("the baseline does not say when, where and with what plan it was made")
+    age = elapsed(records[-1].get("recorded_at"), now.get("recorded_at"))
+    if age is not None and age > STALE:
+        found.append(f"the baseline's newest run is {in_words(age)} old: what changed since then besides the target is not known")
+    if len(old) < 3:
+        found.append(f"the baseline holds {len(old)} run{'s' if len(old) > 1 else ''}: five or more make the interval narrower (several reports in one file)")
+    found.append("runs at different times: to compare two versions exactly, run both and give both URLs with --compare")
+    return found
+
+
+def shown(value: Any) -> str:
+    return str(value if not isinstance(value, list) else ", ".join(map(str, value)) or "none")[:80]
+
+
+def elapsed(before: str | None, after: str | None) -> datetime.timedelta | None:
+    try:
+        return datetime.datetime.fromisoformat(after or "") - datetime.datetime.fromisoformat(before or "")
+    except (ValueError, TypeError):
+        return None
+
+
+def in_words(age: datetime.timedelta) -> str:
+    hours = age.total_seconds() / 3600
+    return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hour{'s' if hours >= 1.5 else ''}"
