@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 QUERIES = pathlib.Path(__file__).parent / "queries"
 DEPENDENCIES = "dependencies"
+HISTORY = "senior_backend_history"          # what --migrate has applied: this tool's own, and no part of anybody's schema
+HANGING = ("comment", "grant", "security_label")
 # the settings that deparsed expressions depend on
 SETTINGS = """begin isolation level repeatable read read only; set local search_path = ''; set local quote_all_identifiers = off; set local standard_conforming_strings = on;
 set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local timezone = 'UTC'; set local extra_float_digits = 1; set local bytea_output = 'hex'; set local statement_timeout = 0;
@@ -95,6 +97,11 @@ class Reading:
             identity = Id(intern(kind), tuple(map(intern, [*(parent_name or (parent.kind, *parent.name)), *name])))
             self.facts[identity] = Fact(identity, intern(attributes), parent, (), order or 0)
         return lost
+
+    def leave_out(self, schema: str) -> None:
+        """Forget a schema and all that is in it."""
+        for identity in [one for one in self.facts if schema in one.name[:2] and (one.name[0] == schema or one.kind in HANGING)]:
+            del self.facts[identity]
 
 
 def facts_query(name: str, version: int, superuser: bool) -> str:

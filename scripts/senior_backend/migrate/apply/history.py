@@ -10,12 +10,12 @@ from senior_backend import dependencies
 from senior_backend.console import VERSION, CommandError, ExitCode
 from senior_backend.migrate.apply.script import DOWN, UP, Migration
 from senior_backend.migrate.apply.statements import Statement
+from senior_backend.postgres.live import HISTORY as SCHEMA
 
 if TYPE_CHECKING:
     import psycopg
 
-SCHEMA = "senior_backend_history"           # no likely name of a user, whose search_path would lead into it
-TABLE = f"{SCHEMA}.statements"
+TABLE = f"{SCHEMA}.statements"          # the schema's name is no likely one of a user, whose search_path would lead into it
 PENDING, RUNNING, DONE, FAILED = "pending", "running", "done", "failed"
 CREATE = f"""
 create schema if not exists {SCHEMA};
