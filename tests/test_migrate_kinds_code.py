@@ -26,6 +26,8 @@ ET = "CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 FDW = "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER sv FOREIGN DATA WRAPPER w OPTIONS (host 'a'); "
 FT = FDW + "CREATE FOREIGN TABLE ft (id int OPTIONS (column_name 'x') NOT NULL, q text DEFAULT 'a') SERVER sv OPTIONS (table_name 'x', schema_name 's'); "
 
+SUB = "CREATE SUBSCRIPTION su CONNECTION 'host=localhost dbname=x' PUBLICATION p1, p2 WITH (connect = false, slot_name = NONE, enabled = false); "
+
 # name: (before, after)
 CASES: dict[str, tuple[str, str]] = {
     "view columns added at the end": (W, W.replace("SELECT id, n FROM a", "SELECT id, n, m FROM a")),
@@ -144,6 +146,8 @@ CASES: dict[str, tuple[str, str]] = {
     "publication of all tables": (A + "CREATE PUBLICATION pu FOR TABLE a", A + "CREATE PUBLICATION pu FOR ALL TABLES"),
     "column type under a publication": (A + "CREATE PUBLICATION pu FOR TABLE a (id, m) WHERE (m > 3)", A.replace("m int", "m bigint").replace("id int PRIMARY KEY, n", "id bigint PRIMARY KEY, n") + "CREATE PUBLICATION pu FOR TABLE a (id, m) WHERE (m > 3)"),
     "table leaves a publication and goes": (A + "CREATE TABLE c (x int); CREATE PUBLICATION pu FOR TABLE a, c", A + "CREATE PUBLICATION pu FOR TABLE a"),
+    "subscription": ("SELECT 1", SUB + "COMMENT ON SUBSCRIPTION su IS 'x'"),
+    "subscription changed": (SUB, SUB.replace("dbname=x", "dbname=y").replace("PUBLICATION p1, p2", "PUBLICATION p2, p3").replace("slot_name = NONE", "slot_name = 's', binary = true, streaming = on, synchronous_commit = 'local'")),
     "foreign data from nothing": ("SELECT 1", FT + "CREATE USER MAPPING FOR ann SERVER sv OPTIONS (\"user\" 'x'); CREATE USER MAPPING FOR PUBLIC SERVER sv; ALTER SERVER sv OWNER TO ann; ALTER FOREIGN TABLE ft OWNER TO bob; GRANT SELECT (id) ON ft TO ann"),
     "foreign data options": (FT + "CREATE USER MAPPING FOR ann SERVER sv OPTIONS (\"user\" 'x')",
                              FT.replace("host 'a'", "port '1', \"Odd name\" 'it''s'").replace("DATA WRAPPER w;", "DATA WRAPPER w OPTIONS (debug 'on');").replace("table_name 'x'", "table_name 'y'")

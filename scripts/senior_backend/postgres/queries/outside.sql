@@ -50,3 +50,15 @@ union all
 select 'publication_schema', array[pubname, nspname]::text[], '{}', 'publication', array[pubname]::text[], 0, 'pg_publication_namespace'::regclass, r.oid, 0, null
 from pg_publication_namespace r join pg_publication p on p.oid = pnpubid join pg_namespace n on n.oid = pnnspid
 -- end if
+-- if superuser
+union all
+select 'subscription', array[subname]::text[],
+  jsonb_strip_nulls(jsonb_build_object('owner', pg_get_userbyid(subowner), 'publications', to_jsonb(subpublications), 'slot', subslotname,
+    'connection', case when subconninfo ~* 'passw|://[^@/]*:[^@]*@' then jsonb_build_object('secret', encode(sha256(convert_to(subconninfo, 'UTF8')), 'hex')) else to_jsonb(subconninfo) end,
+    'options', jsonb_strip_nulls(jsonb_build_object('synchronous_commit', nullif(subsynccommit, 'off'), 'binary', nullif(j ->> 'subbinary', 'false'),
+      'streaming', case j ->> 'substream' when 'true' then 'on' when 't' then 'on' when 'p' then 'parallel' end, 'two_phase', case when j ->> 'subtwophasestate' <> 'd' then 'on' end,
+      'disable_on_error', nullif(j ->> 'subdisableonerr', 'false'), 'password_required', nullif(j ->> 'subpasswordrequired', 'true'), 'run_as_owner', nullif(j ->> 'subrunasowner', 'false'),
+      'origin', nullif(j ->> 'suborigin', 'any'), 'failover', nullif(j ->> 'subfailover', 'false'))))),
+  null, null, 0, 'pg_subscription'::regclass, s.oid, 0, null
+from pg_subscription s cross join to_jsonb(s) j where subdbid = (select oid from pg_database where datname = current_database())
+-- end if
