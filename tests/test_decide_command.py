@@ -175,6 +175,8 @@ def test_what_if_and_since(tmp_path):
     whats = {one["what"]: (one["from"], one["to"]) for one in made["since"]}
     assert whats["inputs.team_size"] == (8, 14) and whats["targets.uptime"] == (99.5, 99.9) and whats["targets.rto_minutes"] == (60, 43) and "outcome.profile" not in whats
     assert decided(*SEED, "--since", old)["since"] == [] and "Nothing has changed." in run(*SEED, "--since", old).stdout
+    odd = write(tmp_path, "odd.json", {"outcome": {"profile": 3}, "inputs": {}, "targets": [1], "points": {"a": 2}, "profiles": "x", "stack": [4]})
+    assert run(*SEED, "--since", odd).returncode == 0
     for bad in (["--what-if", "team-size=x"], ["--what-if", "shoe-size=4"], ["--what-if", "bytes-per-write=4"], ["--since", DOOR], ["--as-of", "tomorrow"],
                 ["--json", "--output", "markdown"], ["--json-lines"], ["--sample"],
                 ["--list-profiles"], ["--check-profiles", "--composition"]):
@@ -219,6 +221,9 @@ def test_profiles_of_an_organisation(tmp_path):
     ("{", "not JSON"),
     (changed("node-express", profile_name="c", constraints={"pattern": ["mono"], "team_size_max": -1}), "constraints.team_size_max: expected at least 1"),
     ('{"profile_name": "a",\n "profile_name": "b"}', ":2: the key"),
+    (changed("node-express", profile_name="d", fits=[{"input": "pattern", "min": 3, "reason": "r", "source": "s", "kind": "policy"}]), "fits.0: pattern takes values"),
+    (changed("node-express", profile_name="e", fits=[{"input": "qps_p99", "values": ["x"], "reason": "r", "source": "s", "kind": "policy"}]), "fits.0: qps_p99 takes min, max or both"),
+    (changed("node-express", profile_name="f", stack=[{"concern": "c", "pick": "p", "source": "s", "when": {"input": "tenancy", "values": ["shared"]}}]), "stack.0.when.values.0: expected one of"),
     ({**FIRST, "profile_name": "../../x"}, "profile_name: expected text that matches"),
 ])
 def test_bad_profiles_are_found_at_their_line_and_key(tmp_path, data, says):

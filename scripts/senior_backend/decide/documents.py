@@ -224,10 +224,12 @@ def since(path: pathlib.Path, decision: Decision) -> list[dict[str, Any]]:
 def facts(decision: Decision) -> dict[str, Any]:
     """What two decisions are compared by: one flat mapping."""
     def entries(key: str) -> list[dict[str, Any]]:
-        return [one for one in decision.get(key) or [] if isinstance(one, dict)]
+        found = decision.get(key)
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
     def values(key: str) -> dict[str, Any]:
-        return {f"{key}.{name}": one.get("value") for name, one in (decision.get(key) or {}).items() if isinstance(one, dict)}
+        found = decision.get(key)
+        return {f"{key}.{name}": one.get("value") for name, one in found.items() if isinstance(one, dict)} if isinstance(found, dict) else {}
     outcome = {f"outcome.{name}": value for name, value in decision["outcome"].items() if not isinstance(value, list)}
     return {**outcome, **{name: value for name, value in values("inputs").items() if name.partition(".")[2] in INPUTS}, **values("targets"),
             **{f"points of {one.get('profile')}": one.get("total") for one in entries("points")},

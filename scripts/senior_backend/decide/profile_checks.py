@@ -7,7 +7,6 @@ from typing import Any, Iterator
 
 from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, budget_micro, micro, minutes
 from senior_backend.decide.profiles import Profile
-from senior_backend.decide.rules import kind_of
 from senior_backend.decide.verdict import BITS, GROUPS, TEXTS, Effect, Engine, Values, derive
 
 NOT_ABOVE = (                           # within success_thresholds and constraints: the first is at most the second
@@ -58,12 +57,8 @@ def contradictions(profile: Profile) -> Iterator[Finding]:
                       f"rto_minutes_max {figures['rto_minutes_max']:g} is above the error budget of {minutes(budget):g} minutes "
                       f"(uptime_target {figures['uptime_target']:g} over {DEFAULT_WINDOW} days)")
     for index, fit in enumerate(profile.fits):
-        kind, rule = kind_of(fit.rule.input), fit.rule
-        if rule.key.startswith("fits["):
-            if rule.among and kind not in ("choice", "flag") or not rule.among and kind in ("choice", "flag"):
-                yield Finding("contradiction", profile.name, profile.place("fits", index), f"{rule.key}: {rule.input} takes {'values' if not rule.among else 'min and max'}")
-            elif not earnable(profile, fit.rule.input, rule):
-                yield Finding("contradiction", profile.name, profile.place("fits", index), f"{rule.key}: no {rule.input} that passes the gates is {rule.required}")
+        if fit.rule.key.startswith("fits[") and not earnable(profile, fit.rule.input, fit.rule):
+            yield Finding("contradiction", profile.name, profile.place("fits", index), f"{fit.rule.key}: no {fit.rule.input} that passes the gates is {fit.rule.required}")
 
 
 def earnable(profile: Profile, name: str, rule: Any) -> bool:

@@ -5,11 +5,11 @@ import dataclasses
 import json
 import pathlib
 import re
-from typing import Any
+from typing import Any, Iterator
 
 from senior_backend.console import CommandError
 from senior_backend.decide import json_files
-from senior_backend.decide.inputs import INTERACTIONS, LANGUAGES, PATTERNS, TENANCIES, TIERS
+from senior_backend.decide.inputs import INPUTS, INTERACTIONS, LANGUAGES, PATTERNS, TENANCIES, TIERS
 from senior_backend.decide.rules import BudgetRule, Fit, Rule, fits_of_constraints, gates_of, stated_fits, target_fits
 
 BUNDLE = pathlib.Path(__file__).resolve().parents[3]
@@ -70,12 +70,26 @@ def read(path: pathlib.Path, schema: dict[str, Any], faults: list[str]) -> Profi
     """The profile of a file, or None when it breaks the schema, with each fault told."""
     data, text = json_files.read_object(path, "the profile")
     form = "v2" if "format" in data else "v1"
-    found = list(json_files.violations(data, schema["$defs"][form], schema))
+    found = list(json_files.violations(data, schema["$defs"][form], schema)) or list(misfits(data) if form == "v2" else ())
     for pointer, problem in found:
         faults.append(f"{path}:{json_files.line_of(text, pointer)}: {'.'.join(map(str, pointer)) or 'profile'}: {problem}")
     if found:
         return None
     return from_v2(path, data, text) if form == "v2" else from_v1(path, data, text, faults)
+
+
+def misfits(data: dict[str, Any]) -> Iterator[tuple[json_files.Pointer, str]]:
+    """(pointer, what is wrong) for each rule of a profile that does not suit its input: a range for a choice, values for a number, values that the input does not take."""
+    rules = [(("fits", index), fit) for index, fit in enumerate(data["fits"])]
+    rules += [((key, index, "when"), pick["when"]) for key, picks in data.items() if key.startswith("stack") for index, pick in enumerate(picks) if "when" in pick]
+    for pointer, rule in rules:
+        one = INPUTS[rule["input"]]
+        allowed = one.choices or ((True, False) if one.kind == "flag" else ())
+        if bool(allowed) != ("values" in rule) or bool(allowed) == ("min" in rule or "max" in rule):
+            yield pointer, f"{one.name} takes {'values' if allowed else 'min, max or both'}"
+        for index, value in enumerate(rule.get("values", ()) if allowed else ()):
+            if value not in allowed:
+                yield (*pointer, "values", index), f"expected {one.expected}, found {json_files.shown(value)}{json_files.suggestion(value, one.choices)}"
 
 
 def from_v2(path: pathlib.Path, data: dict[str, Any], text: str) -> Profile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from senior_backend.decide.inputs import DEFAULT_WINDOW, INPUTS, budget_micro, minutes
+from senior_backend.decide.inputs import DEFAULT_WINDOW, budget_micro, minutes
 
 Values = dict[str, Any]
 # Policy: how many points a fit on an input is worth. What a team must live with every day weighs most; what is changed in a week weighs 1.
@@ -172,6 +172,3 @@ def unit(name: str) -> str:
     return {"team_size": "engineers", "qps_p99": "requests/s", "slo": "%", "rpo_minutes": "minutes", "rto_minutes": "minutes", "p99_ms": "ms",
             "slo_window_days": "days"}.get(name, "")
 
-
-def kind_of(name: str) -> str:
-    return INPUTS[name].kind if name in INPUTS else "number"

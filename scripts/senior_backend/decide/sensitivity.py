@@ -12,10 +12,10 @@ from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, In
 from senior_backend.decide.kills import KILLS
 from senior_backend.decide.profiles import Profile
 from senior_backend.decide.rules import MEETS, WEIGHTS
-from senior_backend.decide.verdict import Engine, Values, Verdict, derive, matters, points_of
+from senior_backend.decide.verdict import GROUPS, Engine, Values, Verdict, derive, points_of
 
 SOMEBODY = "a named person"
-JUDGED = tuple(one for one in INPUTS.values() if matters(one.name))
+JUDGED = tuple(one for one in INPUTS.values() if any(one.name in group for group in GROUPS))
 
 
 def flips(engine: Engine, values: Values) -> list[dict[str, Any]]:
@@ -84,10 +84,6 @@ def brief(verdict: Verdict) -> dict[str, Any]:
     return {"status": verdict.status, "code": verdict.code, "profile": verdict.profile, **({"tied": list(verdict.tied)} if verdict.tied else {})}
 
 
-def proposes_another(verdict: Verdict, profile: str | None) -> bool:
-    return verdict.profile is not None and verdict.profile != profile
-
-
 def smallest_pair(engine: Engine, values: Values, single: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The cheapest change of two inputs that brings about a proposal, or another one, when no single input does; None otherwise.
 
@@ -95,7 +91,7 @@ def smallest_pair(engine: Engine, values: Values, single: list[dict[str, Any]]) 
     """
     now = engine.judge(dict(values))
     profile = now.profile
-    if any(proposes_another_json(flip["outcome"], profile) for flip in single):
+    if any(flip["outcome"]["profile"] not in (None, profile) for flip in single):
         return None
     options = {one.name: sorted(effects(engine, values, one), key=lambda option: option[0]) for one in JUDGED}
     obstacles = in_the_way(engine, {**values}, now)
@@ -108,7 +104,7 @@ def smallest_pair(engine: Engine, values: Values, single: list[dict[str, Any]]) 
                 if best is not None and cost_a + cost_b >= best[0]:
                     break
                 verdict = engine.judge({**values, first: a, second: b})
-                if proposes_another(verdict, profile):
+                if verdict.profile not in (None, profile):
                     best = (cost_a + cost_b, {first: a, second: b}, verdict)
     if best is None:
         return None
@@ -120,10 +116,6 @@ def in_the_way(engine: Engine, values: Values, now: Verdict) -> list[list[tuple[
     derive(values)
     kills = [kill.inputs for kill in KILLS if kill.code in now.kills]
     return [[*kills, *(gate.inputs for gate in profile.gates if not gate.holds(values))] for profile in engine.profiles if profile.name != now.profile]
-
-
-def proposes_another_json(outcome: dict[str, Any], profile: str | None) -> bool:
-    return outcome["profile"] is not None and outcome["profile"] != profile
 
 
 def effects(engine: Engine, values: Values, one: Input) -> list[tuple[float, Any]]:

@@ -10,7 +10,7 @@ import bisect
 import dataclasses
 from typing import Any
 
-from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, budget_micro, micro
+from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, budget_micro, micro
 from senior_backend.decide.kills import EVENT_TEAM, KILLS, MICROSERVICES_TEAM, NO_PROFILE, TIE, UNSTATED, Offered
 from senior_backend.decide.profiles import Profile
 from senior_backend.decide.rules import WEIGHTS, Fit
@@ -153,7 +153,3 @@ def offer(profiles: list[Profile], key: str) -> frozenset[str] | None:
 def points_of(profile: Profile, values: Values, weights: dict[str, int] = WEIGHTS) -> list[tuple[Fit, int]]:
     """What a profile earns, fit by fit."""
     return [(fit, fit.earned(values, weights)) for fit in profile.fits]
-
-
-def matters(name: str) -> bool:
-    return name in INPUTS and any(name in group for group in GROUPS)
