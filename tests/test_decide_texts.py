@@ -11,7 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 QUESTIONS, MAP, AGENT, COMMAND = ((ROOT / name).read_text(encoding="utf-8") for name in (
     "references/forcing_questions.md", "references/composition_map.md", "agents/engineering/cs-backend-engineer.md", "commands/backend-review.md"))
 PARTS = re.findall(r"^## (\d)\. (.+)\n\n((?:(?!## ).*\n)+)", QUESTIONS, re.MULTILINE)
-SKILLS = {"api-design-reviewer", "database-designer", "database-schema-designer", "migration-architect", "slo-architect", "observability-designer", "ci-cd-pipeline-builder", "senior-security", "adversarial-reviewer",
+SKILLS = {"api-design-reviewer", "database-designer", "database-schema-designer", "migration-architect", "slo-architect", "observability-designer", "ci-cd-pipeline-builder",
+          "senior-security", "adversarial-reviewer",
           "ra-qm-team", "karpathy-coder", "grill-me", "dependency-auditor", "api-test-suite-builder", "chaos-engineering", "feature-flags-architect"}
 
 
@@ -53,6 +54,7 @@ def test_the_map_is_the_engines():
 
 
 def test_the_agent_and_the_command_grill():
-    for needed in ("one question a turn", "at most 200 words", "references/forcing_questions.md", "references/composition_map.md", "scripts/backend_decision_engine.py", "--answers backend-answers.json", "the SLO first"):
+    for needed in ("one question a turn", "at most 200 words", "references/forcing_questions.md", "references/composition_map.md", "scripts/backend_decision_engine.py",
+                   "--answers backend-answers.json", "the SLO first"):
         assert needed in AGENT, needed
     assert "context: fork" in COMMAND and "agent: cs:cs-backend-engineer" in COMMAND and "backend-answers.json" in COMMAND and "200 words" in COMMAND
