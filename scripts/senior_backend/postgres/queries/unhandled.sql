@@ -10,6 +10,6 @@ union all
 select 'unhandled', array[format('subscription %I, which only a superuser can read', subname)], '{}', null, null, 0, null, null, 0
 from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())
 union all
-select 'unhandled', array[format('user mapping for %I on server %I, whose options only its owners can read', usename, srvname)], '{}', null, null, 0, null, null, 0
+select 'unhandled', array[format('user mapping for %I on server %I, whose options only its owners can read', usename, s.srvname)], '{}', null, null, 0, null, null, 0
 from pg_user_mappings m join pg_foreign_server s on s.oid = srvid where umoptions is null and not pg_has_role(srvowner, 'USAGE')
 -- end if
