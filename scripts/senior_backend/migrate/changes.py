@@ -5,7 +5,7 @@ from typing import Iterator
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.migrate import diff
-from senior_backend.migrate.kinds import moving
+from senior_backend.migrate.kinds import moving, types
 from senior_backend.migrate.kinds.registry import KINDS
 from senior_backend.migrate.steps import Alteration, Context, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
@@ -35,6 +35,9 @@ class Changes:
         self.dropped = {fact.id: fact for fact in difference.removed}
         self.made = {fact.id: fact for fact in difference.added}
         context = Context(self.old, self.new, self.online, frozenset(self.made), frozenset(self.dropped))
+        for fact in (*difference.added, *(after for _, after in difference.changed)):
+            if fact.id.kind == "domain_constraint" and types.out_of_reach(fact, self.old):
+                self.replace(fact.parent)
         for before, after in difference.changed:
             if before.id not in self.dropped:
                 self._change(before, after, context)
@@ -47,7 +50,10 @@ class Changes:
                 self.replace(fact.depends[0])       # nothing takes an index out of a partitioned one
             reused = not taken.isdisjoint(names(fact))
             for dependant in self.old.dependants(fact.id):
-                if dependant in self.new and (reused or dependant not in changed) and not self._stays(dependant, fact.id):
+                if reused and dependant in self.new and moving.holds(self.old[dependant], fact.id):
+                    self.moved.setdefault(dependant, False)
+                    self.retired.add(fact.id)
+                elif dependant in self.new and (reused or dependant not in changed) and not self._stays(dependant, fact.id):
                     self.replace(dependant)
         self._move(context)
 
@@ -93,7 +99,7 @@ class Changes:
         while waiting := [one for one, done in self.moved.items() if not done and one not in self.dropped]:
             for one in waiting:
                 self.moved[one] = True
-                self.moves[one] = tuple(moving.move(self.old[one], self.new[one], context)) if self.retired.intersection(self.new.depends(one)) else ()
+                self.moves[one] = tuple(moving.move(self.old[one], self.new[one], context)) if self._renewed(one) else ()
                 self.altered.setdefault(one, Alteration(()))
                 for dependant in self.old.dependants(one):
                     if dependant in self.new and moving.in_the_way(self.old[dependant]):
@@ -101,7 +107,12 @@ class Changes:
         more = self.retired
         while more := {needed for one in more for needed in self.needs(one) if needed in self.dropped and needed in self.made and needed.kind in moving.MOVABLE} - self.retired:
             self.retired |= more
-        self.retired &= self.dropped.keys() & self.made.keys()
+        self.retired &= self.dropped.keys()
+
+    def _renewed(self, column: Id) -> bool:
+        """Whether what a column holds is made anew, perhaps as another kind of type."""
+        made_anew = {one.name for one in self.retired}
+        return any(needed.name in made_anew and needed.kind in moving.MOVABLE for needed in self.new.depends(column))
 
     def needs(self, identity: Id) -> Iterator[Id]:
         """What a type needs in the old catalogue, itself or in its attributes."""

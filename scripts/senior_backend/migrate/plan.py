@@ -107,7 +107,7 @@ class Plan:
         for one in self.changes.altered:
             self._after_new(new.depends(one), ("alter", one), one)
             for needed in old.depends(one):
-                if needed in self.dropped and needed not in self.made:
+                if needed in self.dropped and needed not in self.made and needed not in self.changes.retired:
                     add(("alter", one), ("drop", self.droppers[needed]), one)
         self._bury_last()
         self._carry_rows()
@@ -123,7 +123,8 @@ class Plan:
     def _bury_last(self) -> None:
         """An old type goes when everything has moved to the new one."""
         for one in self.changes.retired:
-            self.graph.add(("create", self.makers[one]), ("bury", one))
+            for kind in moving.MOVABLE:
+                self.graph.add(("create", Id(kind, one.name)), ("bury", one))
             for needed in self.changes.needs(one):
                 self.graph.add(("bury", one), ("bury", needed))
             for user in self.changes.old.dependants(one):

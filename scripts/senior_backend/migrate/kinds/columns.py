@@ -7,7 +7,7 @@ from senior_backend.migrate.kinds import column_types, identity, sequences
 from senior_backend.migrate.kinds.altering import alter_table, blocks, changed_foreign_options, changed_options, column_of, count_rows, fails, has_children, rewrites, table_of
 from senior_backend.migrate.kinds.inheriting import from_parents
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
-from senior_backend.postgres.model import Fact
+from senior_backend.postgres.model import Catalogue, Fact, Id
 from senior_backend.postgres.quote import ident, qualified
 
 VOLATILE = ("nextval(", "random(", "gen_random_uuid(", "uuid_generate", "clock_timestamp(", "timeofday(")
@@ -46,6 +46,8 @@ def not_null(fact: Fact, context: Context) -> str:
 
 
 def create(fact: Fact, context: Context) -> list[Step]:
+    if attribute_of(fact, context.new) in context.fresh:
+        return settings({}, fact, context)
     inherited = from_parents(fact, context.new, context)
     if any(one.id in context.fresh for one in inherited):
         return differences(inherited[0], fact, context)
@@ -59,7 +61,15 @@ def create(fact: Fact, context: Context) -> list[Step]:
     return [alter_table(fact.id, f"ADD COLUMN {text}", hazards), *settings({}, fact, context)]
 
 
+def attribute_of(fact: Fact, catalogue: Catalogue) -> Id | None:
+    """What gives a column of a typed table its being: changed there, it changes here."""
+    typed = catalogue[table_of(fact.id)].attributes.get("of") if table_of(fact.id) in catalogue else None
+    return next((Id("attribute", (*one.id.name, fact.id.name[2])) for one in catalogue.of_kind("composite_type") if qualified(*one.id.name) == typed), None) if typed else None
+
+
 def drop(fact: Fact, context: Context) -> list[Step]:
+    if attribute_of(fact, context.old) in context.gone:
+        return []
     inherited = from_parents(fact, context.old, context)
     if any(one.id in context.gone for one in inherited):
         return []
@@ -75,7 +85,7 @@ def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
     inherited = from_parents(after, context.new, context)
     reached = any((parent := context.old.get(one.id)) and parent.attributes["type"] != one.attributes["type"] for one in inherited)
     retyped = (old["type"], old.get("collation")) != (new["type"], new.get("collation"))
-    steps = [column_types.change_type(before, after, context)] if retyped and not reached else []
+    steps = [column_types.change_type(before, after, context)] if retyped and not reached and not attribute_of(after, context.new) else []
     steps += regenerated(old, new, context.old.server_version, after) or []
     if old.get("identity") and not new.get("identity"):
         steps = identity.change(before, after) + steps

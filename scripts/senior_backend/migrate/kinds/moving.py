@@ -5,7 +5,7 @@ from senior_backend.migrate.kinds import column_types
 from senior_backend.migrate.kinds.altering import alter_table, column_of, count_rows, fails, rewrites, table_of
 from senior_backend.migrate.kinds.inheriting import from_parents
 from senior_backend.migrate.steps import Context, Hazard, Step
-from senior_backend.postgres.model import Fact, Id
+from senior_backend.postgres.model import Catalogue, Fact, Id
 from senior_backend.postgres.quote import ident, literal, qualified
 
 MOVABLE = {"enum": "TYPE", "domain": "DOMAIN", "composite_type": "TYPE", "range_type": "TYPE", "collation": "COLLATION"}
@@ -71,8 +71,27 @@ def move(before: Fact, after: Fact, context: Context) -> list[Step]:
         return [alter_table(after.id, f"ALTER COLUMN {column_of(after.id)} TYPE {kind} COLLATE {after.attributes['collation']}", hazards)]
     if composite and composite.name in reshaped(context):
         return move_rows(after, composite, hazards, context)
-    text = "text[]" if kind.endswith("[]") else "text"
-    return [alter_table(after.id, f"ALTER COLUMN {column_of(after.id)} TYPE {kind} USING {column_of(after.id)}::{text}::{kind}", hazards)]
+    through = through_type(kind, context)
+    if through != "text" and column_types.loses_precision(*bases(kind, context)):
+        hazards += (Hazard("data-loss", after.id, f"values of {'.'.join(after.id.name)} are rounded or cut to {through}", count_rows(table), "rows"),)
+    array = "[]" if kind.endswith("[]") else ""
+    return [alter_table(after.id, f"ALTER COLUMN {column_of(after.id)} TYPE {kind} USING {column_of(after.id)}::{through}{array}::{kind}", hazards)]
+
+
+def through_type(kind: str, context: Context) -> str:
+    """What values pass through on their way to the new type: what a domain is over, where Postgres converts to that by itself, else text."""
+    before, after = bases(kind, context)
+    return after if before and after and "." not in before + after and column_types.conversion(before, after) == "assignment" else "text"
+
+
+def bases(kind: str, context: Context) -> tuple[str, str]:
+    """What a domain is over, finally, on either side; "" for other types."""
+    return tuple(over(kind.removesuffix("[]"), side) for side in (context.old, context.new))
+
+
+def over(kind: str, catalogue: Catalogue) -> str:
+    domain = next((fact for fact in catalogue.of_kind("domain") if qualified(*fact.id.name) == kind), None)
+    return over(domain.attributes["type"], catalogue) or domain.attributes["type"] if domain else ""
 
 
 def misfits(column: Fact, context: Context) -> tuple[Hazard, ...]:

@@ -14,7 +14,7 @@ select 'table' as kind, array[t.nspname, t.relname]::text[] as name,
     'key_types', case when t.relkind = 'p' then (select jsonb_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) from pg_partitioned_table p, unnest(p.partattrs) k
       join pg_attribute a on a.attnum = k where p.partrelid = t.oid and a.attrelid = t.oid and k > 0) end,
     'inherited', case when not t.relispartition and t.oid in (select inhrelid from pg_inherits) then (select jsonb_agg(a.attname order by a.attname) from pg_attribute a
-      where a.attrelid = t.oid and a.attinhcount > 0 and not a.attislocal) end,
+      where a.attrelid = t.oid and a.attinhcount > 0 and not a.attislocal and not a.attisdropped) end,
     'method', (select amname from pg_am a where a.oid = t.relam and a.amname <> 'heap'),
     'options', (select jsonb_agg(o) from unnest(t.reloptions || (select array_agg('toast.' || x) from pg_class toast, unnest(toast.reloptions) x where toast.oid = t.reltoastrelid)) o),
     'tablespace', (select spcname from pg_tablespace s where s.oid = t.reltablespace),
