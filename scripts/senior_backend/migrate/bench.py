@@ -15,7 +15,7 @@ from senior_backend.migrate.output import grouped
 from senior_backend.migrate.steps import Step
 from senior_backend.postgres import connection, quote, scratch
 from senior_backend.postgres.cluster import ADMINISTRATOR, LOADER
-from senior_backend.postgres.loading import Runner
+from senior_backend.postgres.loading import MISSING_EXTENSION, Runner, extension_hint
 
 FOR_SUPERUSERS = re.compile(
     r"(CREATE|ALTER|DROP|COMMENT ON) (OR REPLACE )?(TRUSTED |PROCEDURAL |DEFAULT )*(EXTENSION|EVENT TRIGGER|LANGUAGE|FOREIGN DATA WRAPPER|ACCESS METHOD|PUBLICATION|SUBSCRIPTION|TEXT SEARCH (PARSER|TEMPLATE)|CAST"
@@ -71,7 +71,9 @@ class Bench:
                         with self._rights(step.sql):
                             self.connection.execute(step.sql)
             except psycopg.Error as error:
-                raise Failed(f"{str(error).strip()} (in: {step.sql[:500]})", step=step) from None
+                missing = MISSING_EXTENSION.search(str(error))
+                advice = f"; {extension_hint(missing[1] or missing[2], self.server)}" if missing else ""
+                raise Failed(f"{str(error).strip()} (in: {step.sql[:500]}){advice}", step=step) from None
 
     def _hurry(self) -> None:
         if self.deadline is not None:

@@ -120,8 +120,17 @@ def tried(workshop: Workshop, case: Case, deadline: float, whole: bool) -> tuple
     except Failed as failure:
         proof.reason, proof.differences = str(failure), failure.differences[:MOST_DIFFERENCES]
         proof.failed = bool({"failed", "different"} & {proof.forward, proof.rollback})
+        proof.reason += other_version(server, case.old)
         culprit = failure.step if proof.failed else None
     return proof, culprit
+
+
+def other_version(server: scratch.Server, catalogue: Catalogue) -> str:
+    """Why a failure may not be the migration's."""
+    major = catalogue.server_version // 10000
+    if not major or server.version // 10000 == major:
+        return ""
+    return f"; the scratch server is PostgreSQL {server.text}, {catalogue.source} is {major}: install PostgreSQL {major} here, or name a server of that version with --shadow URL"
 
 
 class Trial(contextlib.AbstractContextManager):

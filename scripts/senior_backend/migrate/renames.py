@@ -6,7 +6,6 @@ source on the scratch server; what the server makes of it (views, defaults, inde
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import re
 from collections import Counter
@@ -121,6 +120,8 @@ def comparable(gone: Fact, come: Fact) -> bool:
 
 def likeness(gone: Fact, come: Fact, old: Catalogue, new: Catalogue) -> float:
     """0 to 1. Columns: of one type, with like names and attributes. Tables: by the columns that they have in common, those of one type counting half."""
+    import difflib
+
     names = difflib.SequenceMatcher(None, gone.id.name[-1], come.id.name[-1]).ratio()
     if gone.id.kind == "column":
         if gone.attributes.get("type") != come.attributes.get("type"):

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.postgres import binaries, connection, live, loading, parsed, scratch, sql_files
+from senior_backend.postgres import binaries, connection, live, loading, scratch, sql_files
 from senior_backend.postgres.model import Catalogue
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ def read_files(path: pathlib.Path, workshop: Workshop, like: int) -> Side:
     except CommandError:
         if like:
             raise
+        from senior_backend.postgres import parsed
+
         return Side(parsed.read(script), notes=[*script.notes, f"{path} was read by parser alone: there is no PostgreSQL to try things out on"], statements=len(script.statements))
     catalogue = loading.catalogue_of(script, lambda: workshop.server(like), program, allow_empty=True)
     return Side(catalogue, notes=script.notes, statements=len(script.statements))
