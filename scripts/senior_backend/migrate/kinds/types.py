@@ -64,6 +64,8 @@ def change_domain(before: dict[str, Any], after: dict[str, Any]) -> list[str] | 
 
 
 def alter_domain(before: Fact, after: Fact, context: Context) -> Alteration | None:
+    if after.attributes["not_null"] and not before.attributes["not_null"] and wrapped(after.id, context.old):
+        return None
     found = DOMAIN_BASE.alter(before, after, context)
     return found and Alteration(tuple(
         Step(step.sql, hazards=scanned(after.id, f"fails where a column of {'.'.join(after.id.name)} holds null")) if step.sql.endswith("SET NOT NULL") else step for step in found.steps))
@@ -130,6 +132,18 @@ def stored(identity: Id | None, catalogue: Catalogue) -> bool:
     users = catalogue.dependants(identity) if identity else ()
     hosts = (catalogue[user].parent if user.kind == "attribute" else user for user in users)
     return any(user.kind == "column" for user in users) or any(stored(host, catalogue) for host in hosts if host != identity and host.kind in ("domain", "composite_type", "range_type"))
+
+
+def wrapped(identity: Id, catalogue: Catalogue) -> bool:
+    """Whether columns hold values of a domain inside of arrays, composite types or ranges: Postgres does not look for them there and refuses to check them."""
+    users = [catalogue[user] for user in catalogue.dependants(identity)] if identity in catalogue else []
+    return any(user.id.kind == "column" and user.attributes["type"] != by_name(identity) or user.id.kind == "attribute" and stored(user.parent, catalogue)
+               or user.id.kind == "range_type" and stored(user.id, catalogue) or user.id.kind == "domain" and wrapped(user.id, catalogue) for user in users)
+
+
+def out_of_reach(check: Fact, catalogue: Catalogue) -> bool:
+    """Whether a domain must be made anew to get a check."""
+    return bool(check.parent) and not check.attributes["definition"].endswith(" NOT VALID") and wrapped(check.parent, catalogue)
 
 
 def range_type(fact: Fact, context: Context) -> str:
