@@ -179,7 +179,7 @@ class Plan:
         """The part whose own statement would break the circle."""
         for reason in self.graph.reasons(circle):
             hosts = {self.droppers.get(reason, reason), self.makers.get(reason, reason)}
-            if reason not in self.apart and hosts != {reason} and reason.kind in ("constraint", "default"):
+            if reason not in self.apart and hosts != {reason} and reason.kind in ("constraint", "default", "policy", "rule", "trigger"):
                 return reason
         described = " -> ".join(f"{action} {identity}" for action, identity in [*circle, circle[0]])
         raise CommandError(f"these changes need each other and no order is left: {described}", "make the change in two steps", ExitCode.REFUSED, "CIRCULAR_CHANGE")

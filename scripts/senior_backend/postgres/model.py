@@ -45,6 +45,11 @@ class Fact:
             self.content = json.loads(self.content)
         return self.content
 
+    @property
+    def text(self) -> str:
+        """The attributes as PostgreSQL writes a jsonb value: equal attributes have equal texts."""
+        return self.content if isinstance(self.content, str) else canonical(self.content)
+
     def same(self, other: Fact) -> bool:
         """Whether nothing has to be done to make one the other; texts are compared as texts."""
         return self.content == other.content or self.attributes == other.attributes
@@ -121,5 +126,21 @@ class Catalogue:
 
     def digest(self) -> str:
         """SHA-256 over identities and attributes: equal for equal schemas."""
-        rows = sorted(json.dumps([fact.id, fact.attributes], sort_keys=True) for fact in self.facts.values())
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+        digest = hashlib.sha256()
+        for row in sorted(f"{fact.id.kind}\n{fact.id.name}\n{fact.text}\n" for fact in self.facts.values()):
+            digest.update(row.encode())
+        return digest.hexdigest()
+
+
+def canonical(value: Any) -> str:
+    """JSON in the form of jsonb's text output: keys by length, then by bytes.
+
+    >>> canonical({"type": "text", "not_null": True, "z": [1, {"b": None}]})
+    '{"z": [1, {"b": null}], "type": "text", "not_null": true}'
+    """
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
+        return "{" + ", ".join(f"{json.dumps(key, ensure_ascii=False)}: {canonical(value[key])}" for key in keys) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(canonical, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 from senior_backend.migrate.kinds import column_types, identity, sequences
 from senior_backend.migrate.kinds.altering import alter_table, blocks, changed_foreign_options, changed_options, column_of, count_rows, fails, has_children, rewrites, table_of
-from senior_backend.migrate.kinds.inheriting import from_parents
+from senior_backend.migrate.kinds.inheriting import from_parents, links_to, stays_linked
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
 from senior_backend.postgres.quote import ident, qualified
@@ -75,7 +75,11 @@ def drop(fact: Fact, context: Context) -> list[Step]:
         return []
     probe = f"SELECT count({column_of(fact.id)}) FROM {qualified(*fact.id.name[:2])}"
     lost = Hazard("data-loss", fact.id, f"the values of {'.'.join(fact.id.name)} are lost", probe, "non-null values")
-    return [alter_table(fact.id, f"DROP COLUMN {column_of(fact.id)}", () if "generated" in fact.attributes else (lost,))]
+    heirs = [Id("column", (*link.id.name[:2], fact.id.name[2])) for link in links_to(table_of(fact.id), context.old) if stays_linked(link, context)]
+    kept = any(one in context.new for one in heirs)         # an heir that keeps the column as its own
+    hazards = () if "generated" in fact.attributes else (lost,)
+    return [alter_table(fact.id, f"DROP COLUMN {column_of(fact.id)}", hazards, only=kept),
+            *(alter_table(one, f"DROP COLUMN {column_of(one)}") for one in heirs if kept and one in context.old and one not in context.new)]
 
 
 def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:

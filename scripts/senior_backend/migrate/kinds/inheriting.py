@@ -18,6 +18,11 @@ def links_of(table: Id, catalogue: Catalogue) -> list[Fact]:
     return catalogue.parts(table, *LINKS) if table in catalogue else []
 
 
+def links_to(table: Id, catalogue: Catalogue) -> list[Fact]:
+    """The ties of the tables that take its columns over."""
+    return [catalogue[one] for one in catalogue.dependants(table) if one.kind in LINKS and one.name[:2] != table.name]
+
+
 def stays_linked(link: Fact, context: Context) -> bool:
     """Whether the tie exists on both sides, so that what is done to the parent reaches the child by itself."""
     before = context.old.get(link.id)
