@@ -65,13 +65,16 @@ class Migration:
 
     def head(self, title: str) -> list[str]:
         old, new = (self.old, self.new) if title == "migration" else (self.new, self.old)
-        lines = [f"senior-backend {VERSION}, {title}: {self.what_changed()}", f"from {about(old)}", f"to   {about(new)}", self.proof.line()]
+        lines = [f"senior-backend {VERSION}, {title}: {self.what_changed()}", f"from {self.about(old)}", f"to   {self.about(new)}", self.proof.line()]
         return lines + [f"note: {note}" for note in self.notes]
 
+    def about(self, catalogue: Catalogue) -> str:
+        version = f"PostgreSQL {catalogue.server_version // 10000}.{catalogue.server_version % 10000}, " if catalogue.server_version else ""
+        return f"{catalogue.source} ({version}schema {self.digests[catalogue is self.new][:16]})"
 
-def about(catalogue: Catalogue) -> str:
-    version = f"PostgreSQL {catalogue.server_version // 10000}.{catalogue.server_version % 10000}, " if catalogue.server_version else ""
-    return f"{catalogue.source} ({version}schema {catalogue.digest()[:16]})"
+    @functools.cached_property
+    def digests(self) -> tuple[str, str]:
+        return self.old.digest(), self.new.digest()
 
 
 def goes_with_parent(fact: Fact, others: Sequence[Fact]) -> bool:
@@ -90,12 +93,12 @@ def table_name(identity: Id) -> str:
 
 def unchanged(old: Catalogue, new: Catalogue, notes: list[str]) -> Outcome:
     data = {"up_sql": "", "down_sql": "", "added_tables": [], "removed_tables": [], "changes": [], "hazards": [], "verified": old.exact and new.exact, "proof": None, "files": [],
-            "rename_candidates": [], "notes": notes, **both(old, new)}
+            "rename_candidates": [], "notes": notes, **both(old, new, (old.digest(), new.digest()))}
     return Outcome(data, ["No difference: both sides have the same schema.", *(f"note: {note}" for note in notes)])
 
 
-def both(old: Catalogue, new: Catalogue) -> dict[str, Any]:
-    return {"source": old.source, "target": new.source, "digests": {"source": old.digest(), "target": new.digest()}}
+def both(old: Catalogue, new: Catalogue, digests: tuple[str, str]) -> dict[str, Any]:
+    return {"source": old.source, "target": new.source, "digests": dict(zip(("source", "target"), digests))}
 
 
 def as_json(found: Migration, files: list[str]) -> dict[str, Any]:
@@ -105,7 +108,7 @@ def as_json(found: Migration, files: list[str]) -> dict[str, Any]:
         "added_tables": sorted(table_name(fact.id) for fact in difference.added if fact.id.kind in TABLES),
         "removed_tables": sorted(table_name(fact.id) for fact in difference.removed if fact.id.kind in TABLES),
         "changes": found.changes, "hazards": hazards(found.up, found.told), "verified": found.proof.verified, "proof": found.proof.as_json(), "files": files,
-        "rename_candidates": found.candidates, "notes": found.notes, **both(found.old, found.new),
+        "rename_candidates": found.candidates, "notes": found.notes, **both(found.old, found.new, found.digests),
     }
 
 
