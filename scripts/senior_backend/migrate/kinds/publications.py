@@ -67,7 +67,7 @@ def drop_subscription(fact: Fact, context: Context) -> list[Step]:
     name = target(fact.id)
     slot = fact.attributes.get("slot")
     left = (Hazard("irreversible", fact.id, f"the slot {slot} stays on the publisher and keeps its log until it is dropped there"),) if slot else ()
-    return [Step(f"ALTER {name} DISABLE"), *([Step(f"ALTER {name} SET (slot_name = NONE)")] if slot else []), Step(f"DROP {name}", hazards=left)]
+    return [*([Step(f"ALTER {name} DISABLE"), Step(f"ALTER {name} SET (slot_name = NONE)")] if slot else []), Step(f"DROP {name}", hazards=left)]
 
 
 def alter_subscription(before: Fact, after: Fact, context: Context) -> Alteration | None:

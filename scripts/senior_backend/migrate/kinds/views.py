@@ -1,16 +1,19 @@
 """Views and materialized views."""
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Callable, Iterable
 
 from senior_backend.migrate.kinds.altering import changed_options
 from senior_backend.migrate.naming import target
 from senior_backend.migrate.steps import Alteration, Context, Kind, Step
-from senior_backend.postgres.model import Fact
+from senior_backend.postgres.model import Catalogue, Fact, Id
 from senior_backend.postgres.quote import ident, literal, qualified
 
 STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
 COMPRESSION = {"p": "pglz", "l": "lz4"}
+ROUTINES = ("function", "procedure")
+READ = (*ROUTINES, "table", "foreign_table", "view", "materialized_view")
 
 
 def parameters(options: list[str] | None) -> str:
@@ -68,6 +71,34 @@ def alter_materialized(before: Fact, after: Fact, context: Context) -> Alteratio
     return Alteration(tuple(steps))
 
 
+def evaluated(fact: Fact, catalogue: Catalogue, made: bool) -> Iterable[Id]:
+    """What the query of a materialized view runs into as it is filled: routines and relations that the bodies of its functions name, which the server does not know of."""
+    reached, users = closure(fact.id, catalogue.depends, READ), closure(fact.id, catalogue.dependants, None)
+    if not made or not fact.attributes["populated"] or not any(one.kind in ROUTINES for one in reached):
+        return ()
+    named: dict[str, list[Id]] = {}
+    for other in catalogue.of_kind(*READ):
+        named.setdefault(other.id.name[1], []).append(other.id)
+    waiting, found = list(reached), set(reached)
+    while waiting:
+        one = waiting.pop()
+        words = set(re.findall(r"\w+", catalogue[one].attributes["definition"])) if one.kind in ROUTINES else set()
+        more = {other for word in words & named.keys() for other in named[word]}.union(closure(one, catalogue.depends, READ)) - found
+        found |= more
+        waiting += more
+    return found - users
+
+
+def closure(identity: Id, follow: Callable[[Id], Iterable[Id]], kinds: tuple[str, ...] | None) -> set[Id]:
+    """All of these kinds that can be reached, itself included."""
+    found, waiting = {identity}, [identity]
+    while waiting:
+        more = {one for one in follow(waiting.pop()) if kinds is None or one.kind in kinds} - found
+        found |= more
+        waiting += more
+    return found
+
+
 def changed_settings(old: dict[str, Any], new: dict[str, Any], fact: Fact) -> list[Step]:
     """Storage, compression, statistics targets and options of single columns."""
     steps = []
@@ -89,4 +120,4 @@ def changes_of_column(had: dict[str, Any], has: dict[str, Any]) -> list[str]:
 
 
 VIEW = Kind(create_view, drop, alter_view)
-MATERIALIZED = Kind(create_materialized, drop, alter_materialized)
+MATERIALIZED = Kind(create_materialized, drop, alter_materialized, follows=evaluated)

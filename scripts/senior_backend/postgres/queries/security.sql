@@ -63,6 +63,7 @@ select 'comment', '{}', jsonb_build_object('text', description), '@', coalesce(a
 from pg_description d left join relations r on d.classoid = 'pg_class'::regclass and r.oid = objoid left join attributes a on d.classoid = 'pg_class'::regclass and attrelid = objoid and attnum = objsubid
   left join pg_constraint o on kind = 'index' and o.conindid = r.oid and contype in ('p', 'u', 'x')
 where (objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and objoid = (select oid from pg_namespace where nspname = 'public')) and (d.classoid, objoid) not in (select classid, objid from members)
+  and (d.classoid <> 'pg_subscription'::regclass or exists (select from pg_subscription s where s.oid = objoid and subdbid = (select oid from pg_database where datname = current_database())))
 union all
 select 'security_label', array[provider], jsonb_build_object('label', label), '@', a.name, 0, classoid, objoid, objsubid, null
 from pg_seclabel d left join attributes a on classoid = 'pg_class'::regclass and attrelid = objoid and attnum = objsubid
