@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from senior_backend.console import CommandError, Console, Outcome
-from senior_backend.migrate.apply import history, rules, script
+from senior_backend.migrate.apply import history, losses, script
 from senior_backend.migrate.apply.executor import Done, Executor
 from senior_backend.migrate.apply.script import DOWN, UP, Migration
 from senior_backend.migrate.apply.session import opened
@@ -66,7 +66,7 @@ def told(migration: Migration, run: history.Run, done: Done, hazards: list[dict[
 
 def checked(session: Any, migration: Migration, done: int, allowed: set[str]) -> list[dict[str, Any]]:
     """The losses of data that the statements still to run bring about; CommandError exit 3 unless they are allowed."""
-    hazards = rules.losses(session, migration, done)
+    hazards = losses.losses(session, migration, done)
     if hazards and DATA_LOSS not in allowed:
         places = "\n".join(f"  {one['place']}: {one['message']} ({one['evidence']})" for one in hazards)
         raise history.refusal(f"{migration.path} destroys data:\n{places}", "when that is meant: --allow-hazards data-loss", "DATA_LOSS", hazards=hazards)

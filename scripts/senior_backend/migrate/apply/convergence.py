@@ -4,7 +4,6 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any
 
-from senior_backend import dependencies
 from senior_backend.console import CommandError, Console, ExitCode
 from senior_backend.migrate.apply.statements import Command, Statement, commands, concurrently, relation_name, unwrapped, words
 from senior_backend.postgres import quote

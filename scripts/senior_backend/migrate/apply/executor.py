@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from senior_backend import dependencies
 from senior_backend.console import CommandError, Console, ExitCode
-from senior_backend.migrate.apply import convergence, history, rules
+from senior_backend.migrate.apply import convergence, history, losses
 from senior_backend.migrate.apply.script import Group, Migration
 from senior_backend.migrate.apply.session import watched
 from senior_backend.migrate.apply.statements import Statement
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import psycopg
 
 ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 8, 0.5, 15.0
+FEW = 100           # statements that are told one by one
 RETRIED = {"55P03": "the lock was not to be had in time", "40P01": "deadlock", "40001": "serialization failure"}
 NO_TRANSACTION = {"25001", "2D000"}         # "cannot run inside a transaction block", "invalid transaction termination"
 AS_OURSELVES = {"role": "set local role none", "session_authorization": "set local session authorization default"}
@@ -98,13 +99,13 @@ class Executor:
     def guarded(self, statement: Statement) -> Iterator[None]:
         """Code that nobody has read (DO, functions) is looked after: when data is gone behind it that nobody allowed to be lost, its transaction is undone."""
         guards = statement.opaque and not self.may_lose and self.session.info.transaction_status == self.psycopg.pq.TransactionStatus.INTRANS
-        before = rules.holdings(self.session) if guards else {}
+        before = losses.holdings(self.session) if guards else {}
         yield
-        lost = rules.gone(before, rules.holdings(self.session)) if guards else ()
+        lost = losses.gone(before, losses.holdings(self.session)) if guards else ()
         if lost:
             self.session.rollback()
             raise history.refusal(f"{statement.place}: statement {statement.number} destroys data, and was undone: {'; '.join(lost)}\n  {statement.headline}",
-                                  "when that is meant: --allow-hazards data-loss", "DATA_LOSS", hazards=[rules.lossy(statement, "", words, "measured") for words in lost])
+                                  "when that is meant: --allow-hazards data-loss", "DATA_LOSS", hazards=[losses.lossy(statement, "", words, "measured") for words in lost])
 
     def as_ourselves(self) -> None:
         """The history is written by the user who connected, whatever role the file has taken; the setting ends with the transaction."""
@@ -170,21 +171,20 @@ class Executor:
 
     @contextlib.contextmanager
     def patience(self) -> Iterator[None]:
-        """CONCURRENTLY waits for old transactions without keeping anybody from reading or writing: no lock_timeout, unless the file has set its own."""
-        if "lock_timeout" in self.set_by_file:
-            yield
-            return
-        kept = self.session.execute("select current_setting('lock_timeout')").fetchone()[0]
-        self.session.execute("set lock_timeout = 0")
+        """CONCURRENTLY works long, and waits for old transactions, without keeping anybody from reading or writing: no time limits, unless the file has set its own."""
+        kept = {name: self.session.execute("select current_setting(%s)", [name]).fetchone()[0] for name in ("lock_timeout", "statement_timeout") if name not in self.set_by_file}
+        for name in kept:
+            self.session.execute("select set_config(%s, '0', false)", [name])
         try:
             yield
         finally:
-            if not self.session.broken:
-                self.session.execute("select set_config('lock_timeout', %s, false)", [kept])
+            for setting in kept.items() if not self.session.broken else ():
+                self.session.execute("select set_config(%s, %s, false)", setting)
 
     def finished(self, statement: Statement, seconds: float, transactional: bool) -> None:
         if statement.number:
-            self.console.progress(f"  done {statement.number}/{len(self.rows)} in {seconds:.1f} s: {statement.headline}")
+            tell = self.console.progress if len(self.rows) <= FEW or seconds > 1 or statement.number % FEW == 0 else self.console.detail
+            tell(f"  done {statement.number}/{len(self.rows)} in {seconds:.1f} s: {statement.headline}")
             self.done.statements.append({"number": statement.number, "line": statement.line, "sql": statement.headline, "seconds": round(seconds, 3), "transactional": transactional})
 
     def failure(self, statement: Statement, error: Any, attempts: int) -> CommandError:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Iterator
 from senior_backend import dependencies
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.migrate import closure
-from senior_backend.migrate.apply import executor, history, rules
+from senior_backend.migrate.apply import executor, history, losses, rules
 from senior_backend.migrate.apply.rules import BLOCKS, Observed
 from senior_backend.migrate.apply.script import Group, Migration
-from senior_backend.migrate.apply.statements import OPAQUE, Statement, postgast
+from senior_backend.migrate.apply.statements import Statement, postgast
 from senior_backend.migrate.bench import Bench, Failed
 from senior_backend.migrate.prove import Trial
 from senior_backend.migrate.sources import Workshop
@@ -97,14 +97,14 @@ class Stage:
 
     def within(self, statement: Statement, held: dict[str, tuple[str, int]]) -> Observed:
         before = moment(self.session, self.pid)
-        held_before = rules.holdings(self.session) if statement.opaque else {}
+        held_before = losses.holdings(self.session) if statement.opaque else {}
         self.session.execute("savepoint rehearsal")
         seconds, error = self.attempt(statement)
         notices, self.notices = tuple(self.notices), []
         if error:
             self.session.execute("rollback to rehearsal")
             return Observed(statement, seconds, held=dict(held), notices=notices, error=error)
-        lost = rules.gone(held_before, rules.holdings(self.session)) if statement.opaque and not statement.losses else ()
+        lost = losses.gone(held_before, losses.holdings(self.session)) if statement.opaque and not statement.losses else ()
         return dataclasses.replace(self.compared(statement, seconds, before, moment(self.session, self.pid), dict(held), notices), lost=lost)
 
     def compared(self, statement: Statement, seconds: float, before: Moment, after: Moment, held: dict[str, tuple[str, int]], notices: tuple) -> Observed:

@@ -1,4 +1,4 @@
-"""What a measured statement means for a live database: findings with their severity, evidence and the safe form; and which data is lost."""
+"""What a measured statement means for a live database: findings with their severity, evidence and the safe form."""
 from __future__ import annotations
 
 import dataclasses
@@ -6,10 +6,9 @@ import functools
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from senior_backend import dependencies
+from senior_backend.migrate.apply import losses
 from senior_backend.migrate.apply.script import Migration
-from senior_backend.migrate.apply.statements import OPAQUE, Command, Loss, Statement, commands, concurrently, options, relation_name, symbol, unwrapped, words
-from senior_backend.migrate.evidence import in_words
-from senior_backend.migrate.kinds import column_types
+from senior_backend.migrate.apply.statements import OPAQUE, Command, Statement, commands, concurrently, relation_name, symbol, unwrapped, words
 from senior_backend.postgres import quote
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 MODES = ("AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock")
 BLOCKS = {"ShareLock": "writes", "ShareRowExclusiveLock": "writes", "ExclusiveLock": "writes", "AccessExclusiveLock": "reads and writes"}
-BIG_ROWS, BIG_BYTES = 1_000_000, 64 << 20          # from here on a pass over a table takes long enough to be noticed by everybody who waits
 SOME_ROWS = 10_000
 DATA_DEPENDENT = {"P0001", "P0002", "P0003", "P0004", "02000", "23503"}          # raised by code that misses rows, foreign keys to rows
 NEW_COLUMN = "add a new column of the new type, copy the values in batches, switch over, and drop the old column in a later migration"
@@ -37,18 +35,6 @@ SAFE = {
     "": "run it in a transaction of its own, before or after the one that holds the lock",
 }
 RENAMED = {"TABLE", "COLUMN", "VIEW", "MATVIEW", "FOREIGN_TABLE", "SCHEMA", "ATTRIBUTE", "FUNCTION", "PROCEDURE", "ROUTINE", "TYPE"}
-SIZE = """
-select coalesce(sum(greatest(c.reltuples, 0)), 0)::float8, coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8, bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0)
-from pg_class c where c.oid = %s::regclass or c.oid in (select relid from pg_partition_tree(%s::regclass))"""
-TYPES = """
-select format_type(atttypid, atttypmod), format_type(to_regtype(%s::text), null) from pg_attribute where attrelid = %s::regclass and attname = %s and not attisdropped"""
-HOLDINGS = """
-select c.oid::regclass::text, (select count(*) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)::int, pg_relation_size(c.oid) > 0, coalesce(s.n_tup_del, 0)
-from pg_class c left join pg_stat_xact_user_tables s on s.relid = c.oid
-where c.relkind in ('r', 'p') and c.relpersistence <> 't' and c.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"""
-NAMED = """
-select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relname = %s and (%s::text is null or n.nspname = %s) and c.relkind in ('r', 'p', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
 
 
 def strongest(modes: Any) -> str:
@@ -114,22 +100,6 @@ class Finding:
         return {"kind": self.hazard, "statement": self.statement.headline, "object": self.table, "evidence": self.evidence, "message": self.message, "severity": self.severity, "place": self.statement.place}
 
 
-@dataclasses.dataclass(frozen=True)
-class Size:
-    """Rows as the server estimates them, bytes with indexes; unknown: never analyzed."""
-    rows: float
-    bytes: int
-    unknown: bool = False
-
-    @property
-    def big(self) -> bool:
-        return self.rows >= BIG_ROWS or self.bytes >= BIG_BYTES
-
-    @property
-    def words(self) -> str:
-        return in_words(-1 if self.unknown else self.rows, self.bytes)
-
-
 class Facts:
     """What the rules may ask of the live database. labels: schema, name and kind (pg_class.relkind) of the relations there before the migration, by the name that people read."""
 
@@ -138,10 +108,10 @@ class Facts:
         self.nullable: dict[tuple[str, str], Statement] = {}        # columns that this file adds to existing tables, empty
 
     @functools.cache
-    def size(self, label: str) -> Size:
+    def size(self, label: str) -> losses.Size:
         if label not in self.labels:
-            return Size(0, 0)
-        return Size(*self.target.execute(SIZE, [quote.qualified(*self.labels[label][:2])] * 2).fetchone())
+            return losses.Size(0, 0)
+        return losses.size(self.target, self.labels[label][:2])
 
     def label(self, node: Any) -> str:
         """The existing relation that a RangeVar means; empty for what the migration itself has made."""
@@ -166,7 +136,7 @@ def findings(observed: list[Observed], facts: Facts, done: int) -> list[Finding]
     found: list[Finding] = []
     for issue in facts.migration.issues:
         found.append(Finding("error" if issue.message.startswith("BEGIN without") else "warning", "transaction", "", issue.message, "correct the transaction commands", issue.statement))
-    losing = losses(facts.target, facts.migration, done)
+    losing = losses.losses(facts.target, facts.migration, done)
     for one in observed:
         found += [Finding("error", "data-loss", loss["object"], loss["message"], "keep the data until nothing needs it; --allow-hazards data-loss lets it run", one.statement, "data-loss", loss["evidence"])
                   for loss in losing if loss["number"] == one.statement.number]
@@ -215,7 +185,7 @@ def blocks(name: str, mode: str, facts: Facts) -> bool:
 def harmless_scan(one: Observed, table: str, locked: dict[str, str], facts: Facts) -> bool:
     """A scan that nobody will notice: of a small other table, of one that must be empty, or to find that a column which this file has just added is empty."""
     size = facts.size(table)
-    if table not in locked and size.rows < SOME_ROWS and size.bytes < BIG_BYTES:
+    if table not in locked and size.rows < SOME_ROWS and not size.big:
         return True
     if one.statement.kind != "AlterTableStmt":
         return False
@@ -377,72 +347,3 @@ def hidden_losses(one: Observed, facts: Facts) -> Iterator[Finding]:
 RULES: tuple[Callable[[Observed, Facts], Iterator[Finding]], ...] = (
     failed, hidden_losses, works_under_lock, tracked, breaks_callers, questionable_types, drops_index, blocks_without_transaction, touches_all_rows, mixes,
 )
-
-
-def losses(session: psycopg.Connection, migration: Migration, done: int) -> list[dict[str, Any]]:
-    """The data-loss hazards of the statements behind the first `done`: what they destroy of that which is there now and was not made by the file itself."""
-    made: set[str] = set()
-    found = []
-    for statement in migration.statements:
-        for loss in statement.losses if statement.number > done else ():
-            evidence = "" if loss.name[-1] in made else held_by(session, loss)
-            if evidence:
-                found.append(lossy(statement, quote.qualified(*loss.name), f"{loss}: lost", evidence))
-        if statement.number > done and statement.marked and not statement.losses:
-            found.append(lossy(statement, "", statement.marked, "as the file itself says"))
-        made |= creates(statement)
-    return found
-
-
-def lossy(statement: Statement, target: str, message: str, evidence: str) -> dict[str, Any]:
-    return {"kind": "data-loss", "statement": statement.headline, "object": target, "evidence": evidence, "message": message, "severity": "error", "place": statement.place, "number": statement.number}
-
-
-def creates(statement: Statement) -> set[str]:
-    """Names of tables that a statement makes for certain."""
-    node = statement.node
-    if statement.kind == "CreateStmt" and not node.if_not_exists:
-        return {node.relation.relname}
-    if statement.kind == "CreateTableAsStmt" and not node.if_not_exists:
-        return {node.into.rel.relname}
-    return {node.into_clause.rel.relname} if statement.kind == "SelectStmt" and node.HasField("into_clause") else set()
-
-
-def held_by(session: psycopg.Connection, loss: Loss) -> str:
-    """How much is there to lose; empty when the table or column does not exist."""
-    if loss.kind not in ("table", "column", "rows", "values"):
-        return "not measured"
-    *schema, name = loss.name
-    rows = session.execute(NAMED, [name, *(schema[-1:] or [None]) * 2]).fetchall()
-    if loss.column:
-        rows = [row for row in rows if touches(session, row, loss)]
-    return "; ".join(Size(*session.execute(SIZE, [quote.qualified(*row)] * 2).fetchone()).words for row in rows)
-
-
-def touches(session: psycopg.Connection, table: tuple[str, str], loss: Loss) -> bool:
-    """Whether the column is there, and its new type, if that is what it gets, has less room than the old one."""
-    found = session.execute(TYPES, [loss.becomes.partition("(")[0] or None, quote.qualified(*table), loss.column]).fetchone()
-    if not found or not loss.becomes or loss.by == "constant":
-        return found is not None
-    old, new = found[0], (found[1] or "") + "".join(loss.becomes.partition("(")[1:])
-    cuts = loss.by == "cast" and column_types.base(new) in column_types.TEXTS and column_types.modifier(new) and column_types.modifier(old)[:1] != column_types.modifier(new)
-    return bool(cuts) or column_types.loses_precision(old, new)
-
-
-def holdings(session: psycopg.Connection) -> dict[str, tuple[int, bool, int]]:
-    """Every table's number of columns, whether it has any rows on disk, and how many this transaction has deleted."""
-    return {row[0]: row[1:] for row in session.execute(HOLDINGS)}
-
-
-def gone(before: dict[str, tuple[int, bool, int]], after: dict[str, tuple[int, bool, int]]) -> tuple[str, ...]:
-    """What data there was before and is no more, in words."""
-    words = []
-    for name, (columns, filled, deleted) in before.items():
-        now = after.get(name)
-        if now is None:
-            words.append(f"the table {name} is gone")
-        elif now[0] < columns:
-            words.append(f"{columns - now[0]} columns of {name} are gone")
-        elif filled and not now[1] or now[2] > deleted:
-            words.append(f"rows of {name} are gone")
-    return tuple(words)
