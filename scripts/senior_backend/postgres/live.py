@@ -113,12 +113,14 @@ def facts_query(name: str, version: int, superuser: bool) -> str:
 
 
 def query(name: str, version: int, superuser: bool) -> str:
-    """The text of queries/NAME.sql for a server_version_num and a user: lines between `-- if version >= 170000` (or <), `-- if superuser` or `-- if no superuser` and `-- end if`
-    only where that holds.
-    """
+    """The text of queries/NAME.sql for a server and a user, without its last semicolon."""
+    return suited((QUERIES / f"{name}.sql").read_text("utf-8"), version, superuser).strip().rstrip(";")
+
+
+def suited(text: str, version: int, superuser: bool) -> str:
+    """SQL for a server_version_num and a user: lines between `-- if version >= 170000` (or <), `-- if superuser` or `-- if no superuser` and `-- end if` only where that holds."""
     def chosen(found: re.Match[str]) -> str:
         holds = (version >= int(found[2])) == (found[1] == ">=") if found[1] else superuser == (found[3] is None)
         return found[4] if holds else ""
 
-    text = CONDITION.sub(chosen, (QUERIES / f"{name}.sql").read_text("utf-8"))
-    return text.strip().rstrip(";")
+    return CONDITION.sub(chosen, text)

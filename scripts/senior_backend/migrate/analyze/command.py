@@ -6,33 +6,44 @@ import collections
 import contextlib
 import dataclasses
 import pathlib
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.migrate import sources
-from senior_backend.migrate.analyze import rules
+from senior_backend.migrate.analyze import measured, rules, workload
+from senior_backend.migrate.analyze.measured import Statistics
 from senior_backend.migrate.analyze.rules import SEVERITIES, Finding
 from senior_backend.migrate.analyze.schema import Schema
-from senior_backend.postgres import connection
+from senior_backend.migrate.analyze.workload import Workload
+from senior_backend.postgres import connection, live, parsed, sql_files
 
+if TYPE_CHECKING:
+    import psycopg
+
+LACKING = ("missing-index", "fk-without-index")
 MOST_LINES = 20
 
 
 @dataclasses.dataclass
 class Report:
-    """missing: what could not be asked, and which findings lack because of it."""
+    """missing: what could not be asked, and which findings lack because of it. statistics and workload: of live databases."""
     source: str
     schema: Schema
     findings: list[Finding]
-    rows: int | None = None
-    missing: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
-    live: bool = False
+    missing: list[str] = dataclasses.field(default_factory=list)
+    statistics: Statistics | None = None
+    workload: Workload | None = None
+
+    @property
+    def rows(self) -> int | None:
+        return self.statistics.rows() if self.statistics else None
 
     def as_json(self) -> dict[str, Any]:
         counts = collections.Counter(one.severity for one in self.findings)
+        slowest = {"queries": [one.as_json() for one in self.workload.statements[:MOST_LINES]]} if self.workload and self.workload.statements is not None else {}
         return {"source": self.source, "tables": len(self.schema.tables), "total_rows": self.rows, **{f"{name}s": counts[name] for name in SEVERITIES},
-                "issues_detail": [one.as_json() for one in self.findings], "not_assessed": self.missing, "notes": self.notes}
+                "issues_detail": [one.as_json() for one in self.findings], "not_assessed": self.missing, "notes": self.notes, **slowest}
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Outcome:
@@ -40,20 +51,59 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     if not report.schema.tables:
         raise CommandError(f"{report.source}: no table was found", "give a database or a file with tables; those of extensions and of the system do not count", identifier="NOTHING_TO_ANALYZE")
     for note in report.notes:
-        console.progress(f"note: {note}")
+        console.detail(f"note: {note}")
     most = len(report.findings) if arguments.verbose else MOST_LINES
-    return Outcome(report.as_json(), live_lines(report, most) if report.live else file_lines(report, most), exit_code(report.findings, arguments.fail_on))
+    files = write_page(arguments.html, report) if arguments.html else {}
+    lines = live_lines(report, most) if report.statistics else file_lines(report, most)
+    return Outcome({**report.as_json(), **files}, lines, exit_code(report.findings, arguments.fail_on))
 
 
 def analyze(arguments: argparse.Namespace) -> Report:
     with contextlib.ExitStack() as stack:
         workshop = stack.enter_context(sources.Workshop(arguments.shadow))
         session = stack.enter_context(contextlib.closing(connection.connect(arguments.connection))) if arguments.connection else None
-        side = sources.read(arguments.connection or arguments.schema, session, workshop, 0)
+        side = read_live(arguments.connection, session) if session else read_files(pathlib.Path(arguments.schema), workshop)
         schema = Schema(side.catalogue)
-        report = Report(side.catalogue.source, schema, rules.check(schema), notes=side.notes, live=session is not None)
+        report = Report(side.catalogue.source, schema, rules.check(schema), side.notes)
+        if session:
+            measure(report, session)
     report.findings.sort(key=lambda one: (SEVERITIES.index(one.severity), one.rule.code, one.table, one.object))
     return report
+
+
+def read_live(url: str, session: psycopg.Connection[Any]) -> sources.Side:
+    return sources.Side(live.read(session, connection.masked(url)), connection=session)
+
+
+def read_files(path: pathlib.Path, workshop: sources.Workshop) -> sources.Side:
+    """By parser alone also where the server lacks an extension: nothing here has to be proven."""
+    try:
+        return sources.read_files(path, workshop, 0)
+    except CommandError as error:
+        if error.identifier != "EXTENSION_MISSING":
+            raise
+        script = sql_files.read(path)
+        return sources.Side(parsed.read(script), notes=[*script.notes, f"read by parser alone: {error.message}"], statements=len(script.statements))
+
+
+def measure(report: Report, session: psycopg.Connection[Any]) -> None:
+    statistics = report.statistics = measured.read(session)
+    queries = report.workload = workload.read(session, report.schema)
+    for one in report.findings:
+        if one.rule.code == "fk-without-index":
+            one.values["mean"] = queries.mean_of(*one.values["key"])
+    report.findings += [*measured.check(report.schema, statistics), *workload.check(report.schema, statistics, queries)]
+    report.missing = [*statistics.missing, *measured.unreadable(statistics), *queries.missing]
+
+
+def write_page(name: str, report: Report) -> dict[str, Any]:
+    from senior_backend.migrate.analyze import page
+
+    try:
+        pathlib.Path(name).write_text(page.render(report), encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"--html {name}: {error.strerror}", "give a file in a folder that exists and that you may write to", ExitCode.ENVIRONMENT, "CANNOT_WRITE") from None
+    return {"files": [name]}
 
 
 def exit_code(findings: Sequence[Finding], fail_on: str | None) -> ExitCode:
@@ -62,23 +112,46 @@ def exit_code(findings: Sequence[Finding], fail_on: str | None) -> ExitCode:
 
 
 def head(report: Report) -> list[str]:
-    return ["=== Database Analysis Report ===", f"Source: {report.source}", f"Tables: {len(report.schema.tables)}"]
+    rows = [f"Total rows: {report.rows:,}"] if report.rows is not None else []
+    return ["=== Database Analysis Report ===", f"Source: {report.source}", f"Tables: {len(report.schema.tables)}", *rows]
+
+
+def live_lines(report: Report, most: int) -> list[str]:
+    """The contract's report: what lacks an index, N+1 risks, what else was found, and the statements that mend it."""
+    lacking = [one for one in report.findings if one.rule.code in LACKING]
+    repeated = [one for one in report.findings if one.rule.code == "n-plus-one"]
+    lines = head(report) + ["", f"MISSING INDEXES ({len(lacking)} found):", *some_lines([lacking_line(one) for one in lacking], most)]
+    if report.workload and report.workload.statements is not None:
+        lines += ["", f"N+1 QUERY RISKS ({len(repeated)} found):", *some_lines([f"{one.table}: {one.message} ({one.evidence})" for one in repeated], most)]
+    else:
+        lines += ["", "N+1 QUERY RISKS: not assessable"]
+    for severity in SEVERITIES:
+        lines += section(f"{severity.upper()}S", [one for one in report.findings if one.severity == severity and one not in lacking and one not in repeated], most)
+    mending = list(dict.fromkeys(one.sql for one in report.findings if one.sql and one.rule.category != "maintenance"))
+    lines += ["", "SUGGESTED MIGRATIONS:", *some_lines([f"{place}. {sql};" for place, sql in enumerate(mending, 1)], most)] if mending else []
+    return lines + (["", "NOT ASSESSED:", *(f"  {one}" for one in report.missing)] if report.missing else [])
+
+
+def lacking_line(finding: Finding) -> str:
+    """The query time only where one was measured."""
+    mean = finding.values.get("mean")
+    said = f"{mean:.0f}ms avg query time" if mean is not None and mean >= 0.5 else f"{mean:.2f}ms avg query time" if mean is not None else "foreign key without index"
+    return f"{finding.table}.{finding.values['columns']} - {said}, ADD INDEX recommended"
 
 
 def file_lines(report: Report, most: int) -> list[str]:
     lines = head(report)
     for severity in SEVERITIES:
         lines += section(f"{severity.upper()}S", [one for one in report.findings if one.severity == severity], most)
-    return lines
+    return lines if report.findings else [*lines, "", "Nothing was found."]
 
 
 def section(title: str, findings: Sequence[Finding], most: int) -> list[str]:
     if not findings:
         return []
-    lines = ["", f"{title} ({len(findings)}):"]
-    for one in findings[:most]:
-        lines += [f"  [{one.table or 'database'}] {one.message}", f"    Suggestion: {one.suggestion}"]
-    return lines + ([f"  and {len(findings) - most} more: --verbose or --json shows all"] if len(findings) > most else [])
+    said = [f"[{one.table or 'database'}] {one.message}\n    Suggestion: {one.suggestion}" for one in findings]
+    return ["", f"{title} ({len(findings)}):", *some_lines(said, most)]
 
 
-live_lines = file_lines
+def some_lines(lines: Sequence[str], most: int) -> list[str]:
+    return [f"  {line}" for line in lines[:most]] + ([f"  and {len(lines) - most} more: --verbose shows all"] if len(lines) > most else [])

@@ -111,7 +111,7 @@ def foreign_key_indexes(schema: Schema) -> Iterator[Finding]:
         table = schema.tables[key.table]
         if not table.served(key.columns):
             where = " CONCURRENTLY" if "partitioned" not in table.fact.attributes else ""
-            yield Finding(RULES["fk-without-index"], table.name, {"columns": ", ".join(key.columns), "target": shown(key.target.name)}, f"{len(table.indexes)} indexes, none begins with ({', '.join(key.columns)})",
+            yield Finding(RULES["fk-without-index"], table.name, {"columns": ", ".join(key.columns), "target": shown(key.target.name), "key": (key.table, key.columns)}, f"{len(table.indexes)} indexes, none begins with ({', '.join(key.columns)})",
                           key.name, f"CREATE INDEX{where} ON {table.sql} ({listed(key.columns)})")
 
 
