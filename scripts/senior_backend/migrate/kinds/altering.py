@@ -29,15 +29,15 @@ def estimated_rows(table: Id) -> str:
     return f"SELECT greatest(reltuples, 0)::bigint FROM pg_catalog.pg_class WHERE oid = {literal(qualified(*table.name[:2]))}::regclass"
 
 
-def blocks(kind: str, table: Id, why: str, context: Context) -> tuple[Hazard, ...]:
+def blocks(kind: str, table: Id, why: str) -> tuple[Hazard, ...]:
     """A lock on a table that is there already, for as long as its rows take. kind: blocks-reads or blocks-writes."""
     name = ".".join(table.name[:2])
     return (Hazard(kind, Id("table", table.name[:2]), f"{why} while {name} is locked against {'reads and writes' if kind == 'blocks-reads' else 'writes'}", estimated_rows(table), "rows (estimated)"),)
 
 
-def rewrites(table: Id, why: str, context: Context) -> tuple[Hazard, ...]:
+def rewrites(table: Id, why: str) -> tuple[Hazard, ...]:
     hazard = Hazard("rewrite", Id("table", table.name[:2]), f"{why}: every row of {'.'.join(table.name[:2])} is written anew", estimated_rows(table), "rows (estimated)")
-    return (hazard, *blocks("blocks-reads", table, "all rows are written", context))
+    return (hazard, *blocks("blocks-reads", table, "all rows are written"))
 
 
 def fails(identity: Id, message: str, probe: str = "", unit: str = "") -> tuple[Hazard, ...]:

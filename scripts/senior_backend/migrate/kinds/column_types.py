@@ -66,7 +66,7 @@ def keeps_rows(old: str, new: str) -> bool:
     if {before, after} <= {"text", "character varying"}:
         return not has or bool(had) and had[0] <= has[0]
     if before != after:
-        return (before, after) == ("cidr", "inet") or before == "bit" and False
+        return (before, after) == ("cidr", "inet")
     if before == "numeric":
         return not has or bool(had) and had[1:] == has[1:] and had[0] <= has[0]
     return before not in ("character", "bit") and (not has or bool(had) and had <= has)
@@ -112,9 +112,9 @@ def hazards(fact: Fact, old: str, new: str, context: Context) -> tuple[Hazard, .
     table, name = table_of(fact.id), ".".join(fact.id.name)
     found: tuple[Hazard, ...] = ()
     if old == new:
-        return blocks("blocks-reads", table, f"indexes on {name} are built anew for its new collation", context)
+        return blocks("blocks-reads", table, f"indexes on {name} are built anew for its new collation")
     if not keeps_rows(old, new):
-        found += rewrites(table, f"{name} changes from {old} to {new}", context)
+        found += rewrites(table, f"{name} changes from {old} to {new}")
     if may_fail(old, new):
         column = ident(fact.id.name[2])
         found += fails(fact.id, f"fails where a value of {name} does not fit {new}", f"SELECT count({column}) FROM {'.'.join(map(ident, table.name))}", "non-null values")

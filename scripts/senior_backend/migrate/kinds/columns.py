@@ -55,7 +55,7 @@ def create(fact: Fact, context: Context) -> list[Step]:
     text = definition(fact, context)
     live = table_of(fact.id) not in context.fresh
     if live and ("identity" in fact.attributes or fact.attributes.get("generated") == "s" or any(word in text for word in VOLATILE) or " serial" in text or "bigserial" in text):
-        hazards += rewrites(table_of(fact.id), f"{'.'.join(fact.id.name)} gets a value of its own in each row", context)
+        hazards += rewrites(table_of(fact.id), f"{'.'.join(fact.id.name)} gets a value of its own in each row")
     elif live and text.endswith("NOT NULL") and " DEFAULT " not in text and fact.attributes.get("generated") != "v":
         hazards += fails(fact.id, f"fails unless {'.'.join(fact.id.name[:2])} is empty: the new column has no default and may not be null", count_rows(table_of(fact.id)), "rows")
     return [alter_table(fact.id, f"ADD COLUMN {text}", hazards), *settings({}, fact, context)]
@@ -108,7 +108,7 @@ def regenerated(old: dict[str, Any], new: dict[str, Any], version: int, fact: Fa
         return [alter_table(fact.id, f"ALTER COLUMN {column_of(fact.id)} DROP EXPRESSION")] if fact else []
     if version < 170000 or old.get("generated") != new.get("generated"):
         return None
-    return [alter_table(fact.id, f"ALTER COLUMN {column_of(fact.id)} SET EXPRESSION AS ({new['expression']})", rewrites(table_of(fact.id), "the expression changes", None))] if fact else []
+    return [alter_table(fact.id, f"ALTER COLUMN {column_of(fact.id)} SET EXPRESSION AS ({new['expression']})", rewrites(table_of(fact.id), "the expression changes"))] if fact else []
 
 
 def change_not_null(before: Fact, after: Fact, inherited: list[Fact], context: Context) -> list[Step]:
@@ -125,7 +125,7 @@ def change_not_null(before: Fact, after: Fact, inherited: list[Fact], context: C
         return renamed_not_null(before, after)
     failing = fails(after.id, f"fails where {name} is null", count_rows(table, f"{column} IS NULL"), "rows with null")
     if not context.live(table):
-        return [alter_table(after.id, f"ALTER COLUMN {column} SET NOT NULL", (*failing, *blocks("blocks-reads", table, "all rows are read", context)))]
+        return [alter_table(after.id, f"ALTER COLUMN {column} SET NOT NULL", (*failing, *blocks("blocks-reads", table, "all rows are read")))]
     check = ident(f"{after.id.name[2]}_is_not_null"[:63])
     return [alter_table(after.id, f"ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID"), alter_table(after.id, f"VALIDATE CONSTRAINT {check}", failing),
             alter_table(after.id, f"ALTER COLUMN {column} SET NOT NULL"), alter_table(after.id, f"DROP CONSTRAINT {check}")]

@@ -76,7 +76,7 @@ def hazards(fact: Fact, context: Context) -> tuple[Hazard, ...]:
     kind = fact.attributes["type"]
     if fact.attributes["definition"].endswith((NOT_VALID, " NOT ENFORCED")):
         return ()
-    found = failing(fact) + blocks("blocks-writes" if kind == "f" else "blocks-reads", table_of(fact.id), f"{fact.id.name[2]} is checked", context)
+    found = failing(fact) + blocks("blocks-writes" if kind == "f" else "blocks-reads", table_of(fact.id), f"{fact.id.name[2]} is checked")
     if kind == "f" and tuple(fact.attributes["references"]) != fact.id.name[:2]:
         other = Id("table", tuple(fact.attributes["references"]))
         found += (Hazard("blocks-writes", other, f"{fact.id.name[2]} is checked while {'.'.join(other.name)} is locked against writes", estimated_rows(other), "rows (estimated)"),)
@@ -101,7 +101,7 @@ def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
             return None
     if old.get("tablespace") != new.get("tablespace"):
         steps.append(Step(f"ALTER INDEX {qualified(after.id.name[0], after.id.name[2])} SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}",
-                          hazards=blocks("blocks-reads", table_of(after.id), "the index moves", context)))
+                          hazards=blocks("blocks-reads", table_of(after.id), "the index moves")))
     return Alteration((*steps, *mark(after, context, before)))
 
 

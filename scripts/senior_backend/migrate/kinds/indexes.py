@@ -30,7 +30,7 @@ def create(fact: Fact, context: Context) -> list[Step]:
 def hazards(fact: Fact, context: Context) -> tuple[Hazard, ...]:
     if fact.parent in context.fresh or " ON ONLY " in fact.attributes["definition"]:
         return ()
-    return (*unique(fact), *blocks("blocks-writes", table_id(fact), f"{fact.id.name[1]} is built", context))
+    return (*unique(fact), *blocks("blocks-writes", table_id(fact), f"{fact.id.name[1]} is built"))
 
 
 def unique(fact: Fact) -> tuple[Hazard, ...]:
@@ -51,11 +51,11 @@ def drop(fact: Fact, context: Context) -> list[Step]:
 
 def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
     old, new = before.attributes, after.attributes
-    if old.get("invalid") or any(STORAGE.sub("", old[key], count=1) != STORAGE.sub("", new[key], count=1) for key in ("definition",)):
+    if old.get("invalid") or STORAGE.sub("", old["definition"], count=1) != STORAGE.sub("", new["definition"], count=1):
         return None
     name, steps = qualified(*after.id.name), []
     if old.get("tablespace") != new.get("tablespace"):
-        steps.append(Step(f"ALTER INDEX {name} SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}", hazards=blocks("blocks-reads", table_id(after), "the index moves", context)))
+        steps.append(Step(f"ALTER INDEX {name} SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}", hazards=blocks("blocks-reads", table_id(after), "the index moves")))
     return Alteration((*steps, *settings(old, after), *mark(after, context, before)))
 
 

@@ -1,7 +1,7 @@
 """Partitions and inheritance: which table takes what over from which, attaching and detaching."""
 from __future__ import annotations
 
-from senior_backend.migrate.kinds.altering import blocks, table_of
+from senior_backend.migrate.kinds.altering import alter_table, blocks, table_of
 from senior_backend.migrate.steps import Alteration, Context, Kind, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
 from senior_backend.postgres.quote import ident, qualified
@@ -52,12 +52,16 @@ def tied(table: Id, context: Context) -> list[Fact]:
     return [link for link in links_of(table, context.new) if link.id in context.fresh]
 
 
-def missing_checks(link: Fact, context: Context) -> list[Step]:
-    """Checks of the parent that a table must have before it is tied."""
+def missing_checks(link: Fact, context: Context) -> list[str]:
+    """Checks of the parent that a table must have before it is tied, as clauses."""
     table = table_of(link.id)
     checks = [one for one in context.new.parts(parent_of(link), "constraint") if one.attributes["type"] == "c" and " NO INHERIT" not in one.attributes["definition"]]
     lacking = [one for one in checks if not any(Id("constraint", (*table.name, one.id.name[2])) in side for side in (context.old, context.new))]
-    return [Step(f"ALTER TABLE {qualified(*table.name)} ADD CONSTRAINT {ident(one.id.name[2])} {one.attributes['definition']}") for one in lacking]
+    return [f"CONSTRAINT {ident(one.id.name[2])} {one.attributes['definition']}" for one in lacking]
+
+
+def add_checks(link: Fact, context: Context) -> list[Step]:
+    return [alter_table(link.id, f"ADD {clause}") for clause in missing_checks(link, context)]
 
 
 def left_over(link: Fact, context: Context) -> list[Step]:
@@ -70,8 +74,8 @@ def left_over(link: Fact, context: Context) -> list[Step]:
 
 def attach(fact: Fact, context: Context) -> list[Step]:
     parent, table = parent_of(fact), table_of(fact.id)
-    hazards = blocks("blocks-reads", table, "the rows are checked against the bounds", context) if table not in context.fresh else ()
-    first = [] if table in context.fresh else missing_checks(fact, context)
+    hazards = blocks("blocks-reads", table, "the rows are checked against the bounds") if table not in context.fresh else ()
+    first = [] if table in context.fresh else add_checks(fact, context)
     return [*first, Step(f"ALTER TABLE {qualified(*parent.name)} ATTACH PARTITION {qualified(*table.name)} {fact.attributes['bound']}", hazards=hazards)]
 
 
@@ -81,7 +85,7 @@ def detach(fact: Fact, context: Context) -> list[Step]:
 
 
 def inherit(fact: Fact, context: Context) -> list[Step]:
-    return [*missing_checks(fact, context), Step(f"ALTER TABLE {qualified(*fact.id.name[:2])} INHERIT {qualified(*fact.id.name[2:])}")]
+    return [*add_checks(fact, context), Step(f"ALTER TABLE {qualified(*fact.id.name[:2])} INHERIT {qualified(*fact.id.name[2:])}")]
 
 
 def disinherit(fact: Fact, context: Context) -> list[Step]:

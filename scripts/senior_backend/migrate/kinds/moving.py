@@ -65,7 +65,7 @@ def move(before: Fact, after: Fact, context: Context) -> list[Step]:
     kind, table = after.attributes["type"], table_of(after.id)
     if after.parent and after.parent.kind == "foreign_table":
         return [alter_table(after.id, f"ALTER COLUMN {column_of(after.id)} TYPE {kind}")]
-    hazards = (*rewrites(table, f"{'.'.join(after.id.name)} moves to the new {kind}", context), *misfits(after, context))
+    hazards = (*rewrites(table, f"{'.'.join(after.id.name)} moves to the new {kind}"), *misfits(after, context))
     composite = composite_of(kind, context)
     if "collation" in after.attributes:
         return [alter_table(after.id, f"ALTER COLUMN {column_of(after.id)} TYPE {kind} COLLATE {after.attributes['collation']}", hazards)]

@@ -26,7 +26,7 @@ def made(fact: Fact, context: Context, word: str, suffix: str, settings: list[St
     inherited = [part for part in written if part.attributes.get("inherited") and heirs]
     parts = [columns.definition(one, context) for one in written if one.id.kind == "column" and one not in inherited]
     parts += [constraints.clause(one) for one in written if one.id.kind == "constraint"]
-    parts += [step.sql.split(" ADD ", 1)[1] for link in links_of(fact.id, context.new) if link.id.kind == "partition" for step in missing_checks(link, context)]
+    parts += [check for link in links_of(fact.id, context.new) if link.id.kind == "partition" for check in missing_checks(link, context)]
     inside = ",\n".join("  " + part for part in parts)
     sql = f"CREATE {word} {qualified(*fact.id.name)} (" + (f"\n{inside}\n" if inside else "") + ")"
     if heirs:
@@ -59,11 +59,11 @@ def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
         return None         # a column of its own cannot become one that is only inherited
     steps = []
     if old.get("persistence") != new.get("persistence"):
-        steps.append(alter_table(after.id, f"SET {'UNLOGGED' if 'persistence' in new else 'LOGGED'}", rewrites(after.id, "the table moves into or out of the log", context)))
+        steps.append(alter_table(after.id, f"SET {'UNLOGGED' if 'persistence' in new else 'LOGGED'}", rewrites(after.id, "the table moves into or out of the log")))
     if old.get("method") != new.get("method"):
-        steps.append(alter_table(after.id, f"SET ACCESS METHOD {ident(new.get('method', 'heap'))}", rewrites(after.id, "the access method changes", context)))
+        steps.append(alter_table(after.id, f"SET ACCESS METHOD {ident(new.get('method', 'heap'))}", rewrites(after.id, "the access method changes")))
     if old.get("tablespace") != new.get("tablespace"):
-        steps.append(alter_table(after.id, f"SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}", rewrites(after.id, "the tablespace changes", context)))
+        steps.append(alter_table(after.id, f"SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}", rewrites(after.id, "the tablespace changes")))
     steps += [alter_table(after.id, text) for text in changed_options(old.get("options", []), new.get("options", []))]
     return Alteration(tuple(steps + settings(old, after, context)))
 
