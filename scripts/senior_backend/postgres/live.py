@@ -19,8 +19,8 @@ HISTORY = "senior_backend_history"          # what --migrate has applied: this t
 HANGING = ("comment", "grant", "security_label")
 # the settings that deparsed expressions depend on
 SETTINGS = """begin isolation level repeatable read read only; set local search_path = ''; set local quote_all_identifiers = off; set local standard_conforming_strings = on;
-set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local timezone = 'UTC'; set local extra_float_digits = 1; set local bytea_output = 'hex'; set local statement_timeout = 0;
-set local jit = off"""
+set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local timezone = 'UTC'; set local extra_float_digits = 1; set local bytea_output = 'hex';
+set local statement_timeout = 0; set local jit = off"""
 CONDITION = re.compile(r"^-- if (?:version (>=|<) (\d+)|(no )?superuser)\n(.*?)^-- end if\n", re.M | re.S)
 EXTRA = re.compile(r"\bas extra\b", re.I)
 

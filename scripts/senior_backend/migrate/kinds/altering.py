@@ -32,7 +32,8 @@ def estimated_rows(table: Id) -> str:
 def blocks(kind: str, table: Id, why: str) -> tuple[Hazard, ...]:
     """A lock on a table that is there already, for as long as its rows take. kind: blocks-reads or blocks-writes."""
     name = ".".join(table.name[:2])
-    return (Hazard(kind, Id("table", table.name[:2]), f"{why} while {name} is locked against {'reads and writes' if kind == 'blocks-reads' else 'writes'}", estimated_rows(table), "rows (estimated)"),)
+    what = "reads and writes" if kind == "blocks-reads" else "writes"
+    return (Hazard(kind, Id("table", table.name[:2]), f"{why} while {name} is locked against {what}", estimated_rows(table), "rows (estimated)"),)
 
 
 def rewrites(table: Id, why: str) -> tuple[Hazard, ...]:

@@ -45,9 +45,12 @@ def keep(table: Id, context: Context) -> list[Step]:
     columns = listed(before.id.name[2] for before, _ in shared_columns(table, context))
     only = "" if "partitioned" in context.old[table].attributes else "ONLY "
     message = f"{'.'.join(table.name)} is made anew: every row is copied out and back"
-    hazards = (Hazard("rewrite", table, message, estimated_rows(table), "rows (estimated)"), Hazard("blocks-reads", table, f"{message}, while the table is locked", estimated_rows(table), "rows (estimated)"))
+    dangers = {"rewrite": message, "blocks-reads": f"{message}, while the table is locked"}
+    hazards = tuple(Hazard(kind, table, text, estimated_rows(table), "rows (estimated)") for kind, text in dangers.items())
     lost = [part for part in context.old.parts(table, "column") if part.id not in context.new and "generated" not in part.attributes]
-    hazards += tuple(Hazard("data-loss", part.id, f"the values of {'.'.join(part.id.name)} are lost", count_rows(table, f"{ident(part.id.name[2])} IS NOT NULL"), "non-null values") for part in lost)
+    for part in lost:
+        probe = count_rows(table, f"{ident(part.id.name[2])} IS NOT NULL")
+        hazards += (Hazard("data-loss", part.id, f"the values of {'.'.join(part.id.name)} are lost", probe, "non-null values"),)
     return [Step(f"LOCK TABLE {qualified(*table.name)} IN ACCESS EXCLUSIVE MODE"),
             Step(f"CREATE TABLE {kept_name(table, context)} AS SELECT {columns} FROM {only}{qualified(*table.name)}", hazards=hazards)]
 

@@ -6,7 +6,7 @@ import re
 from senior_backend.migrate.kinds.altering import alter_table, blocks, column_of, fails, rewrites, table_of
 from senior_backend.migrate.steps import Context, Hazard, Step
 from senior_backend.postgres.model import Fact
-from senior_backend.postgres.quote import ident
+from senior_backend.postgres.quote import qualified
 
 NUMBERS = ["smallint", "integer", "bigint", "numeric", "real", "double precision"]
 TEXTS = frozenset(("text", "character varying", "character", "name", '"char"'))
@@ -14,12 +14,14 @@ MODIFIER = re.compile(r"\(([\d,]+)\)")
 # source -> targets that an assignment reaches without USING (pg_cast, castcontext a or i), besides those among NUMBERS and to texts
 ASSIGNED = {
     "date": ("timestamp without time zone", "timestamp with time zone"), "timestamp without time zone": ("date", "time without time zone", "timestamp with time zone"),
-    "timestamp with time zone": ("date", "time without time zone", "time with time zone", "timestamp without time zone"), "time without time zone": ("interval", "time with time zone"),
+    "timestamp with time zone": ("date", "time without time zone", "time with time zone", "timestamp without time zone"),
+    "time without time zone": ("interval", "time with time zone"),
     "interval": ("time without time zone",), "json": ("jsonb",), "jsonb": ("json",), "cidr": ("inet",), "inet": ("cidr",), "bit": ("bit varying",), "bit varying": ("bit",),
     "money": ("numeric",), "numeric": ("money",), "integer": ("money", "oid"), "bigint": ("money", "oid"), "oid": ("integer", "bigint"), "macaddr": ("macaddr8",), "xml": (),
 }
 # what needs the word of the user: an explicit cast exists
-EXPLICIT = {("integer", "boolean"), ("boolean", "integer"), ("integer", "bit"), ("bigint", "bit"), ("bit", "integer"), ("bit", "bigint"), ("jsonb", "boolean"), *(("jsonb", one) for one in NUMBERS)}
+EXPLICIT = {("integer", "boolean"), ("boolean", "integer"), ("integer", "bit"), ("bigint", "bit"), ("bit", "integer"), ("bit", "bigint"), ("jsonb", "boolean")}
+EXPLICIT |= {("jsonb", one) for one in NUMBERS}
 # what ALTER COLUMN TYPE refuses to take along: it must be dropped before and made again
 REFUSED = frozenset(("view", "materialized_view", "rule", "trigger", "policy", "function", "procedure", "publication", "publication_table", "statistics"))
 
@@ -86,7 +88,8 @@ def loses_precision(old: str, new: str) -> bool:
     before, after = base(old), base(new)
     fewer = bool(modifier(new)) and before == after and (not modifier(old) or modifier(new) < modifier(old))
     fractions = before in ("numeric", "real", "double precision") and after in ("smallint", "integer", "bigint") or before == "double precision" and after == "real"
-    return fractions or before.startswith("timestamp") and after in ("date", "time without time zone") or fewer and (before.startswith(("time", "interval")) or before == "numeric" and modifier(new)[1:] < modifier(old)[1:])
+    shorter = before.startswith(("time", "interval")) or before == "numeric" and modifier(new)[1:] < modifier(old)[1:]
+    return fractions or before.startswith("timestamp") and after in ("date", "time without time zone") or fewer and shorter
 
 
 def needs_rebuild(dependant: Fact, old: str, new: str) -> bool:
@@ -115,9 +118,9 @@ def hazards(fact: Fact, old: str, new: str, context: Context) -> tuple[Hazard, .
         return blocks("blocks-reads", table, f"indexes on {name} are built anew for its new collation")
     if not keeps_rows(old, new):
         found += rewrites(table, f"{name} changes from {old} to {new}")
+    probe = f"SELECT count({column_of(fact.id)}) FROM {qualified(*table.name)}"
     if may_fail(old, new):
-        column = ident(fact.id.name[2])
-        found += fails(fact.id, f"fails where a value of {name} does not fit {new}", f"SELECT count({column}) FROM {'.'.join(map(ident, table.name))}", "non-null values")
+        found += fails(fact.id, f"fails where a value of {name} does not fit {new}", probe, "non-null values")
     if loses_precision(old, new):
-        found += (Hazard("data-loss", fact.id, f"values of {name} are rounded or cut to {new}", f"SELECT count({ident(fact.id.name[2])}) FROM {'.'.join(map(ident, table.name))}", "non-null values"),)
+        found += (Hazard("data-loss", fact.id, f"values of {name} are rounded or cut to {new}", probe, "non-null values"),)
     return found

@@ -108,7 +108,8 @@ def regenerated(old: dict[str, Any], new: dict[str, Any], version: int, fact: Fa
         return [alter_table(fact.id, f"ALTER COLUMN {column_of(fact.id)} DROP EXPRESSION")] if fact else []
     if version < 170000 or old.get("generated") != new.get("generated"):
         return None
-    return [alter_table(fact.id, f"ALTER COLUMN {column_of(fact.id)} SET EXPRESSION AS ({new['expression']})", rewrites(table_of(fact.id), "the expression changes"))] if fact else []
+    said = f"SET EXPRESSION AS ({new['expression']})"
+    return [alter_table(fact.id, f"ALTER COLUMN {column_of(fact.id)} {said}", rewrites(table_of(fact.id), "the expression changes"))] if fact else []
 
 
 def change_not_null(before: Fact, after: Fact, inherited: list[Fact], context: Context) -> list[Step]:

@@ -12,7 +12,8 @@ from senior_backend.postgres.quote import ident, listed, qualified
 
 NOT_VALID = " NOT VALID"
 # PRIMARY KEY (a) INCLUDE (b) WITH (fillfactor='70') DEFERRABLE, in parts
-KEY = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE)(?P<nulls> NULLS NOT DISTINCT)? (?P<columns>\([^()]*\))(?P<include> INCLUDE \([^()]*\))?(?P<with> WITH \([^()]*\))?(?P<rest>(?: DEFERRABLE| INITIALLY DEFERRED)*)\Z")
+KEY = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE)(?P<nulls> NULLS NOT DISTINCT)? (?P<columns>\([^()]*\))(?P<include> INCLUDE \([^()]*\))?"
+                 r"(?P<with> WITH \([^()]*\))?(?P<rest>(?: DEFERRABLE| INITIALLY DEFERRED)*)\Z")
 TIMING = re.compile(r"( DEFERRABLE)?( INITIALLY DEFERRED)?( NOT ENFORCED)?( NOT VALID)?\Z")
 
 
@@ -50,7 +51,8 @@ def online(fact: Fact, context: Context) -> list[Step]:
     if kind not in "pu" or partitioned or not parts:
         return added(fact, context, hazards(fact, context))
     space = f" TABLESPACE {ident(fact.attributes['tablespace'])}" if "tablespace" in fact.attributes else ""
-    index = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {qualified(*fact.id.name[:2])} {parts['columns']}{parts['include'] or ''}{parts['nulls'] or ''}{parts['with'] or ''}{space}"
+    rest = "".join(parts[one] or "" for one in ("columns", "include", "nulls", "with"))
+    index = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {qualified(*fact.id.name[:2])} {rest}{space}"
     return [Step(index, transactional=False, hazards=failing(fact)), alter_table(fact.id, f"ADD CONSTRAINT {name} {parts['kind']} USING INDEX {name}{parts['rest']}")]
 
 
