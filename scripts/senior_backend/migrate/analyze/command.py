@@ -16,6 +16,7 @@ from senior_backend.migrate.analyze.rules import SEVERITIES, Finding
 from senior_backend.migrate.analyze.schema import Schema
 from senior_backend.migrate.analyze.workload import Workload
 from senior_backend.postgres import connection, live, parsed, sql_files
+from senior_backend.postgres.model import Catalogue
 
 if TYPE_CHECKING:
     import psycopg
@@ -61,33 +62,35 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
 def analyze(arguments: argparse.Namespace) -> Report:
     with contextlib.ExitStack() as stack:
         workshop = stack.enter_context(sources.Workshop(arguments.shadow))
-        session = stack.enter_context(contextlib.closing(connection.connect(arguments.connection))) if arguments.connection else None
-        side = read_live(arguments.connection, session) if session else read_files(pathlib.Path(arguments.schema), workshop)
-        schema = Schema(side.catalogue)
-        report = Report(side.catalogue.source, schema, rules.check(schema), side.notes)
-        if session:
-            measure(report, session)
+        sessions = [stack.enter_context(contextlib.closing(connection.connect(arguments.connection))) for _ in range(2)] if arguments.connection else []
+        counting = sources.Background(measured.read, sessions[1]) if sessions else None
+        catalogue, notes = read_live(arguments.connection, sessions[0]) if sessions else read_files(pathlib.Path(arguments.schema), workshop)
+        schema = Schema(catalogue)
+        report = Report(catalogue.source, schema, rules.check(schema), notes)
+        if counting:
+            measure(report, counting.result(), sessions[1])
     report.findings.sort(key=lambda one: (SEVERITIES.index(one.severity), one.rule.code, one.table, one.object))
     return report
 
 
-def read_live(url: str, session: psycopg.Connection[Any]) -> sources.Side:
-    return sources.Side(live.read(session, connection.masked(url)), connection=session)
+def read_live(url: str, session: psycopg.Connection[Any]) -> tuple[Catalogue, list[str]]:
+    return live.read(session, connection.masked(url)), []
 
 
-def read_files(path: pathlib.Path, workshop: sources.Workshop) -> sources.Side:
+def read_files(path: pathlib.Path, workshop: sources.Workshop) -> tuple[Catalogue, list[str]]:
     """By parser alone also where the server lacks an extension: nothing here has to be proven."""
     try:
-        return sources.read_files(path, workshop, 0)
+        side = sources.read_files(path, workshop, 0)
+        return side.catalogue, side.notes
     except CommandError as error:
         if error.identifier != "EXTENSION_MISSING":
             raise
         script = sql_files.read(path)
-        return sources.Side(parsed.read(script), notes=[*script.notes, f"read by parser alone: {error.message}"], statements=len(script.statements))
+        return parsed.read(script), [*script.notes, f"read by parser alone: {error.message}"]
 
 
-def measure(report: Report, session: psycopg.Connection[Any]) -> None:
-    statistics = report.statistics = measured.read(session)
+def measure(report: Report, statistics: Statistics, session: psycopg.Connection[Any]) -> None:
+    report.statistics = statistics
     queries = report.workload = workload.read(session, report.schema)
     for one in report.findings:
         if one.rule.code == "fk-without-index":

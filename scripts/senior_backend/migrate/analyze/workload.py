@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_STATEMENTS, MOST_FINDINGS, SHOWN = 500, 20, 160
 SLOW_MS, HEAVY_SHARE, HEAVY_MS, FELT_MS = 100.0, 0.2, 10.0, 5.0
-N1_RATIO, N1_CALLS, FEW_ROWS, MANY_ROWS = 10, 50, 10, 5
+N1_RATIO, N1_CALLS, FEW_ROWS, MANY_ROWS = 10, 50, 100, 5
 ENABLE = "shared_preload_libraries = 'pg_stat_statements', restart, CREATE EXTENSION pg_stat_statements"
 LITERAL = re.compile(r"""/\*.*?\*/|--[^\n]*|\b[eExXbB]?'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$|(?<![\w$."])\d+(?:\.\d+)?""", re.S)
 READ = re.compile(r"\s*(?:/\*.*?\*/\s*)*(?:select|with|insert|update|delete|merge)\b", re.I | re.S)
