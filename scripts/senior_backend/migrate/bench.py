@@ -39,7 +39,7 @@ class Bench:
     def __init__(self, server: scratch.Server, name: str, path: str, deadline: float | None, stack: contextlib.ExitStack):
         self.server, self.name, self.path, self.deadline, self.stack = server, name, path, deadline, stack
         self.role = LOADER
-        if server.own:          # event triggers of the schema do not fire: they would run with the rights of _rights()
+        if server.own:          # event triggers of the schema do not fire: they would run with those rights
             server.admin.execute(f"ALTER DATABASE {quote.ident(name)} SET session_replication_role = replica")
         self.connection = self._connect(server.loader_url(name))
 
@@ -68,7 +68,7 @@ class Bench:
             try:
                 with self.connection.transaction() if step.transactional else contextlib.nullcontext():
                     for step in group:
-                        with self._rights(step.sql):
+                        with self.rights(step.sql):
                             self.connection.execute(step.sql)
             except psycopg.Error as error:
                 missing = MISSING_EXTENSION.search(str(error))
@@ -83,7 +83,7 @@ class Bench:
             self.connection.execute(f"SET statement_timeout = {int(1000 * left) + 1}")
 
     @contextlib.contextmanager
-    def _rights(self, sql: str) -> Iterator[None]:
+    def rights(self, sql: str) -> Iterator[None]:
         if not (self.server.own and FOR_SUPERUSERS.match(sql)):
             yield
             return

@@ -14,6 +14,7 @@ from senior_backend.migrate.steps import Hazard, Step
 LINE_BREAKS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
 SETTINGS = ("SET lock_timeout = '5s';", "SET statement_timeout = 0;", "SET check_function_bodies = off;")
 RESETS = ("RESET lock_timeout;", "RESET statement_timeout;", "RESET check_function_bodies;")
+VALIDATES = re.compile(r"ALTER (TABLE|DOMAIN) [^;]* VALIDATE CONSTRAINT ")
 NAME_CHARACTERS = 60
 RETRY = ("A lock is waited for at most 5 s, so that nobody is held up behind a statement that waits. After a lock timeout run the",
          "file again from that transaction on; those before it are done. --migrate does that by itself.")
@@ -43,15 +44,16 @@ def script(head: Iterable[str], steps: Sequence[Step], told: Callable[[Hazard], 
 
 
 def grouped(steps: Iterable[Step]) -> list[list[Step]]:
-    """Statements that run in one transaction; one that cannot run in any is alone."""
+    """Statements that run in one transaction; one that cannot run in any is alone, and so is one that reads all rows to validate: no lock of others may be held meanwhile."""
     groups: list[list[Step]] = []
     open_group = False
     for step in steps:
-        if open_group and step.transactional:
+        validates = VALIDATES.match(step.sql) is not None
+        if open_group and step.transactional and not validates:
             groups[-1].append(step)
         else:
             groups.append([step])
-        open_group = step.transactional and not step.commit_after
+        open_group = step.transactional and not step.commit_after and not validates
     return groups
 
 

@@ -49,6 +49,7 @@ def read(connection: psycopg.Connection[Any], source: str = "") -> Catalogue:
         while cursor.nextset():
             pass
     catalogue.unhandled = reading.unhandled + reading.hang()
+    reading.leave_out(HISTORY)
     catalogue.links = Links(links, reading.id_of)
     return catalogue
 

@@ -128,7 +128,7 @@ class Stage:
         psycopg = dependencies.require("psycopg")
         clock = time.monotonic()
         try:
-            with self.bench._rights(statement.text) if self.bench else contextlib.nullcontext():
+            with self.bench.rights(statement.text) if self.bench else contextlib.nullcontext():
                 executor.send(self.session, statement)
         except psycopg.Error as error:
             if self.session.broken:
