@@ -266,8 +266,9 @@ def security(schema: Schema) -> Iterator[Finding]:
         if own and not on:
             yield Finding(RULES["policy-without-rls"], table.name, {"columns": some(own)}, f"{len(own)} policies", sql=f"ALTER TABLE {table.sql} ENABLE ROW LEVEL SECURITY")
     for fact in schema.catalogue.of_kind("grant"):
-        if fact.parent in schema.tables and fact.id.name[-1] == "public":
-            yield public_grant(schema.tables[fact.parent], fact)
+        table = schema.tables.get(Id("table", fact.id.name[1:3])) if fact.id.name[0] in ("table", "column") and fact.id.name[-1] == "public" else None
+        if table:
+            yield public_grant(table, fact)
 
 
 def public_grant(table: Table, fact: Fact) -> Finding:
