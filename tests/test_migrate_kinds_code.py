@@ -125,6 +125,26 @@ CASES: dict[str, tuple[str, str]] = {
     "owners of new things": ("SELECT 1", "CREATE TABLE t (id serial PRIMARY KEY); ALTER TABLE t OWNER TO ann; GRANT SELECT ON t TO bob; REVOKE TRUNCATE ON t FROM ann; CREATE DOMAIN d AS int; ALTER DOMAIN d OWNER TO bob"),
     "owner of a table with a serial": ("CREATE TABLE t (id serial, j int GENERATED ALWAYS AS IDENTITY)", "CREATE TABLE t (id serial, j int GENERATED ALWAYS AS IDENTITY); ALTER TABLE t OWNER TO ann"),
     "privileges of what an extension holds": ("CREATE EXTENSION pg_trgm", "CREATE EXTENSION pg_trgm; REVOKE EXECUTE ON FUNCTION show_trgm FROM PUBLIC; GRANT EXECUTE ON FUNCTION similarity(text, text) TO ann; GRANT EXECUTE ON FUNCTION pg_ls_dir(text) TO bob"),
+    "privileges of sequences of columns": (
+        "CREATE TABLE i (id int GENERATED ALWAYS AS IDENTITY)",
+        "CREATE TABLE i (id int GENERATED ALWAYS AS IDENTITY); CREATE TABLE j (id int GENERATED ALWAYS AS IDENTITY, k serial); ALTER TABLE j OWNER TO bob; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ann; "
+        "REVOKE SELECT ON SEQUENCE j_k_seq FROM bob; COMMENT ON SEQUENCE j_id_seq IS 'x'; COMMENT ON SEQUENCE j_k_seq IS 'y'"),
+    "default privileges of sequences of columns": (
+        "ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO ann; ",
+        "ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO ann; CREATE TABLE j (id int GENERATED ALWAYS AS IDENTITY, k serial, l serial); REVOKE ALL ON SEQUENCE j_id_seq, j_k_seq FROM ann; GRANT USAGE ON SEQUENCE j_k_seq TO bob"),
+    "identity comes to a table with default privileges": (
+        "ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO ann; CREATE TABLE j (k int)",
+        "ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO ann; CREATE TABLE j (k int); ALTER TABLE j ADD id int GENERATED ALWAYS AS IDENTITY"),
+    "privileges of a view that is made anew": (
+        W + "GRANT SELECT (id) ON w TO bob; GRANT UPDATE (n), SELECT (id) ON v TO ann WITH GRANT OPTION; GRANT ALL ON v TO bob",
+        W.replace("SELECT id, n FROM a", "SELECT n, id FROM a") + "GRANT SELECT (id) ON w TO bob; GRANT UPDATE (n), SELECT (id) ON v TO ann WITH GRANT OPTION; GRANT ALL ON v TO bob"),
+    "privileges of a function that is made anew": (F + "REVOKE ALL ON FUNCTION f FROM PUBLIC; GRANT EXECUTE ON FUNCTION f TO ann, bob; ALTER FUNCTION f OWNER TO carol",
+                                                   F.replace("RETURNS int", "RETURNS bigint") + "REVOKE ALL ON FUNCTION f FROM PUBLIC; GRANT EXECUTE ON FUNCTION f TO bob; ALTER FUNCTION f OWNER TO carol"),
+    "enum under functions and views": (
+        "CREATE TYPE e AS ENUM ('a', 'b'); CREATE TABLE t (x e DEFAULT 'a'); CREATE FUNCTION g(x e DEFAULT 'b') RETURNS e LANGUAGE sql AS 'SELECT x'; COMMENT ON FUNCTION g IS 'x'; CREATE VIEW v AS SELECT g(x) AS y FROM t WHERE x = 'a'; GRANT SELECT ON v TO ann",
+        "CREATE TYPE e AS ENUM ('b', 'c'); CREATE TABLE t (x e DEFAULT 'b'); CREATE FUNCTION g(x e DEFAULT 'b') RETURNS e LANGUAGE sql AS 'SELECT x'; COMMENT ON FUNCTION g IS 'x'; CREATE VIEW v AS SELECT g(x) AS y FROM t WHERE x = 'b'; GRANT SELECT ON v TO ann"),
+    "policy and view need each other": (
+        RLS, RLS + "CREATE VIEW av AS SELECT id FROM a WHERE m > 1; CREATE POLICY po ON a USING (id IN (SELECT id FROM av)); COMMENT ON POLICY po ON a IS 'x'; CREATE RULE ru AS ON INSERT TO b WHERE EXISTS (SELECT FROM av) DO INSTEAD NOTHING; DROP TABLE b CASCADE"),
     # comments
     "comments on everything": (
         TP + RLS.removeprefix(A) + F + FT + ET + "CREATE TYPE ct AS (x int); CREATE DOMAIN d AS int CONSTRAINT dc CHECK (VALUE > 0); CREATE SEQUENCE s; CREATE POLICY po ON a USING (true); CREATE PUBLICATION pu; CREATE STATISTICS st ON id, n FROM a; "

@@ -109,6 +109,14 @@ class Catalogue:
         return tuple(dict.fromkeys((*(fact.id for fact in self._parts.get(identity, ())), *self._named.get(identity, ()), *known)))
 
     @functools.cached_property
+    def grants(self) -> dict[tuple[str, ...], list[Fact]]:
+        """Grants and default privileges by kind and name without the grantee. Asked for when the facts change no more."""
+        found: dict[tuple[str, ...], list[Fact]] = {}
+        for fact in self.of_kind("grant", "default_privilege"):
+            found.setdefault((fact.id.kind, *fact.id.name[:-1]), []).append(fact)
+        return found
+
+    @functools.cached_property
     def _parts(self) -> dict[Id, list[Fact]]:
         found: dict[Id, list[Fact]] = {}
         for fact in self.facts.values():

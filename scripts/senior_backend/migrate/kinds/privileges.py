@@ -7,7 +7,7 @@ privileges in force for who makes it.
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Iterable, NamedTuple
+from typing import Callable, Iterable, Iterator, NamedTuple
 
 from senior_backend.migrate.kinds.notes import uncommented
 from senior_backend.migrate.naming import called, role, target
@@ -78,8 +78,7 @@ def thing_of(fact: Fact) -> Id:
 
 
 def grants_on(thing: Id, catalogue: Catalogue) -> list[Fact]:
-    facts = catalogue.parts(thing, "grant") if thing in catalogue else catalogue.of_kind("grant")
-    return [fact for fact in facts if thing_of(fact) == thing]
+    return catalogue.grants.get(("grant", thing.kind, *thing.name), [])
 
 
 def held(thing: Id, catalogue: Catalogue, other: Catalogue) -> Entries:
@@ -92,10 +91,9 @@ def held(thing: Id, catalogue: Catalogue, other: Catalogue) -> Entries:
 def granted_at_birth(thing: Id, context: Context) -> Entries:
     """The privileges of a new thing. New default privileges come last in a plan and removed ones go first: those that both sides have are in force."""
     holder = HOLDERS[thing.kind]
-    facts = [fact for fact in context.old.of_kind("default_privilege") if fact.id in context.new and (fact.id.name[0], fact.id.name[2]) == (context.old.role, holder.letter)]
-    everywhere = replaced(usual(holder, context.old), (fact for fact in facts if not fact.id.name[1]))
-    here = (entries_of(fact) for fact in facts if thing.kind != "schema" and fact.id.name[1] == thing.name[0])
-    return merged(everywhere.union(*here))
+    schemas = [""] if thing.kind == "schema" else ["", thing.name[0]]
+    everywhere, *here = ([fact for fact in context.old.grants.get(("default_privilege", context.old.role, schema, holder.letter), []) if fact.id in context.new] for schema in schemas)
+    return merged(replaced(usual(holder, context.old), everywhere).union(*(entries_of(fact) for facts in here for fact in facts)))
 
 
 def merged(entries: Iterable[Entry]) -> Entries:
@@ -201,7 +199,7 @@ def grantee_name(thing: Id, grantee: str, context: Context) -> str:
 def change(fact: Fact, context: Context) -> list[Step]:
     """From what the old side grants on a thing to what the new side does, all at once with the first of the grantees. What is new, or changes its owner, gets its privileges with that."""
     thing = thing_of(fact)
-    fresh = any(one in context.fresh for one in (thing, *holders(thing)))
+    fresh = any(one in context.fresh for one in (thing, *holders(thing), *([fact.parent] if fact.parent and fact.parent.kind == "column" else [])))
     if fresh and thing.kind != "column" or owner_changes(context.old.get(thing), context.new.get(thing)):
         return []
     sides = [{one.id: one for one in grants_on(thing, side)} for side in (context.old, context.new)]
@@ -217,9 +215,9 @@ def columns_again(table: Id, lost: Entries, context: Context) -> list[Step]:
     """A REVOKE on a table takes the same privilege on its columns away too."""
     steps = []
     if lost and HOLDERS[table.kind] is RELATION:
-        for fact in context.new.of_kind("grant"):
+        for fact in (fact for key, facts in context.new.grants.items() if key[1:4] == ("column", *table.name) for fact in facts):
             column = thing_of(fact)
-            if column.kind == "column" and column.name[:2] == table.name and column not in context.fresh and fact.id in context.old:
+            if column not in context.fresh and fact.id in context.old:
                 taken = {one for one in entries_of(fact) & entries_of(context.old[fact.id]) if any(one[:3] == gone[:3] for gone in lost)}
                 steps += [step for grantor in sorted({one.grantor for one in taken}) for step in as_grantor(grantor, grants(column, taken, grantor, context, {}))]
     return steps
@@ -252,13 +250,24 @@ def given(fact: Fact, context: Context) -> list[Step]:
     """What makes a new thing its owner's, with the privileges it shall have."""
     if fact.id.kind == "extension":
         return uncommented(fact, context)
-    owner = fact.attributes.get("owner")
-    away = owner and owner != context.old.role
-    steps = [Step(f"ALTER {target(fact.id)} OWNER TO {role(owner)}")] if away else []
-    if fact.id.kind not in HOLDERS or fact.id.kind == "column" or fact.id not in context.old and not context.new.states("grant"):
-        return steps
-    before = granted_at_birth(fact.id, context)
-    return steps + changes(fact.id, handed_over(before, owner) if away else before, held(fact.id, context.new, context.old), context)
+    owner = fact.attributes.get("owner") or next((context.new[one].attributes.get("owner") for one in holders(fact.id) if one in context.new), None)
+    away = owner is not None and owner != context.old.role
+    steps = [Step(f"ALTER {target(fact.id)} OWNER TO {role(owner)}")] if away and "owner" in fact.attributes else []
+    for thing in born(fact, context):
+        if fact.id in context.old or context.new.states("grant"):
+            before = granted_at_birth(thing, context)
+            steps += changes(thing, handed_over(before, owner) if away else before, held(thing, context.new, context.old), context)
+    return steps
+
+
+def born(fact: Fact, context: Context) -> Iterator[Id]:
+    """What a CREATE statement makes that has privileges: the thing itself, and the sequences of its columns."""
+    if fact.id.kind in HOLDERS and fact.id.kind != "column":
+        yield fact.id
+    if "identity" in fact.attributes:
+        yield Id("sequence", tuple(fact.attributes["identity"]["sequence"]))
+    for part in context.folded.get(fact.id, ()):
+        yield from born(part, context)
 
 
 def handed(before: Fact, after: Fact, context: Context) -> list[Step]:

@@ -22,6 +22,7 @@ acls(class, object, sub, type, owner, acl, name, system) as (
   union all select 'pg_language'::regclass, oid, 0, 'l', lanowner, lanacl, array['language', lanname]::text[], oid < 16384 from pg_language where lanacl is not null
   union all select 'pg_foreign_data_wrapper'::regclass, oid, 0, 'F', fdwowner, fdwacl, array['fdw', fdwname]::text[], false from pg_foreign_data_wrapper where fdwacl is not null
   union all select 'pg_foreign_server'::regclass, oid, 0, 'S', srvowner, srvacl, array['server', srvname]::text[], false from pg_foreign_server where srvacl is not null),
+identities as materialized (select objid, refobjid, refobjsubid from pg_depend where classid = 'pg_class'::regclass and refclassid = 'pg_class'::regclass and deptype = 'i' and refobjsubid > 0),
 given as (
   select x.*, m.refobjid as extension, x.system or m.refobjid is not null as given, coalesce(
     case when x.system or m.refobjid is not null then (select initprivs from pg_init_privs i where i.classoid = x.class and i.objoid = x.object and i.objsubid = x.sub) end,
@@ -51,17 +52,18 @@ from pg_policy p join relations r on r.oid = polrelid
 where ('pg_policy'::regclass, p.oid) not in (select classid, objid from members)
 union all
 select 'grant', array[grantee]::text[], jsonb_build_object('entries', entries) || case when given then jsonb_build_object('base', defaults) else '{}' end,
-  '@', case when given or sub > 0 then name end, place, case when given then 'pg_extension'::regclass else class end, case when given then extension else object end, case when given then 0 else sub end, null
-from privileges where class <> 'pg_default_acl'::regclass
+  '@', case when given or sub > 0 or refobjid is not null then name end, place, case when given then 'pg_extension'::regclass else class end,
+  case when given then extension else coalesce(refobjid, object) end, case when given then 0 else coalesce(refobjsubid, sub) end, null
+from privileges left join identities on class = 'pg_class'::regclass and objid = object where class <> 'pg_default_acl'::regclass
 union all
 select 'default_privilege', name || grantee::text, jsonb_build_object('entries', entries), null, null, place, null, null, 0,
   case when name[2] <> '' then jsonb_build_array(jsonb_build_array('schema', jsonb_build_array(name[2]))) end
 from privileges where class = 'pg_default_acl'::regclass
 union all
-select 'comment', '{}', jsonb_build_object('text', description), '@', coalesce(a.name, case kind when 'index' then array[kind, nspname, relname] end), 0,
-  case when o.oid is null then d.classoid else 'pg_constraint'::regclass end, coalesce(o.oid, objoid), objsubid, null
+select 'comment', '{}', jsonb_build_object('text', description), '@', coalesce(a.name, case when kind in ('index', 'sequence') then array[kind, nspname, relname] end), 0,
+  case when o.oid is null then d.classoid else 'pg_constraint'::regclass end, coalesce(o.oid, refobjid, objoid), coalesce(refobjsubid, objsubid), null
 from pg_description d left join relations r on d.classoid = 'pg_class'::regclass and r.oid = objoid left join attributes a on d.classoid = 'pg_class'::regclass and attrelid = objoid and attnum = objsubid
-  left join pg_constraint o on kind = 'index' and o.conindid = r.oid and contype in ('p', 'u', 'x')
+  left join identities on kind = 'sequence' and objid = r.oid left join pg_constraint o on kind = 'index' and o.conindid = r.oid and contype in ('p', 'u', 'x')
 where (objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and objoid = (select oid from pg_namespace where nspname = 'public')) and (d.classoid, objoid) not in (select classid, objid from members)
   and (d.classoid <> 'pg_subscription'::regclass or exists (select from pg_subscription s where s.oid = objoid and subdbid = (select oid from pg_database where datname = current_database())))
 union all
