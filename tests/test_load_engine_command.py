@@ -45,9 +45,7 @@ def server():
 
 
 def run(*arguments: object, **options) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(DOOR), *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL, **options
-    )
+    return subprocess.run([sys.executable, str(DOOR), *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL, **options)
 
 
 def run_json(*arguments: object, code: int = 0, **options) -> dict:
@@ -143,13 +141,21 @@ def test_console(server):
         (["URL", "--fail-on", "slower"], "--compare"),
         (["URL", "--follow-redirects", "--engine", "raw"], "--follow-redirects"),
         (["URL", "--p99-ms", "-1"], "--p99-ms"),
+        (["URL", "--max-error-rate", "101"], "--max-error-rate 101"),
+        (["URL/{{id}}"], "--data"),
+        (["URL", "-o", "x.html", "--html", "./x.html"], "same file"),
+        (["URL", "--engine", "requests", "--workers", "2"], "one process"),
+        (["URL", "--worker-of", "127.0.0.1"], "no URL"),
+        (["URL", "--expect-rate-limit", "--compare", "URL"], "several URLs"),
+        (["URL", "--expect-rate-limit", "--rate", "5", "--warmup", "1"], "--rate, --warmup"),
+        (["URL", "--expect-rate-limit", "--engine", "locust"], "--engine locust"),
         (["URL", "--unknown"], "--unknown"),
     ],
 )
 def test_bad_input_is_refused_before_any_load(server, arguments, said):
     server.truth()
     streams = Console(io.StringIO(), io.StringIO())
-    given = [server.url + "/ok" if argument == "URL" else argument for argument in arguments]
+    given = [argument.replace("URL", server.url + "/ok") for argument in arguments]
     assert console.run(options.TOOL, options.parser(), command.load_test, [*given, "--json"], streams) == 2
     report = json.loads(streams.out.getvalue())
     assert said in report["error"]["message"] and report["status"] == "error"
@@ -196,20 +202,19 @@ def test_expectations(server, tmp_path):
     run_json(server.url + "/ok", "--targets", decision, code=2)
 
 
-def test_output_is_a_baseline(server, tmp_path):
-    stored = tmp_path / "baseline.json"
-    run(server.url + "/slow", "-d", 0.4, "-o", stored)
-    kept = json.loads(stored.read_text())
-    assert sum(second["answered"] for second in kept["results"][0]["timeline"]) > 0
-    report = run_json(server.url + "/slow", "-d", 0.4, "--compare", stored)
-    assert set(report["comparison"]["metrics"]) == {"latency_p50", "latency_p95", "latency_p99", "requests_per_second", "error_rate"}
-
-
-def test_compare_two_urls(server):
+def test_compare_two_urls_and_stored_runs(server, tmp_path):
+    page, stored = tmp_path / "page.html", tmp_path / "baseline.json"
     arguments = [server.url + "/ok", server.url + "/slow", "--compare", "-d", 1, "-c", 4]
-    report = run_json(*arguments, "--fail-on", "slower", code=1)
-    assert report["comparison"]["metrics"]["latency_p50"]["verdict"] == "slower" and len(report["results"]) == 2
-    assert "COMPARISON" in run("--compare", *arguments[:2], "-d", 0.5).stdout
+    report = run_json(*arguments, "--fail-on", "slower", "--html", page, code=1)
+    metric = report["comparison"]["metrics"]["latency_p50"]
+    assert metric["verdict"] == "slower" and metric["b"] > 20 > metric["a"] and len(report["results"]) == 2
+    assert set(report["comparison"]["metrics"]) == {"latency_p50", "latency_p95", "latency_p99", "requests_per_second", "error_rate"}
+    assert "slower" in page.read_text(encoding="utf-8") and "COMPARISON" in run("--compare", *arguments[:2], "-d", 0.5).stdout
+    run(server.url + "/slow", "-d", 0.5, "-o", stored)
+    assert sum(second["answered"] for second in json.loads(stored.read_text())["results"][0]["timeline"]) > 0
+    report = run_json(server.url + "/slow", "-d", 0.5, "--compare", stored, "--fail-on", "slower")
+    assert report["comparison"]["method"].startswith("sequential")
+    assert {metric["verdict"] for metric in report["comparison"]["metrics"].values()} <= {"inconclusive", "no difference"}
 
 
 def test_rows_body_and_mix(server, tmp_path):

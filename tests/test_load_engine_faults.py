@@ -117,6 +117,16 @@ def test_bytes_after_the_end_cost_the_connection_not_the_answer(server):
     assert measurement.notes == {"bytes after the answer's end": measurement.accounting.ok}
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_answers_longer_than_those_before(tls_server, tls):
+    """What is received at once follows the answers known; longer ones come whole all the same."""
+    url = tls_server.tls_url if tls else tls_server.url
+    targets = [Target(url + "/ok", weight=20), Target(url + "/big")]
+    short, long = run_plan(Plan(targets, mode="mix", concurrency=3, duration_s=0.6, timeout_s=2.0, verify_tls=False))
+    assert short.accounting.ok == short.accounting.started > 50 and long.accounting.ok == long.accounting.started > 5
+    assert not short.errors and not long.errors and long.bytes_received > 300_000 * long.accounting.ok
+
+
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE"])
 def test_methods(server, method):
     server.truth()

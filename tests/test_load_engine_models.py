@@ -97,9 +97,7 @@ def test_targets_of_several_origins_share_the_connections(server):
     other = Server()
     try:
         for model in ({}, {"model": "open", "rate_per_s": 300.0, "concurrency": 2}):
-            measurements = run_plan(
-                Plan([Target(server.url + "/ok"), Target(other.url + "/slow")], mode="compare", **{"concurrency": 3, "duration_s": 0.4, **model})
-            )
+            measurements = run_plan(Plan([Target(server.url + "/ok"), Target(other.url + "/slow")], mode="compare", **{"concurrency": 3, "duration_s": 0.4, **model}))
             assert all(measurement.accounting.ok == measurement.accounting.started > 5 for measurement in measurements)
     finally:
         other.stop()

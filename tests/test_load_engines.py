@@ -7,12 +7,14 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 from conftest import CACHE, ROOT
+from node_server import locked
 from web_server import web_server
 
 from senior_backend.console import CommandError
@@ -77,12 +79,7 @@ def test_proxy_sees_the_whole_url(server):
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [
-        ("/truncated", "truncated body"),
-        ("/dropped", "connection closed before answer"),
-        ("/garbage", "malformed answer: status line"),
-        ("/slow", "timeout response"),
-    ],
+    [("/truncated", "truncated body"), ("/dropped", "connection closed before answer"), ("/garbage", "malformed answer: status line"), ("/slow", "timeout response")],
 )
 def test_faults_have_the_names_of_the_raw_engine(server, path, kind):
     found = sent(server, path, timeout_s=0.5)
@@ -152,16 +149,17 @@ def test_measurements_and_plans_survive_the_way_between_processes():
 
 @pytest.fixture(scope="session")
 def locust_python() -> str:
-    """An interpreter that has Locust: this one, or that of an environment of its own in the cache."""
+    """An interpreter that has Locust: this one, or that of an environment of its own in the cache, made by one test process at a time."""
     if importlib.util.find_spec("locust"):
         return sys.executable
     folder = CACHE / "locust"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    for command in ([sys.executable, "-m", "venv", str(folder)], [str(python), "-m", "pip", "install", "-q", "locust", "requests"]):
-        if python.exists() and subprocess.run([str(python), "-c", "import locust"], capture_output=True).returncode == 0:
-            break
-        if subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("Locust cannot be installed: " + " ".join(command))
+    with locked(CACHE / "locust.lock"):
+        for command in ([sys.executable, "-m", "venv", folder], [python, "-m", "pip", "install", "-q", "locust", "requests"]):
+            if python.exists() and not subprocess.run([python, "-c", "import locust"], capture_output=True).returncode:
+                break
+            if subprocess.run(command, capture_output=True).returncode:
+                pytest.skip(f"Locust cannot be installed: {' '.join(map(str, command))}")
     return str(python)
 
 
@@ -169,16 +167,32 @@ def run_tester(python: str, *arguments: object, **options) -> subprocess.Complet
     return subprocess.run([python, str(LOAD_TESTER), *map(str, arguments)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=90, **options)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_locust_engine_gives_the_same_report(server, locust_python, workers):
-    """One worker runs locally; two run under a master on 127.0.0.1."""
-    done = run_tester(locust_python, server.url + "/wait", "--engine", "locust", "--workers", workers, "-c", 4, "-d", 1.5, "-t", 2, "--json")
-    result = json.loads(done.stdout)["results"][0]
-    books = result["accounting"]
+def same_report(server, done: subprocess.CompletedProcess, workers: int) -> None:
     assert done.returncode == 0, done.stderr
+    (result,) = json.loads(done.stdout)["results"]
+    books = result["accounting"]
     assert books["started"] == books["ok"] + books["failed"] + books["in_flight"] == server.seen["GET /wait"]
     assert books["ok"] > 40 and result["engine"] == "locust" and result["client"]["workers"] == workers
     assert result["status_codes"] == {"200": result["total_requests"]} and 20 <= result["latency_p50"] < 200
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_locust_engine_gives_the_same_report(server, locust_python, workers):
+    """One worker runs locally; two run under a master on 127.0.0.1."""
+    same_report(server, run_tester(locust_python, server.url + "/wait", "--engine", "locust", "--workers", workers, "-c", 4, "-d", 1.5, "-t", 2, "--json"), workers)
+
+
+def test_locust_master_waits_for_workers_of_other_machines(server, locust_python):
+    """One master and two workers that find it, as on three machines."""
+    with socket.socket() as probe:
+        if not probe.connect_ex(("127.0.0.1", locust_engine.MASTER_PORT)):
+            pytest.skip(f"port {locust_engine.MASTER_PORT} is taken")
+    command = [locust_python, str(LOAD_TESTER), "--worker-of", "127.0.0.1", "--workers", "2", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as helper:
+        done = run_tester(locust_python, server.url + "/wait", "--engine", "locust", "--master", 2, "-c", 4, "-d", 1.5, "-t", 2, "--json")
+        report = json.loads(helper.communicate(timeout=30)[0])
+    same_report(server, done, 2)
+    assert report["requests_sent"] == server.seen["GET /wait"] and report["exit_code"] == helper.returncode == 0
 
 
 def test_locust_is_asked_for_with_the_command_that_installs_it(server):
@@ -268,8 +282,7 @@ def test_k6_script_of_open_stages_with_data_and_binary_body(tmp_path):
     url, body, params = next(request[1:] for request in ran["sent"] if request[1] != "http://h/b")
     assert url == "http://h/a%20b%22c" and json.loads(body) == {"f": 'a b"c'} and params["headers"]["X"] == 'a b"c'
     assert (
-        ran["options"]["scenarios"]["load"]
-        | {"executor": "ramping-arrival-rate", "timeUnit": "1m", "startRate": 30, "maxVUs": 9, "stages": [{"duration": "10s", "target": 1200}]}
+        ran["options"]["scenarios"]["load"] | {"executor": "ramping-arrival-rate", "timeUnit": "1m", "startRate": 30, "maxVUs": 9, "stages": [{"duration": "10s", "target": 1200}]}
         == ran["options"]["scenarios"]["load"]
     )
     assert ran["options"]["thresholds"] == {"checks{scenario:load}": ["rate==1"]}

@@ -24,8 +24,7 @@ def search(url: str, connections: int = 10, seconds: float = 6.0):
 
 
 @pytest.mark.parametrize(
-    ("kind", "rate", "burst", "pattern"),
-    [("token", 100, 20, "steady"), ("token", 20, 1, "steady"), ("fixed", 100, 80, "window"), ("sliding", 60, 40, "window")],
+    ("kind", "rate", "burst", "pattern"), [("token", 100, 20, "steady"), ("token", 20, 1, "steady"), ("fixed", 100, 80, "window"), ("sliding", 60, 40, "window")]
 )
 def test_rate_and_burst(kind, rate, burst, pattern):
     with limited(kind, rate, burst) as url:

@@ -91,6 +91,8 @@ def engine_for(arguments: argparse.Namespace, plan: Plan, out: Console) -> str:
     engine = arguments.engine or ("requests" if asked else "locust" if arguments.master else "raw")
     if asked and engine != "requests":
         raise usage(f"--engine {engine} cannot do {asked}", "leave out --engine, or use --engine requests")
+    if engine == "requests" and plan.workers > 1:
+        raise usage(f"--workers {plan.workers}: engine requests is one process", "leave out --workers, or use --engine raw or locust")
     if arguments.master is not None and (engine != "locust" or arguments.master < 1):
         raise usage(f"--master {arguments.master}: expected the number of workers to wait for, with --engine locust")
     if asked and not arguments.engine:
@@ -142,6 +144,8 @@ def compared(plan: Plan, measurements: list[Measurement], data: dict[str, Any], 
 
 def work_for_master(arguments: argparse.Namespace, out: Console) -> Outcome:
     """Be a worker of a Locust master on another machine until it is done."""
+    if arguments.urls:
+        raise usage("--worker-of takes its plan from the master: no URL belongs there", "give URLs and load where --master is given")
     from senior_backend.load.engine import locust_engine
 
     return locust_engine.work_for(arguments.worker_of, arguments.workers, out)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import pathlib
 from typing import Any
 
-from senior_backend.console import CommandError, ExitCode, Outcome
+from senior_backend.console import ExitCode, Outcome
 from senior_backend.load.engine.addresses import Unreachable
 from senior_backend.load.measure.measurement import Accounting, Measurement
+from senior_backend.load.plan.arguments import file_text, unusable
 from senior_backend.load.plan.masking import masked_url
 
 PERCENTILES = {"p50_ms": 50, "p95_ms": 95, "p99_ms": 99}
@@ -55,29 +55,18 @@ def limits_from(arguments: argparse.Namespace) -> list[Limit]:
 
 def limits_of_decision(path: str) -> list[Limit]:
     """Latency targets and the uptime (as the share that may fail) of a decision's JSON."""
+    hint = "python scripts/backend_decision_engine.py ... --output json > decision.json"
     try:
-        decision = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise CommandError(
-            f"--targets {path}: the file cannot be read ({error.strerror})",
-            "python scripts/backend_decision_engine.py ... --output json > decision.json",
-            identifier="INPUT_FILE",
-        ) from error
+        decision = json.loads(file_text("--targets", path, hint))
     except ValueError as error:
-        raise CommandError(
-            f"--targets {path}: not JSON: {error}", "python scripts/backend_decision_engine.py ... --output json > decision.json", identifier="INPUT_FILE"
-        ) from error
+        raise unusable(f"--targets {path}: not JSON: {error}", hint) from error
     targets = decision.get("targets") if isinstance(decision, dict) else None
     values = {name: number(target) for name, target in (targets if isinstance(targets, dict) else {}).items()}
     limits = [Limit(name, values[name], path) for name in PERCENTILES if values.get(name) is not None]
     if values.get("uptime") is not None:
         limits.append(Limit("error_rate_percent", round(100 - values["uptime"], 6), path))
     if not limits:
-        raise CommandError(
-            f'--targets {path}: no targets in it: expected {{"targets": {{"p99_ms": {{"value": 250}}}}}}',
-            "the JSON of backend_decision_engine.py carries them",
-            identifier="INPUT_FILE",
-        )
+        raise unusable(f'--targets {path}: no targets in it: expected {{"targets": {{"p99_ms": {{"value": 250}}}}}}', "the JSON of backend_decision_engine.py carries them")
     return limits
 
 
@@ -115,14 +104,14 @@ def ended(outcome: Outcome, measurements: list[Measurement], holds: bool) -> Out
     if silent:
         unreached = bool(silent.errors) and all(kind.startswith(UNREACHED) for kind in silent.errors)
         message = f"no request to {masked_url(silent.target.url)} was answered: {what_happened(silent)}"
-        return with_error(
-            outcome, ExitCode.ENVIRONMENT if unreached else ExitCode.FOUND, "NO_ANSWER", message, "see whether the target runs and answers: curl -v URL"
-        )
+        return with_error(outcome, ExitCode.ENVIRONMENT if unreached else ExitCode.FOUND, "NO_ANSWER", message, "see whether the target runs and answers: curl -v URL")
     outcome.code = ExitCode.DONE if holds else ExitCode.FOUND
     return outcome
 
 
 def what_happened(silent: Measurement) -> str:
+    if not silent.accounting.started:
+        return "none was sent, the load was too little or too short"
     kinds = ", ".join(f"{kind} ({count:,})" for kind, count in silent.errors.items())
     return kinds or f"{silent.accounting.in_flight:,} requests still without an answer at the end"
 

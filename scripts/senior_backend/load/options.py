@@ -27,9 +27,7 @@ EXIT_CODES = {
 
 
 def parser() -> argparse.ArgumentParser:
-    made = console.argument_parser(
-        TOOL, "Load test an HTTP API: requests per second, true latencies, errors by kind, comparisons with statistics.", EXAMPLES, EXIT_CODES
-    )
+    made = console.argument_parser(TOOL, "Load test an HTTP API: requests per second, true latencies, errors by kind, comparisons with statistics.", EXAMPLES, EXIT_CODES)
     made.add_argument("urls", nargs="*", metavar="URL", help="what to request; several are tested one after the other (or see --mix, --compare)")
     for add in (add_request, add_load, add_expectations, add_comparison, add_output, add_engines):
         add(made)
@@ -41,9 +39,7 @@ def add_request(made: argparse.ArgumentParser) -> None:
     group.add_argument("-m", "--method", default="GET", help="GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS, ... (default: GET)")
     group.add_argument("-b", "--body", help="body, or @FILE")
     group.add_argument("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'", help="may be given several times")
-    group.add_argument(
-        "--data", metavar="FILE.jsonl", help="one JSON object per line; {{field}} in URL, header values and body is filled from one line after the other"
-    )
+    group.add_argument("--data", metavar="FILE.jsonl", help="one JSON object per line; {{field}} in URL, header values and body is filled from one line after the other")
     group.add_argument("-t", "--timeout", type=float, metavar="S", help="seconds for a whole request, connecting included (default: 30)")
     group.add_argument("--no-verify-ssl", action="store_true", help="accept any certificate")
     group.add_argument("--follow-redirects", action="store_true", help="follow them (engine requests); otherwise a redirect is an answer")
@@ -56,9 +52,7 @@ def add_load(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("load")
     group.add_argument("-c", "--concurrency", type=int, metavar="N", help="connections at a time (default: 10)")
     group.add_argument("-d", "--duration", metavar="S", help="seconds, per URL when they are tested one after the other; 30, 30s, 5m (default: 10)")
-    group.add_argument(
-        "--rate", type=float, metavar="R", help="send R requests per second whatever the answers do (open model); latency counts from the intended send time"
-    )
+    group.add_argument("--rate", type=float, metavar="R", help="send R requests per second whatever the answers do (open model); latency counts from the intended send time")
     group.add_argument(
         "--stages",
         metavar="S:N,...",
@@ -82,9 +76,7 @@ def add_expectations(made: argparse.ArgumentParser) -> None:
 
 def add_comparison(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("comparison")
-    group.add_argument(
-        "--compare", nargs="?", const=True, metavar="BASELINE.json", help="two URLs against each other in one schedule, or the URLs against stored reports"
-    )
+    group.add_argument("--compare", nargs="?", const=True, metavar="BASELINE.json", help="two URLs against each other in one schedule, or the URLs against stored reports")
     group.add_argument("--fail-on", choices=["slower"], help="exit 1 when B (this run) is slower, or fails more, than A (the baseline)")
 
 
@@ -96,9 +88,7 @@ def add_output(made: argparse.ArgumentParser) -> None:
 
 def add_engines(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("engines")
-    group.add_argument(
-        "--engine", choices=["raw", "requests", "locust"], help="raw: event loop on sockets (default); requests: threads; locust: several machines"
-    )
+    group.add_argument("--engine", choices=["raw", "requests", "locust"], help="raw: event loop on sockets (default); requests: threads; locust: several machines")
     group.add_argument("--master", type=int, metavar="N", help="engine locust: wait for N workers from other machines")
     group.add_argument("--worker-of", metavar="HOST", help="engine locust: work for the master on that machine")
     group.add_argument("--export", nargs=2, metavar=("k6|locust", "FILE"), help="write the plan as a script for k6 or Locust and send nothing")

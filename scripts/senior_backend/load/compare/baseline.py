@@ -19,7 +19,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from senior_backend.console import CommandError, ExitCode
+from senior_backend.console import CommandError
 from senior_backend.load.compare.verdicts import Comparison, Interval, Metric, judged, unknown
 from senior_backend.load.measure.histogram import Histogram
 from senior_backend.load.plan.masking import masked_url
@@ -53,12 +53,7 @@ def record(plan: Plan, measurements: Sequence[Measurement]) -> dict[str, Any]:
 
 
 def host() -> dict[str, Any]:
-    return {
-        "name": platform.node(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpus": os.cpu_count() or 0,
-        "python": platform.python_version(),
-    }
+    return {"name": platform.node(), "system": f"{platform.system()} {platform.release()} {platform.machine()}", "cpus": os.cpu_count() or 0, "python": platform.python_version()}
 
 
 def described(plan: Plan, measurements: Sequence[Measurement]) -> dict[str, Any]:
@@ -99,23 +94,23 @@ class Baseline:
     runs: list[dict[str, Any]]
 
 
+def unusable(message: str) -> CommandError:
+    return CommandError(message, "a baseline is a report of this target, written with --output baseline.json", identifier="BASELINE")
+
+
 def read(path: pathlib.Path) -> Baseline:
     """One report, a JSON list of reports, or reports written one after the other in one file; CommandError when it is none of these."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise CommandError(
-            f"the baseline {path} cannot be read: {error.strerror}", "write one with --output baseline.json", ExitCode.UNUSABLE, "BASELINE"
-        ) from error
+        raise unusable(f"the baseline {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise CommandError(
-            f"the baseline {path} is not UTF-8 text (byte {error.start})", "write one with --output baseline.json", identifier="BASELINE"
-        ) from error
+        raise unusable(f"the baseline {path} is not UTF-8 text (byte {error.start})") from error
     runs = [run for value in json_values(text, path) for run in (value if isinstance(value, list) else [value])]
     for number, run in enumerate(runs, 1):
         check_run(run, f"{path}, run {number}")
     if not runs:
-        raise CommandError(f"the baseline {path} holds no run", "write one with --output baseline.json", identifier="BASELINE")
+        raise unusable(f"the baseline {path} holds no run")
     return Baseline(str(path), sorted(runs, key=lambda run: str((run.get("run") or {}).get("recorded_at", ""))))
 
 
@@ -130,9 +125,7 @@ def json_values(text: str, path: pathlib.Path) -> list[Any]:
             value, place = decoder.raw_decode(text, place)
         except (json.JSONDecodeError, RecursionError) as error:
             line = text.count("\n", 0, getattr(error, "pos", place)) + 1
-            raise CommandError(
-                f"{path}:{line}: not JSON: {getattr(error, 'msg', 'nested too deeply')}", "a baseline is what --output FILE writes", identifier="BASELINE"
-            ) from error
+            raise unusable(f"{path}:{line}: not JSON: {getattr(error, 'msg', 'nested too deeply')}") from error
         values.append(value)
     return values
 
@@ -140,18 +133,12 @@ def json_values(text: str, path: pathlib.Path) -> list[Any]:
 def check_run(run: Any, where: str) -> None:
     results = run.get("results") if isinstance(run, dict) else None
     if not isinstance(results, list) or not results or not all(isinstance(result, dict) for result in results):
-        raise CommandError(
-            f'{where}: not a report of this program (expected an object with a list "results")',
-            "a baseline is what --output FILE writes",
-            identifier="BASELINE",
-        )
+        raise unusable(f'{where}: not a report of this program (expected an object with a list "results")')
     for result in results:
         missing = [name for name in ("target_url", "total_requests", "failed_requests", *QUANTILES, "requests_per_second") if name not in result]
         wrong = [name for name in ("total_requests", "failed_requests", *QUANTILES, "requests_per_second") if not isinstance(result.get(name, 0), (int, float))]
         if missing or wrong:
-            raise CommandError(
-                f"{where}: a result without a usable {', '.join(missing or wrong)}", "a baseline is what --output FILE writes", identifier="BASELINE"
-            )
+            raise unusable(f"{where}: a result without a usable {', '.join(missing or wrong)}")
 
 
 # Comparing
@@ -168,17 +155,11 @@ def compare_result(report: dict[str, Any], place: int, baseline: Baseline) -> Co
     old = [result for result in stored if result is not None]
     if not old:
         known = sorted({f"{result.get('method', 'GET')} {result['target_url']}" for run in baseline.runs for result in run["results"]})
-        raise CommandError(
-            f"{baseline.source} has no run of {new.get('method', 'GET')} {new['target_url']}; it has: {', '.join(known[:5])}",
-            "make a baseline of this target with --output",
-            identifier="BASELINE",
-        )
+        raise unusable(f"{baseline.source} has no run of {new.get('method', 'GET')} {new['target_url']}; it has: {', '.join(known[:5])}")
     spread = (report.get("run") or {}).get("spread") or []
     within = spread[place] if place < len(spread) else {}
     objection = limited_by_client(old, new)
-    metrics = {
-        name: relative_metric(name, [result[name] for result in old], new[name], within.get(name, 0.0), objection) for name in MARGINS if name != "error_rate"
-    }
+    metrics = {name: relative_metric(name, [result[name] for result in old], new[name], within.get(name, 0.0), objection) for name in MARGINS if name != "error_rate"}
     metrics["error_rate"] = error_metric(old, new, objection)
     runs = "one stored run" if len(old) == 1 else f"{len(old)} stored runs"
     method = METHOD.format(runs=runs, degrees=TYPICAL_WEIGHT + len(old) - 1, weight=TYPICAL_WEIGHT)

@@ -30,10 +30,7 @@ QUANTILES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 NARROWEST = 0.001  # of the middle fifth of a block's latencies, as a logarithm
 MOST_BLOCKS = 20  # exact p-values take 2**(blocks / 2) steps
 FEWEST_BLOCKS = 12  # with fewer, the smallest p-value there is lies too close to what a verdict needs
-METHOD = (
-    "each request went to A or B at random in one schedule; exact sign-flip tests over paired blocks of time, inverted for the intervals; "
-    "Bonferroni over the five metrics"
-)
+METHOD = "each request went to A or B at random in one schedule; exact sign-flip tests over paired blocks of time, inverted for the intervals; Bonferroni over the five metrics"
 CLOSED_NOTE = "requests_per_second: what the connections would carry if all their time went to this one target, at the latencies measured"
 OPEN_NOTE = "requests_per_second: the rate offered to each target times the share of it that was answered"
 
@@ -65,12 +62,7 @@ def compare(plan: Plan, a: Measurement, b: Measurement) -> Comparison:
     metrics["requests_per_second"] = throughput_metric(pairs, plan.concurrency, offered_per_s)
     metrics["error_rate"] = error_metric(pairs)
     return Comparison(
-        METHOD,
-        round(sum(ALPHAS.values()), 6),
-        masked_url(a.target.url),
-        masked_url(b.target.url),
-        metrics,
-        notes=[OPEN_NOTE if offered_per_s is not None else CLOSED_NOTE],
+        METHOD, round(sum(ALPHAS.values()), 6), masked_url(a.target.url), masked_url(b.target.url), metrics, notes=[OPEN_NOTE if offered_per_s is not None else CLOSED_NOTE]
     )
 
 
@@ -158,9 +150,7 @@ def throughput_metric(pairs: Pairs, connections: int, offered_per_s: float | Non
     """Sent at random to A or B, both get the same number of requests; so, in the closed model, what the connections would carry if all their time
     went to this target (Little's law: answers per second of connection time), and in the open model the offered rate times the share answered."""
     name = "requests_per_second"
-    blocks = [
-        tuple((arm.histogram.total, arm.slot_s if offered_per_s is None else arm.ended) for arm in pair) for pair in pairs if pair[0].ended and pair[1].ended
-    ]
+    blocks = [tuple((arm.histogram.total, arm.slot_s if offered_per_s is None else arm.ended) for arm in pair) for pair in pairs if pair[0].ended and pair[1].ended]
     a, b = (done_per([pair[arm] for pair in blocks], connections if offered_per_s is None else offered_per_s) for arm in (0, 1))
     if not (a and b):
         return unknown(a, b, MARGINS[name], "a target gave no complete answer")

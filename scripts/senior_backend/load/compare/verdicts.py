@@ -7,9 +7,7 @@ import dataclasses
 FASTER, SLOWER, SAME, OPEN = "faster", "slower", "no difference", "inconclusive"
 OPPOSITE = {FASTER: SLOWER, SLOWER: FASTER}
 UNITS = {"latency_p50": "ms", "latency_p95": "ms", "latency_p99": "ms", "requests_per_second": "/s", "error_rate": "%"}
-MORE_IS = dict.fromkeys(UNITS, SLOWER) | {
-    "requests_per_second": FASTER
-}  # what B is when its figure is the greater one; for error_rate "slower" means: fails more
+MORE_IS = dict.fromkeys(UNITS, SLOWER) | {"requests_per_second": FASTER}  # what B is when its figure is the greater one; for error_rate "slower" means: fails more
 Interval = tuple[float | None, float | None]
 
 
@@ -86,10 +84,7 @@ class Comparison:
             for name, metric in self.metrics.items()
         ]
         widths = [max(map(len, column)) for column in zip(*rows)]
-        table = [
-            "  " + "  ".join(cell.ljust(width) if place in (0, 5) else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths))).rstrip()
-            for row in rows
-        ]
+        table = ["  " + "  ".join(cell.ljust(width) if place in (0, 5) else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
         margins = ", ".join(f"{name} {metric.margin:g} {'points' if name == 'error_rate' else '%'}" for name, metric in self.metrics.items())
         notes = [f'  "no difference": the interval lies within +- {margins}', f'  chance of any false "faster" or "slower": {self.alpha:.0%}']
         return [

@@ -101,12 +101,7 @@ CONNECT_ERRORS = {
     errno.EACCES: "connect forbidden",
     errno.EPERM: "connect forbidden",
 }
-CERTIFICATE_ERRORS = {
-    10: "tls certificate expired",
-    9: "tls certificate not yet valid",
-    62: "tls certificate for another host",
-    64: "tls certificate for another host",
-}
+CERTIFICATE_ERRORS = {10: "tls certificate expired", 9: "tls certificate not yet valid", 62: "tls certificate for another host", 64: "tls certificate for another host"}
 
 
 def error_kind(error: OSError, during: str) -> str:

@@ -127,9 +127,7 @@ class Connection:
             raise ConnectionFailed(error_kind(OSError(code, ""), "connect"))
         self.phase = IDLE
         if self.pool.tls:
-            self.socket = self.pool.tls.wrap_socket(
-                self.socket, server_hostname=self.pool.origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
-            )
+            self.socket = self.pool.tls.wrap_socket(self.socket, server_hostname=self.pool.origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False)
             self.phase = HANDSHAKE
         self.recv, self.send = self.socket.recv, self.socket.send
 

@@ -27,10 +27,7 @@ def check_installed() -> None:
     """CommandError with the command that installs Locust. Not imported here: that would replace this process's sockets."""
     if importlib.util.find_spec("locust") is None:
         raise CommandError(
-            f"the package {REQUIREMENTS['locust']} is not installed for {sys.executable}",
-            remedy(REQUIREMENTS["locust"]),
-            ExitCode.ENVIRONMENT,
-            "MISSING_DEPENDENCY",
+            f"the package {REQUIREMENTS['locust']} is not installed for {sys.executable}", remedy(REQUIREMENTS["locust"]), ExitCode.ENVIRONMENT, "MISSING_DEPENDENCY"
         )
 
 
@@ -46,9 +43,7 @@ def run_plan(
         reach_all(plan)
     if remote_workers and remote_workers > plan.concurrency:
         raise CommandError(
-            f"--master {remote_workers} is more than --concurrency {plan.concurrency}: a worker without a connection has nothing to do",
-            "more connections",
-            identifier="USAGE",
+            f"--master {remote_workers} is more than --concurrency {plan.concurrency}: a worker without a connection has nothing to do", "more connections", identifier="USAGE"
         )
     return one_after_the_other(plan, lambda part: run_part(part, progress, remote_workers, say))
 

@@ -8,7 +8,22 @@ import time
 from collections.abc import Callable, Iterator
 
 from senior_backend.load.plan import schedule
-from senior_backend.load.engine.connections import CONNECTING, Connection, ConnectionFailed, EVENTS_PER_POLL, HANDSHAKE, IDLE, Pool, READABLE, Request, SENDING, WAITING, WOULD_BLOCK, WRITABLE, new_poller
+from senior_backend.load.engine.connections import (
+    CONNECTING,
+    Connection,
+    ConnectionFailed,
+    EVENTS_PER_POLL,
+    HANDSHAKE,
+    IDLE,
+    Pool,
+    READABLE,
+    Request,
+    SENDING,
+    WAITING,
+    WOULD_BLOCK,
+    WRITABLE,
+    new_poller,
+)
 from senior_backend.load.measure.histogram import Histogram
 from senior_backend.load.engine.http1 import HeadCache, Malformed
 from senior_backend.load.measure.measurement import Client, Measurement, Second, Snapshot, Stall
@@ -18,6 +33,7 @@ from senior_backend.load.plan.model import Origin, Plan
 from senior_backend.load.measure.recorders import Recorder, Slice, slices_of
 
 RECEIVE_BYTES = 65536
+ROOM_BEYOND = 64  # after the longest answer expected, so that bytes which do not belong to it are seen
 TICK_NS = 10_000_000
 STALL_NS = 100_000_000  # shorter silences are not worth a word
 KEPT_STALLS = 1000
@@ -30,12 +46,7 @@ class Loop:
     """One process's part of a plan. worker: its number, from 0; asked_to_stop() is looked at some times a second. All times are perf_counter nanoseconds."""
 
     def __init__(
-        self,
-        plan: Plan,
-        worker: int,
-        addresses: dict[Origin, Address],
-        progress: Callable[[Snapshot], None] | None = None,
-        asked_to_stop: Callable[[], bool] | None = None,
+        self, plan: Plan, worker: int, addresses: dict[Origin, Address], progress: Callable[[Snapshot], None] | None = None, asked_to_stop: Callable[[], bool] | None = None
     ):
         self.plan, self.worker, self.progress, self.asked_to_stop = plan, worker, progress, asked_to_stop
         self.slots = schedule.share(plan.concurrency, worker, plan.workers)
@@ -48,6 +59,7 @@ class Loop:
         self.stream: Iterator[Request] = schedule.request_stream(plan, worker, self.make_request)
         self.active = 0  # requests begun and not ended
         self.running, self.stopped = True, False
+        self.receive_bytes = RECEIVE_BYTES  # asked for at the begin of an answer: small buffers make 4 % more requests per second
         self.lag, self.waited = Histogram(), 0
         self.stalls: list[Stall] = []
 
@@ -145,6 +157,8 @@ class Loop:
     def pour(self, piece: Slice) -> None:
         for recorder in self.recorders:
             self.second.add(recorder.drain(piece))
+        longest = max((len(data) for recorder in self.recorders for data in recorder.known), default=RECEIVE_BYTES)
+        self.receive_bytes = min(RECEIVE_BYTES, longest + ROOM_BEYOND)
         at_s = piece.end_ns / 1e9
         if self.progress and (not self.slices or self.slices[0].second != piece.second):
             length = at_s - piece.second
@@ -340,7 +354,10 @@ class Loop:
                     return self.complete(connection, data, now)
             except Malformed as fault:
                 return self.fail(connection, f"malformed answer ({fault})")
-            data = self.receive(connection, now) if connection.more_decrypted() else None
+            cut = len(data) == self.receive_bytes < RECEIVE_BYTES  # longer than those before it
+            if cut:
+                self.receive_bytes = RECEIVE_BYTES
+            data = self.receive(connection, now) if cut or connection.more_decrypted() else None
 
     def complete(self, connection: Connection, data: bytes, now: int) -> None:
         """A whole answer is here; `data` is its last piece."""

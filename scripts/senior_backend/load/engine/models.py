@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Callable
 
 from senior_backend.load.engine.connections import EVENTS_PER_POLL, IDLE, Request, WOULD_BLOCK
-from senior_backend.load.engine.loop import Loop, RECEIVE_BYTES, STALL_NS, clock_ns
+from senior_backend.load.engine.loop import Loop, STALL_NS, clock_ns
 from senior_backend.load.plan import schedule
 
 FIRST_PAUSE_NS, LONGEST_PAUSE_NS = 10_000_000, 200_000_000  # of a slot whose connection was refused
@@ -91,14 +91,14 @@ class ClosedLoop(Loop):
                 continue
             if now - self.last_event > STALL_NS:
                 self.silence(now)
-            going_on = self.running and not self.retiring
+            going_on, expected = self.running and not self.retiring, self.receive_bytes
             for descriptor, happened in events:
                 connection = connections[descriptor]
                 if not connection.untouched:
                     self.attend(connection, happened, now)
                     continue
                 try:
-                    data = connection.recv(RECEIVE_BYTES)
+                    data = connection.recv(expected)
                 except would_block:
                     continue
                 except OSError as error:
@@ -220,14 +220,14 @@ class OpenLoop(Loop):
                 continue
             if now - self.last_event > STALL_NS:
                 self.silence(now)
-            self.last_event = now
+            self.last_event, expected = now, self.receive_bytes
             for descriptor, happened in events:
                 connection = connections[descriptor]
                 if not connection.untouched:
                     self.attend(connection, happened, now)
                     continue
                 try:
-                    data = connection.recv(RECEIVE_BYTES)
+                    data = connection.recv(expected)
                 except would_block:
                     continue
                 except OSError as error:

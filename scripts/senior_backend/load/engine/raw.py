@@ -63,7 +63,9 @@ def allow_open_files(needed: int) -> None:
         if hard != resource.RLIM_INFINITY and hard < needed:
             raise CommandError(
                 f"{needed} open files are needed for this many connections, this machine allows {hard}",
-                "lower --concurrency, spread it over more --workers, or raise ulimit -n", ExitCode.ENVIRONMENT, "OPEN_FILES",
+                "lower --concurrency, spread it over more --workers, or raise ulimit -n",
+                ExitCode.ENVIRONMENT,
+                "OPEN_FILES",
             )
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 

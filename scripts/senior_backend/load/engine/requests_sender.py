@@ -43,9 +43,7 @@ class RequestsSender:
         """(status, bytes of the body) of the last answer of a chain of redirects or of a digest exchange. Raises Broken."""
         deadline = time.monotonic() + self.plan.timeout_s
         try:
-            with self.session.request(
-                **self.arguments(target, row), timeout=self.plan.timeout_s, stream=True, allow_redirects=self.plan.follow_redirects
-            ) as answer:
+            with self.session.request(**self.arguments(target, row), timeout=self.plan.timeout_s, stream=True, allow_redirects=self.plan.follow_redirects) as answer:
                 return answer.status_code, body_size(answer.raw, deadline)
         except (self.requests.RequestException, OSError, http.client.HTTPException) as error:
             raise Broken(kind_of(error)) from error

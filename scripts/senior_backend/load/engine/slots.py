@@ -133,15 +133,7 @@ class Slots:
             for collector in self.collectors:
                 last.merge(collector.second(at_s - 1).histogram)
             answered = sum(one.answered for one in seen)
-            return Snapshot(
-                seen[0].target.url,
-                at_s,
-                self.plan.duration_s,
-                answered,
-                sum(one.accounting.failed for one in seen),
-                max(0, answered - before),
-                last.percentile_ms(99),
-            )
+            return Snapshot(seen[0].target.url, at_s, self.plan.duration_s, answered, sum(one.accounting.failed for one in seen), max(0, answered - before), last.percentile_ms(99))
 
     def finish(self, interrupted: bool) -> list[Measurement]:
         """Close the books: what is not answered by now was in flight."""

@@ -48,16 +48,8 @@ class Finding:
 
     def lines(self) -> list[str]:
         if not self.found:
-            return [
-                "RATE LIMIT",
-                f"  none found: {self.accepted:,} requests went through, up to {self.tried_per_s or 0:,.0f}/s",
-                *(f"  note: {note}" for note in self.notes),
-            ]
-        rate = (
-            f"{self.rate_per_s:,.4g}/s ({self.rate_source})"
-            if self.rate_per_s
-            else f"not known, at most {self.at_most_per_s:,.4g}/s" if self.at_most_per_s else "not known"
-        )
+            return ["RATE LIMIT", f"  none found: {self.accepted:,} requests went through, up to {self.tried_per_s or 0:,.0f}/s", *(f"  note: {note}" for note in self.notes)]
+        rate = f"{self.rate_per_s:,.4g}/s ({self.rate_source})" if self.rate_per_s else f"not known, at most {self.at_most_per_s:,.4g}/s" if self.at_most_per_s else "not known"
         rows = [
             ("Status", str(self.status)),
             ("Rate", rate),

@@ -121,8 +121,7 @@ class Search:
             from_headers(finding)
         if finding.rate_per_s is None:
             finding.notes.append(
-                f"no request came through again within {self.probe.now() - finding.first_429_after_s:.1f} s: "
-                "a --duration longer than the limit's window shows its rate"
+                f"no request came through again within {self.probe.now() - finding.first_429_after_s:.1f} s: a --duration longer than the limit's window shows its rate"
             )
         if finding.first_429_after == 0:
             finding.notes.append("the very first request was refused: an earlier run may have used up the limit, so the burst is not known")

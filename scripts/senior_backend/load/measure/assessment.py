@@ -138,9 +138,7 @@ def latency_advice(measurement: Measurement, p99_limit_ms: float | None) -> str:
     limit, p99_ms = p99_limit_ms or DEFAULT_P99_MS, measurement.latency.percentile_ms(99)
     if p99_ms <= limit:
         return ""
-    return (
-        f"p99 is {p99_ms:.0f} ms, above the {'limit' if p99_limit_ms else 'advised'} {limit:g} ms: look for slow queries, missing indexes and missing caching"
-    )
+    return f"p99 is {p99_ms:.0f} ms, above the {'limit' if p99_limit_ms else 'advised'} {limit:g} ms: look for slow queries, missing indexes and missing caching"
 
 
 def failure_advice(measurement: Measurement, expect_status: int | None) -> list[str]:

@@ -46,21 +46,7 @@ def slices_of(plan: Plan) -> list[Slice]:
 class Recorder:
     """One target's counts. The loop itself adds to `started` and to the counts of `known` answers; all else comes through methods."""
 
-    __slots__ = (
-        "target",
-        "plan",
-        "measurement",
-        "known",
-        "seen",
-        "started",
-        "drained_started",
-        "statuses",
-        "errors",
-        "broken_s",
-        "service",
-        "received",
-        "origin_ns",
-    )
+    __slots__ = ("target", "plan", "measurement", "known", "seen", "started", "drained_started", "statuses", "errors", "broken_s", "service", "received", "origin_ns")
 
     def __init__(self, target: Target, plan: Plan):
         self.target, self.plan = target, plan
@@ -103,11 +89,7 @@ class Recorder:
 
     def ended(self) -> int:
         """Requests that have ended so far."""
-        live = (
-            sum(sum(known.counts.values()) for known in self.known.values())
-            + sum(histogram.total for histogram in self.statuses.values())
-            + sum(self.errors.values())
-        )
+        live = sum(sum(known.counts.values()) for known in self.known.values()) + sum(histogram.total for histogram in self.statuses.values()) + sum(self.errors.values())
         return live + self.measurement.latency.total + sum(self.measurement.errors.values())
 
     def remember(self, data: bytes, status: int) -> None:

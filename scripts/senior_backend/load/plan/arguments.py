@@ -18,7 +18,7 @@ from senior_backend.load.plan.model import Plan, Stage, Target
 
 DEFAULT_CONCURRENCY, DEFAULT_DURATION_S, DEFAULT_TIMEOUT_S, DRAIN_S = 10, 10.0, 30.0, 2.0
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-SECONDS = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
+SECONDS = re.compile(r"(\d+\.?\d*|\.\d+)(ms|s|m|h)?")
 UNIT_S = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 FRAMING_HEADERS = ("content-length", "transfer-encoding")
 LONGEST_S = 24 * 3600.0
@@ -83,10 +83,7 @@ def target_from(url: str, method: str, headers: list[tuple[str, str]], body: byt
     if parts.scheme not in ("http", "https"):
         raise usage(f"{shown} is not an http:// or https:// URL", "for example http://127.0.0.1:8080/users")
     if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f]", FIELD.sub("", url)) or "{{" in parts.netloc:
-        raise usage(
-            f"{shown} is not a URL: {'it holds blanks or control characters' if parts.hostname else 'it names no host'}",
-            "for example http://127.0.0.1:8080/users",
-        )
+        raise usage(f"{shown} is not a URL: {'it holds blanks or control characters' if parts.hostname else 'it names no host'}", "for example http://127.0.0.1:8080/users")
     if port == 0:
         raise usage(f"{shown}: port 0 cannot be connected to", "give the port that the server listens on")
     if parts.username is not None and not any(name.lower() == "authorization" for name, _ in headers):
@@ -109,55 +106,63 @@ def header_from(text: str, number: int) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def unusable(message: str, hint: str) -> CommandError:
+    return CommandError(message, hint, identifier="INPUT_FILE")
+
+
+def file_bytes(option: str, path: str, hint: str) -> bytes:
+    try:
+        return pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise unusable(f"{option} {path}: the file cannot be read ({error.strerror})", hint) from error
+
+
+def file_text(option: str, path: str, hint: str) -> str:
+    """A UTF-8 file, with or without byte order mark."""
+    try:
+        return file_bytes(option, path, hint).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise unusable(f"{option} {path}: the file is not UTF-8 text (byte {error.start})", hint) from error
+
+
 def body_from(given: str | None) -> bytes | None:
     if given is None or not given.startswith("@"):
         return None if given is None else given.encode("utf-8", "surrogateescape")
-    try:
-        return pathlib.Path(given[1:]).read_bytes()
-    except OSError as error:
-        raise CommandError(
-            f"--body {given}: the file cannot be read ({error.strerror})", "a body that itself begins with @ comes from a file", identifier="INPUT_FILE"
-        ) from error
+    return file_bytes("--body", given[1:], "a body that itself begins with @ comes from a file")
 
 
 def rows_from(path: str) -> list[dict[str, Any]]:
     """The rows of a JSON Lines file."""
-    try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(
-            f"--data {path}: the file cannot be read ({getattr(error, 'strerror', None) or error})", "one JSON object per line, UTF-8", identifier="INPUT_FILE"
-        ) from error
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(file_text("--data", path, "one JSON object per line, UTF-8").splitlines(), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise CommandError(f"{path}:{number}: not JSON: {error}", "one JSON object per line", identifier="INPUT_FILE") from error
+            raise unusable(f"{path}:{number}: not JSON: {error}", "one JSON object per line") from error
         if not isinstance(row, dict):
-            raise CommandError(f"{path}:{number}: not a JSON object", 'one JSON object per line, for example {"id": 7}', identifier="INPUT_FILE")
+            raise unusable(f"{path}:{number}: not a JSON object", 'one JSON object per line, for example {"id": 7}')
         rows.append(row)
     if not rows:
-        raise CommandError(f"--data {path}: the file holds no rows", "one JSON object per line", identifier="INPUT_FILE")
+        raise unusable(f"--data {path}: the file holds no rows", "one JSON object per line")
     return rows
 
 
 def check_fields(plan: Plan, path: str | None) -> None:
     """Every {{field}} has a value in every row, and every value fits its place."""
-    used = {name: target for target in plan.targets for name in fields_of(target)} if plan.data else {}
+    used = {name for target in plan.targets for name in fields_of(target)}
+    if used and not plan.data:
+        raise usage(f"{{{{{min(used)}}}}} stands in URL, header or body, but no --data is given", "--data FILE.jsonl, one JSON object per line, fills it")
     for number, row in enumerate(plan.data or [], 1):
         missing = sorted(set(used) - set(row))
         if missing:
-            raise CommandError(
-                f"{path}, row {number}: no value for {{{{{missing[0]}}}}}", f"the row has: {', '.join(sorted(row)) or 'nothing'}", identifier="INPUT_FILE"
-            )
+            raise unusable(f"{path}, row {number}: no value for {{{{{missing[0]}}}}}", f"the row has: {', '.join(sorted(row)) or 'nothing'}")
         for target in plan.targets:
             try:
                 message(target, row)
             except ValueError as error:
-                raise CommandError(f"{path}, row {number}: {error}", "headers are one line each", identifier="INPUT_FILE") from error
+                raise unusable(f"{path}, row {number}: {error}", "headers are one line each") from error
     if plan.data and not used:
         raise usage("--data is given, but no {{field}} stands in URL, header or body", 'write {{name}} where the value of "name" is to go')
 
@@ -273,13 +278,27 @@ def check_together(arguments: argparse.Namespace, plan: Plan) -> None:
         raise usage(f"the rate lets no request through in {plan.duration_s:g} s", "a higher --rate or a longer --duration")
     if arguments.expect_status is not None and not 100 <= arguments.expect_status <= 999:
         raise usage(f"--expect-status {arguments.expect_status}: expected a status from 100 to 999")
-    for option, value in (("--p99-ms", arguments.p99_ms), ("--max-error-rate", arguments.max_error_rate)):
-        if value is not None and not (math.isfinite(value) and value >= 0 and (value > 0 or option == "--max-error-rate")):
-            raise usage(f"{option} {value:g}: expected a number {'above 0' if option == '--p99-ms' else 'of percent, 0 or more'}")
+    if arguments.p99_ms is not None and not (math.isfinite(arguments.p99_ms) and arguments.p99_ms > 0):
+        raise usage(f"--p99-ms {arguments.p99_ms:g}: expected a number above 0")
+    if arguments.max_error_rate is not None and not 0 <= arguments.max_error_rate <= 100:
+        raise usage(f"--max-error-rate {arguments.max_error_rate:g}: expected a number of percent from 0 to 100")
+    if arguments.output and arguments.html and pathlib.Path(arguments.output).absolute() == pathlib.Path(arguments.html).absolute():
+        raise usage(f"--output and --html name the same file, {arguments.html}")
+    if arguments.expect_rate_limit:
+        check_search(arguments, plan)
     if arguments.fail_on and not arguments.compare:
         raise usage("--fail-on needs --compare", "add --compare with two URLs, or --compare baseline.json")
     if plan.workers > plan.concurrency:
         raise usage(
-            f"--workers {plan.workers} is more than --concurrency {plan.concurrency}: a worker without a connection has nothing to do",
-            "fewer workers, or more connections",
+            f"--workers {plan.workers} is more than --concurrency {plan.concurrency}: a worker without a connection has nothing to do", "fewer workers, or more connections"
         )
+
+
+def check_search(arguments: argparse.Namespace, plan: Plan) -> None:
+    """The search for a rate limit chooses its own load: what would shape another is refused, not ignored."""
+    names = ("rate", "stages", "mix", "compare", "master", "follow_redirects", "cookies", "proxy", "digest")
+    given = [f"--{name}".replace("_", "-") for name in names if getattr(arguments, name) not in (None, False)]
+    given += ["--workers"] * (plan.workers > 1) + ["--warmup"] * (plan.warmup_s > 0) + [f"--engine {arguments.engine}"] * (arguments.engine not in (None, "raw"))
+    given += ["several URLs"] * (len(plan.targets) > 1)
+    if given:
+        raise usage(f"--expect-rate-limit asks one URL as fast as it is let, and does not go with {', '.join(given)}", "give it --concurrency and --duration only")

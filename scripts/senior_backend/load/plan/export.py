@@ -134,9 +134,7 @@ def k6_requests(plan: Plan) -> str:
     """The array of requests, secrets as __ENV, bodies that are no text as decoded base64."""
     rows = []
     for target, name in zip(plan.targets, names(plan)):
-        headers = ", ".join(
-            f"{js(key)}: {f'__ENV.{variable(key)}' if SECRET_HEADER.search(key) else js(value)}" for key, value in header_values(target).items()
-        )
+        headers = ", ".join(f"{js(key)}: {f'__ENV.{variable(key)}' if SECRET_HEADER.search(key) else js(value)}" for key, value in header_values(target).items())
         text = text_of(target.body)
         body = "null" if target.body is None else js(text) if text is not None else f"encoding.b64decode({js(base64.b64encode(target.body).decode('ascii'))})"
         rows.append(
@@ -197,12 +195,7 @@ def k6_options(plan: Plan, wanted: Wanted) -> dict[str, Any]:
         named = {"env": {"TARGET": str(place)}} if apart else {}
         suffix = f"_{place + 1}" if apart else ""
         if plan.warmup_s:
-            scenarios[f"warmup{suffix}"] = {
-                **k6_load(dataclasses.replace(plan, stages=None), plan.warmup_s),
-                "startTime": f"{begin:g}s",
-                "gracefulStop": "0s",
-                **named,
-            }
+            scenarios[f"warmup{suffix}"] = {**k6_load(dataclasses.replace(plan, stages=None), plan.warmup_s), "startTime": f"{begin:g}s", "gracefulStop": "0s", **named}
             begin += plan.warmup_s
         scenarios[f"load{suffix}"] = {**k6_load(plan, plan.duration_s), "startTime": f"{begin:g}s", "gracefulStop": f"{plan.drain_s:g}s", **named}
         begin += plan.duration_s + plan.drain_s
@@ -275,9 +268,7 @@ def locust_docstring(plan: Plan, file: str, secrets: list[str]) -> str:
     if secrets:
         lines.append(f"Secrets come from the environment: {', '.join(secrets)}.")
     if plan.model == "open":
-        lines.append(
-            "A Locust user waits for its answer before it sends again: when the target is slow, the rate falls behind, unlike with api_load_tester --rate."
-        )
+        lines.append("A Locust user waits for its answer before it sends again: when the target is slow, the rate falls behind, unlike with api_load_tester --rate.")
     if plan.mode == "sequence" and len(plan.targets) > 1:
         lines.append("All URLs are requested side by side, chosen at random.")
     text = "\n".join(lines).replace("\\", "\\\\").replace('"', '\\"')
@@ -287,14 +278,10 @@ def locust_docstring(plan: Plan, file: str, secrets: list[str]) -> str:
 def locust_requests(plan: Plan) -> str:
     rows = []
     for target, name in zip(plan.targets, names(plan)):
-        headers = ", ".join(
-            f"{ascii(key)}: {f'os.environ[{ascii(variable(key))}]' if SECRET_HEADER.search(key) else ascii(value)}"
-            for key, value in header_values(target).items()
-        )
+        headers = ", ".join(f"{ascii(key)}: {f'os.environ[{ascii(variable(key))}]' if SECRET_HEADER.search(key) else ascii(value)}" for key, value in header_values(target).items())
         text = text_of(target.body)
         rows.append(
-            f"    ({target.weight}, {ascii(name)}, {ascii(target.method)}, {ascii(target.url)},\n"
-            f"     {{{headers}}}, {ascii(text if text is not None else target.body)}),\n"
+            f"    ({target.weight}, {ascii(name)}, {ascii(target.method)}, {ascii(target.url)},\n     {{{headers}}}, {ascii(text if text is not None else target.body)}),\n"
         )
     return f"[\n{''.join(rows)}]"
 

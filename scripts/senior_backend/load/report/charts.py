@@ -90,8 +90,7 @@ class Scale:
             return cls(lambda value: value / values[-1], [(value / values[-1], milliseconds(value)) for value in values])
         low, high = math.floor(math.log10(lowest)), math.ceil(math.log10(highest) - 1e-9)
         return cls(
-            lambda value: (math.log10(max(value, 10**low)) - low) / (high - low),
-            [((power - low) / (high - low), milliseconds(10.0**power)) for power in range(low, high + 1)],
+            lambda value: (math.log10(max(value, 10**low)) - low) / (high - low), [((power - low) / (high - low), milliseconds(10.0**power)) for power in range(low, high + 1)]
         )
 
 
@@ -105,11 +104,7 @@ def percentile_chart(series: Sequence[tuple[str, Histogram, str]]) -> str:
     curves = [(name, curve(histogram, nines), style) for name, histogram, style in series]
     values = [value for _, points, _ in curves for _, value in points if value > 0]
     scale = Scale.of(min(values, default=0.0), max(values, default=0.0))
-    marks = [
-        (math.log10(1 / (1 - percent / 100)) / nines, f"{percent:g} %")
-        for percent in (0, 50, 90, 99, 99.9, 99.99, 99.999)
-        if math.log10(1 / (1 - percent / 100)) <= nines
-    ]
+    marks = [(math.log10(1 / (1 - percent / 100)) / nines, f"{percent:g} %") for percent in (0, 50, 90, 99, 99.9, 99.99, 99.999) if math.log10(1 / (1 - percent / 100)) <= nines]
     lines = [frame.line([(x, scale.share(value)) for x, value in points], style) for _, points, style in curves]
     return frame.picture("Latency by percentile", [*frame.rows(scale.ticks), *frame.columns(marks, lines=True), *lines])
 
@@ -155,9 +150,7 @@ def rate_chart(timeline: Sequence[Second], ok: Callable[[Second], int]) -> str:
             f"<g>{title}{bar(frame, begin / total_s, seconds / total_s, failed / ticks[-1], ended / ticks[-1], 'ok')}"
             f"{bar(frame, begin / total_s, seconds / total_s, 0, failed / ticks[-1], 'failed')}</g>"
         )
-    return frame.picture(
-        "Requests per second over time", [*frame.rows([(value / ticks[-1], f"{value:,.6g}") for value in ticks]), *drawn, *frame.columns(time_marks(total_s))]
-    )
+    return frame.picture("Requests per second over time", [*frame.rows([(value / ticks[-1], f"{value:,.6g}") for value in ticks]), *drawn, *frame.columns(time_marks(total_s))])
 
 
 def bar(frame: Frame, begin: float, width: float, low: float, high: float, style: str) -> str:

@@ -117,9 +117,7 @@ def head(plan: Plan, measurement: Measurement, verbose: bool) -> list[str]:
     target = measurement.target
     load = f"{plan.concurrency} connections" + (f", {plan.workers} workers" if plan.workers > 1 else "")
     if plan.stages:
-        load = (
-            "stages " + ", ".join(f"{stage.seconds:g}s:{stage.value:g}" for stage in plan.stages) + (" requests/s" if plan.model == "open" else " connections")
-        )
+        load = "stages " + ", ".join(f"{stage.seconds:g}s:{stage.value:g}" for stage in plan.stages) + (" requests/s" if plan.model == "open" else " connections")
     rows = [
         row("Target", masked_url(target.url)),
         row("Method", target.method),
@@ -181,11 +179,7 @@ def books(measurement: Measurement) -> list[str]:
 
 def about_client(measurement: Measurement) -> list[str]:
     told = measurement.client
-    return [
-        "CLIENT",
-        row("CPU", f"{told.cpu_s:.2f} s, busiest process {told.busiest:.0%} of a processor"),
-        row("Send lag p99", f"{told.lag.percentile_ms(99):.2f} ms"),
-    ]
+    return ["CLIENT", row("CPU", f"{told.cpu_s:.2f} s, busiest process {told.busiest:.0%} of a processor"), row("Send lag p99", f"{told.lag.percentile_ms(99):.2f} ms")]
 
 
 def check_writable(path: str | None) -> None:
@@ -207,9 +201,7 @@ def write_text(path: str, text: str) -> None:
     try:
         pathlib.Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise CommandError(
-            f"{path} cannot be written: {error.strerror}", "the load has been sent; run again with another path", ExitCode.ENVIRONMENT, "OUTPUT"
-        ) from error
+        raise CommandError(f"{path} cannot be written: {error.strerror}", "the load has been sent; run again with another path", ExitCode.ENVIRONMENT, "OUTPUT") from error
 
 
 def whole_report(outcome: Outcome, measurements: list[Measurement]) -> dict[str, Any]:

@@ -51,11 +51,7 @@ def render(plan: Plan, measurements: Sequence[Measurement], extras: Extras = Ext
         sections.append(f"<section><h2>Recommendations</h2>{bullets(extras.recommendations)}</section>")
     names = list(dict.fromkeys(map(name, measurements)))
     heading = [*names[:2], *([f"and {len(names) - 2} more"] if len(names) > 2 else [])]
-    footer = (
-        f"api_load_tester {VERSION}"
-        + (f", measured {text(extras.recorded_at)}" if extras.recorded_at else "")
-        + ". Percentiles are over complete answers of any status."
-    )
+    footer = f"api_load_tester {VERSION}" + (f", measured {text(extras.recorded_at)}" if extras.recorded_at else "") + ". Percentiles are over complete answers of any status."
     return string.Template(asset("report.html")).substitute(
         title=text(f"Load test: {', '.join(heading)}"),
         heading="<br>".join(map(text, heading)),
@@ -94,11 +90,7 @@ def plan_line(plan: Plan, measurements: Sequence[Measurement]) -> str:
     )
     if plan.stages:
         load += " in stages " + ", ".join(f"{stage.seconds:g} s to {stage.value:g}" for stage in plan.stages[:8])
-    parts = [
-        load,
-        f"{plan.duration_s:g} s" + (" each" if plan.mode == "sequence" and len(plan.targets) > 1 else ""),
-        f"engine {measurements[0].engine}" if measurements else "",
-    ]
+    parts = [load, f"{plan.duration_s:g} s" + (" each" if plan.mode == "sequence" and len(plan.targets) > 1 else ""), f"engine {measurements[0].engine}" if measurements else ""]
     if plan.workers > 1:
         parts.append(f"{plan.workers} worker processes")
     if any(measurement.interrupted for measurement in measurements):
@@ -110,7 +102,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[
     """Cells are HTML; numeric: the columns set flush right."""
 
     def cells(tag: str, row: Sequence[str]) -> str:
-        return "<tr>" + "".join(f'<{tag}{" class=n" if place in numeric else ""}>{cell}</{tag}>' for place, cell in enumerate(row)) + "</tr>"
+        return "<tr>" + "".join(f"<{tag}{' class=n' if place in numeric else ''}>{cell}</{tag}>" for place, cell in enumerate(row)) + "</tr>"
 
     return f'<div class="scroll"><table>{cells("th", head)}{"".join(cells("td", row) for row in rows)}</table></div>'
 
@@ -135,9 +127,7 @@ def comparison_section(comparison: Comparison) -> str:
                 f'<span class="verdict {text(style)}">{text(metric.verdict)}</span>',
             ]
         )
-    margins = ", ".join(
-        f"{METRIC_NAMES.get(key, key)} {metric.margin:g} {'points' if key == 'error_rate' else '%'}" for key, metric in comparison.metrics.items()
-    )
+    margins = ", ".join(f"{METRIC_NAMES.get(key, key)} {metric.margin:g} {'points' if key == 'error_rate' else '%'}" for key, metric in comparison.metrics.items())
     notes = [
         f'"No difference" means that the whole interval lies within the margin (the grey band): {margins}.',
         f'The chance of any false "faster" or "slower" among these verdicts is {comparison.alpha:.0%}.',
@@ -260,10 +250,7 @@ def over_time(plan: Plan, measurement: Measurement) -> str:
         f"{rate_chart(measurement.timeline, ok)}</div>"
     )
     right = (
-        (
-            '<div><h3>Latency</h3><p class="legend"><span><span class="key k1"></span>p99</span><span><span class="key k2"></span>p50 of each second</span></p>'
-            f"{latency}</div>"
-        )
+        (f'<div><h3>Latency</h3><p class="legend"><span><span class="key k1"></span>p99</span><span><span class="key k2"></span>p50 of each second</span></p>{latency}</div>')
         if latency
         else ""
     )
@@ -289,9 +276,7 @@ def outcomes(plan: Plan, measurement: Measurement) -> str:
     if len(rows) > MOST_ROWS:
         rest = sum(row[0] for row in rows[MOST_ROWS:])
         shown.append([f"{len(rows) - MOST_ROWS} more kinds", f"{rest:,}", share(rest, ended), "", "", ""])
-    return "<h3>How requests ended</h3>" + (
-        table(["", "Requests", "Share", "", "p50", "p99"], shown, (1, 2, 4, 5)) if shown else "<p class=about>No request ended.</p>"
-    )
+    return "<h3>How requests ended</h3>" + (table(["", "Requests", "Share", "", "p50", "p99"], shown, (1, 2, 4, 5)) if shown else "<p class=about>No request ended.</p>")
 
 
 def books(plan: Plan, measurement: Measurement) -> str:
