@@ -276,7 +276,8 @@ def test_rollback_and_forward_again(world):
         assert world.run("--rollback", forward)[1]["applied"] == 0
         assert world.run("--migrate", forward)[1]["applied"] == 1
         assert world.run("--rollback", forward, "--allow-hazards", "data-loss")[0] == 0
-    assert [identity for identity in live.read(connection.connect(world.url)).facts if "senior_backend_history" in str(identity)] == []
+    with world.connect() as opened:
+        assert [identity for identity in live.read(opened).facts if "senior_backend_history" in str(identity)] == []
     assert [(one["file"], one["state"]) for one in world.run("--status")[1]["migrations"]][2] == ("3/up.sql", "rolled back")
     assert world.run("--rollback", world.file("alone.sql", "select 1"))[1]["error"]["code"] == "NO_ROLLBACK"
 

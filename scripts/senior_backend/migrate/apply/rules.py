@@ -105,7 +105,7 @@ class Facts:
 
     def __init__(self, target: psycopg.Connection, migration: Migration, labels: dict[str, tuple[str, str, str]]):
         self.target, self.migration, self.labels = target, migration, labels
-        self.nullable: dict[tuple[str, str], Statement] = {}        # columns that this file adds to existing tables, empty
+        self.nullable: set[tuple[str, str]] = set()        # columns that this file adds to existing tables, empty
 
     @functools.cache
     def size(self, label: str) -> losses.Size:
@@ -231,8 +231,8 @@ def tracked(one: Observed, facts: Facts) -> Iterator[Finding]:
                 yield from refused_by_data(one, facts, table, f"column {command.definition.colname} may not be null and has no default, but the table has rows",
                                            "add it with a constant default, or nullable: fill it, then make it NOT NULL")
             else:
-                facts.nullable[table, command.definition.colname] = one.statement
-        column = required(command, facts.migration, table, facts)
+                facts.nullable.add((table, command.definition.colname))
+        column = required(command, table, facts)
         if (table, column) in facts.nullable:
             yield from refused_by_data(one, facts, table, f"column {column}, which this file adds, is null in every row", "fill it before, in batches and in a transaction of its own")
 
@@ -248,12 +248,12 @@ def required_column(command: Command) -> bool:
     return not fills(command) and any(symbol(unwrapped(each), "contype") in ("CONSTR_NOTNULL", "CONSTR_PRIMARY") for each in command.definition.constraints)
 
 
-def required(command: Command, migration: Migration, table: str, facts: Facts) -> str:
+def required(command: Command, table: str, facts: Facts) -> str:
     """The column that must not be null from here on; empty for other actions."""
     if command.action == "SetNotNull":
         return command.name
     if command.action == "ValidateConstraint":
-        added = [each for one in migration.statements if one.kind == "AlterTableStmt" and facts.label(one.node.relation) == table for each in commands(one.node)]
+        added = [each for one in facts.migration.statements if one.kind == "AlterTableStmt" and facts.label(one.node.relation) == table for each in commands(one.node)]
         return next((not_null_check(each) for each in added if each.action == "AddConstraint" and each.definition.conname == command.name), "")
     return not_null_check(command) if command.action == "AddConstraint" and not command.definition.skip_validation else ""
 

@@ -203,15 +203,10 @@ class Command:
     action: str
     name: str
     definition: Message
-    node: Message
 
 
 def commands(node: Message) -> list[Command]:
-    found = []
-    for one in node.cmds:
-        command = unwrapped(one)
-        found.append(Command(symbol(command, "subtype").removeprefix("AT_"), command.name, unwrapped(getattr(command, "def")), command))
-    return found
+    return [Command(symbol(one, "subtype").removeprefix("AT_"), one.name, unwrapped(getattr(one, "def"))) for one in map(unwrapped, node.cmds)]
 
 
 def parse(text: str) -> list[Message]:
