@@ -7,6 +7,7 @@ import json
 import re
 
 import postgres_setup
+import psycopg
 import pytest
 from conftest import CACHE, ROOT
 
@@ -145,9 +146,11 @@ def test_each_case_gives_its_findings_and_no_other(postgres):
 
 def test_what_is_suggested_mends_it(new_database):
     url = new_database(KEY + "create table t (a int primary key, b int); create index one on t (b); create index two on t (b); alter table c add check (b > 0) not valid; create policy p on t using (true);"
-                       "grant insert (b), update on t to public; create function f(int, text) returns int language sql security definer as 'select 1'; create unlogged table u (a int primary key)")
+                       "grant insert (b), update on t to public; create function f(int, text) returns int language sql security definer as 'select 1'; create unlogged table u (a int primary key); create table d (a int primary key, b int); insert into d values (1, 1), (2, 1)")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        execute(url, "create unique index concurrently broken on d (b)")
     statements = [one["sql"] for one in as_json("--connection", url)["issues_detail"] if "sql" in one]
-    assert len(statements) == 8
+    assert len(statements) == 9
     for sql in statements:
         execute(url, sql)
     assert {one["code"] for one in as_json("--connection", url)["issues_detail"] if one["category"] != "settings"} == set()
@@ -201,7 +204,7 @@ def test_rows_sequences_and_neglect_are_measured(new_database):
     code, out, _ = analyze("--connection", url)
     assert code == 0 and "Total rows: 72,000" in out and "secret-" not in out and "t.id has used 88.5 % of 2,147,483,647" in out
     report = as_json("--connection", url)
-    assert {"unused-index", "sequence-exhaustion", "stale-statistics", "autovacuum-behind", "setting"} <= set(codes(report)) and report["total_rows"] == 72000
+    assert {"unused-index", "sequence-exhaustion", "stale-statistics", "autovacuum-behind", "wide-column", "setting"} <= set(codes(report)) and report["total_rows"] == 72000
     assert next(one for one in report["issues_detail"] if one["code"] == "unused-index")["object"] == "notes"
     assert any("not assessable" in one and "CREATE EXTENSION" in one for one in report["not_assessed"]) and "N+1 QUERY RISKS: not assessable" in out
 

@@ -34,19 +34,28 @@ NEEDED = {
 }
 
 RULES.update((rule.code, rule) for rule in (
-    Rule("unused-index", SUGGESTION, "indexes", "index {object} ({size}) was never used: 0 scans in {age}{replicas}", "{sql}, after a full business cycle and a look at each replica"),
-    Rule("seq-scan-big-table", WARNING, "performance", "read as a whole {scans} times, {rows} rows each time", "--suggest-indexes finds what is lacking; see the slow queries on this table"),
-    Rule("sequence-exhaustion", WARNING, "capacity", "{object} has used {percent:.1f} % of {limit:,} ({type}){date}", "change the column, and each that references it, to bigint before it ends"),
+    Rule("unused-index", SUGGESTION, "indexes", "index {object} ({size}) was never used: 0 scans in {age}{replicas}",
+         "{sql}, after a full business cycle and a look at each replica"),
+    Rule("seq-scan-big-table", WARNING, "performance", "read as a whole {scans} times, {rows} rows each time",
+         "--suggest-indexes finds what is lacking; see the slow queries on this table"),
+    Rule("sequence-exhaustion", WARNING, "capacity", "{object} has used {percent:.1f} % of {limit:,} ({type}){date}",
+         "change the column, and each that references it, to bigint before it ends"),
     Rule("stale-statistics", WARNING, "maintenance", "{changed:,} of about {rows:,} rows changed since the last ANALYZE", "{sql}"),
     Rule("no-statistics", WARNING, "maintenance", "never analyzed: the planner guesses", "{sql}"),
-    Rule("no-statistics-at-all", ERROR, "maintenance", "{count} of {all} tables that hold rows were never analyzed, as after an upgrade or a restore", "run vacuumdb --analyze-in-stages"),
-    Rule("bloat", SUGGESTION, "maintenance", "about {share:.0%} of {size} seems to be free space (estimated from column widths)", "measure with pgstattuple_approx; then VACUUM, or pg_repack"),
-    Rule("autovacuum-behind", WARNING, "maintenance", "{dead:,} dead rows, autovacuum was due at {due:,} (last: {last})", "{sql}; then look for long transactions and a lower autovacuum_vacuum_scale_factor for this table"),
-    Rule("transaction-id-age", WARNING, "maintenance", "the oldest transaction id is {age:,} old, {percent:.0f} % of the way to the forced stop", "VACUUM the oldest tables; end old transactions, prepared ones and unused replication slots"),
+    Rule("no-statistics-at-all", ERROR, "maintenance", "{count} of {all} tables that hold rows were never analyzed, as after an upgrade or a restore",
+         "run vacuumdb --analyze-in-stages"),
+    Rule("bloat", SUGGESTION, "maintenance", "about {share:.0%} of {size} seems to be free space (estimated from column widths)",
+         "measure with pgstattuple_approx; then VACUUM, or pg_repack"),
+    Rule("autovacuum-behind", WARNING, "maintenance", "{dead:,} dead rows, autovacuum was due at {due:,} (last: {last})",
+         "{sql}; then look for long transactions and a lower autovacuum_vacuum_scale_factor for this table"),
+    Rule("transaction-id-age", WARNING, "maintenance", "the oldest transaction id is {age:,} old, {percent:.0f} % of the way to the forced stop",
+         "VACUUM the oldest tables; end old transactions, prepared ones and unused replication slots"),
     Rule("wide-column", SUGGESTION, "performance", "column {column} takes {width:,} bytes in the average row", "move it to a table of its own, or never SELECT * here"),
     Rule("setting", WARNING, "settings", "{name} = {value}: {why}", "{fix}"),
-    Rule("checkpoint-requests", WARNING, "settings", "{requested:,} of {all:,} checkpoints came early because max_wal_size ({wal}) was full", "raise max_wal_size until most checkpoints come by time"),
-    Rule("connections-near-limit", WARNING, "settings", "{clients} of {most} connections are in use", "put a pooler (pgbouncer) in front, and keep the sum of the pools' sizes below max_connections"),
+    Rule("checkpoint-requests", WARNING, "settings", "{requested:,} of {all:,} checkpoints came early because max_wal_size ({wal}) was full",
+         "raise max_wal_size until most checkpoints come by time"),
+    Rule("connections-near-limit", WARNING, "settings", "{clients} of {most} connections are in use",
+         "put a pooler (pgbouncer) in front, and keep the sum of the pools' sizes below max_connections"),
 ))
 Settings = dict[str, Any]
 # name, whether the value hurts, severity, why, what to do
@@ -56,11 +65,15 @@ SETTINGS: tuple[tuple[str, Callable[[Settings], bool], str, str, str], ...] = (
     ("zero_damaged_pages", lambda is_: is_["zero_damaged_pages"] == "on", ERROR, "damaged pages are emptied in silence", "switch it off"),
     ("autovacuum", lambda is_: is_["autovacuum"] == "off", ERROR, "dead rows stay, statistics age, transaction ids run out", "switch it on"),
     ("track_counts", lambda is_: is_["track_counts"] == "off", ERROR, "autovacuum is blind without these counters", "switch it on"),
-    ("password_encryption", lambda is_: is_["password_encryption"] == "md5", WARNING, "md5 password hashes are weak, and leave PostgreSQL", "scram-sha-256, and set the passwords anew"),
+    ("password_encryption", lambda is_: is_["password_encryption"] == "md5", WARNING, "md5 password hashes are weak, and leave PostgreSQL",
+     "scram-sha-256, and set the passwords anew"),
     ("max_connections", lambda is_: is_["max_connections"] > 500, WARNING, "that many backends cost memory and snapshots", "a pooler with 2 to 4 connections per core behind it"),
-    ("work_mem", lambda is_: is_["work_mem"] * is_["max_connections"] > 64 << 30, WARNING, "one sort in each connection would take more than 64 GiB", "lower it, and raise it for the roles that need it"),
-    ("shared_buffers", lambda is_: is_["shared_buffers"] <= 128 * MEGABYTE < is_["bytes"] / 8, SUGGESTION, "the default, for tables and indexes of more than 1 GiB", "a quarter of the machine's memory"),
-    ("idle_in_transaction_session_timeout", lambda is_: is_["idle_in_transaction_session_timeout"] == 0, SUGGESTION, "a forgotten transaction holds locks and stops vacuum for ever", "5min, at least for the application's role"),
+    ("work_mem", lambda is_: is_["work_mem"] * is_["max_connections"] > 64 << 30, WARNING, "one sort in each connection would take more than 64 GiB",
+     "lower it, and raise it for the roles that need it"),
+    ("shared_buffers", lambda is_: is_["shared_buffers"] <= 128 * MEGABYTE < is_["bytes"] / 8, SUGGESTION, "the default, for tables and indexes of more than 1 GiB",
+     "a quarter of the machine's memory"),
+    ("idle_in_transaction_session_timeout", lambda is_: is_["idle_in_transaction_session_timeout"] == 0, SUGGESTION,
+     "a forgotten transaction holds locks and stops vacuum for ever", "5min, at least for the application's role"),
 )
 
 
@@ -185,8 +198,10 @@ def unused_indexes(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
     for table in schema.tables.values():
         for index in table.indexes:
             bytes = statistics.index_bytes.get((index.schema, index.name), 0)
-            if (index.schema, index.name) in never and bytes >= UNUSED_BYTES and not (index.unique or index.constraint or index.pinned or index.attached or keeps_foreign_key(table, index)):
-                yield Finding(RULES["unused-index"], table.name, {"size": size(bytes), "age": statistics.age(), "replicas": told}, f"idx_scan 0, {bytes} bytes, statistics of {statistics.age()}{told}", index.name,
+            if (index.schema, index.name) in never and bytes >= UNUSED_BYTES and not (index.unique or index.constraint or index.pinned or index.attached
+                                                                                      or keeps_foreign_key(table, index)):
+                yield Finding(RULES["unused-index"], table.name, {"size": size(bytes), "age": statistics.age(), "replicas": told},
+                              f"idx_scan 0, {bytes} bytes, statistics of {statistics.age()}{told}", index.name,
                               f"DROP INDEX CONCURRENTLY {qualified(index.schema, index.name)}")
 
 
@@ -206,7 +221,8 @@ def sequential_scans(schema: Schema, statistics: Statistics) -> Iterator[Finding
 def sequences(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
     """A sequence ends where its column's type does, if that is earlier. The date: by the inserts that the table had since the statistics began."""
     owners = {fact.id.name: tuple(fact.attributes["column"]) for fact in schema.catalogue.of_kind("sequence_owner")}
-    owners |= {tuple(column["identity"]["sequence"]): (*table.fact.id.name, name) for table in schema.tables.values() for name, column in table.columns.items() if "identity" in column}
+    owners |= {tuple(column["identity"]["sequence"]): (*table.fact.id.name, name) for table in schema.tables.values() for name, column in table.columns.items()
+               if "identity" in column}
     limits = {"smallint": 2**15 - 1, "integer": 2**31 - 1}
     for one in statistics.parts.get("sequences", ()):
         if not one["readable"] or one["increment_by"] < 0:
@@ -243,16 +259,19 @@ def planner_statistics(schema: Schema, statistics: Statistics) -> Iterator[Findi
     for table, one in filled:
         rows, changed = one["rows"] or 0, one["modified"] or 0
         if one["analyzed"] and changed > max(2 * (threshold + factor * rows), 1000):
-            yield Finding(RULES["stale-statistics"], table.name, {"changed": changed, "rows": rows}, f"n_mod_since_analyze {changed}, due at {threshold + factor * rows:.0f}", sql=f"ANALYZE {table.sql}")
+            yield Finding(RULES["stale-statistics"], table.name, {"changed": changed, "rows": rows}, f"n_mod_since_analyze {changed}, due at {threshold + factor * rows:.0f}",
+                          sql=f"ANALYZE {table.sql}")
 
 
 def vacuum(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
     for table, one in measured_tables(schema, statistics):
         own = dict(option.split("=", 1) for option in one["options"] or ())
-        threshold, factor = (float(own.get(f"autovacuum_vacuum_{name}", statistics.settings.get(f"autovacuum_vacuum_{name}", usual))) for name, usual in (("threshold", 50), ("scale_factor", 0.2)))
+        threshold, factor = (float(own.get(f"autovacuum_vacuum_{name}", statistics.settings.get(f"autovacuum_vacuum_{name}", usual))) for name,
+                             usual in (("threshold", 50), ("scale_factor", 0.2)))
         due = int(threshold + factor * max(one["estimate"], 0))
         if (one["dead"] or 0) > max(2 * due, 1000):
-            yield Finding(RULES["autovacuum-behind"], table.name, {"dead": one["dead"], "due": due, "last": one["vacuumed"] or "never"}, f"n_dead_tup {one['dead']}, last vacuum {one['vacuumed'] or 'never'}",
+            yield Finding(RULES["autovacuum-behind"], table.name, {"dead": one["dead"], "due": due, "last": one["vacuumed"] or "never"},
+                          f"n_dead_tup {one['dead']}, last vacuum {one['vacuumed'] or 'never'}",
                           sql=f"VACUUM (ANALYZE) {table.sql}")
     server = statistics.server
     ages = [(server.get(name), statistics.settings.get(setting, usual)) for name, setting, usual in
@@ -260,12 +279,13 @@ def vacuum(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
     for age, freeze in ages:
         if age and age > max(1.5 * freeze, 3e8):
             oldest = sorted(measured_tables(schema, statistics), key=lambda pair: -(pair[1]["transaction_age"] or 0))[:3]
-            yield Finding(RULES["transaction-id-age"], "", {"age": age, "percent": age / FREEZE_LIMIT * 100}, f"age {age}; oldest tables: {', '.join(table.name for table, _ in oldest)}",
+            yield Finding(RULES["transaction-id-age"], "", {"age": age, "percent": age / FREEZE_LIMIT * 100},
+                          f"age {age}; oldest tables: {', '.join(table.name for table, _ in oldest)}",
                           severity=ERROR if age > FREEZE_LIMIT / 2 else "")
 
 
 def widths(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
-    """Bloat: pages that rows of the sampled widths would fill, against those that the table has. Off by the free space that fillfactor asks for, which is allowed for, and by wide toasted values."""
+    """Bloat: pages that rows of the sampled widths would fill, against those that the table has. Large values kept apart make it wrong."""
     for one in statistics.parts.get("widths", ()):
         identity = Id("table", (one["schema"], one["name"]))
         table, counted = schema.tables.get(identity), statistics.tables.get(identity, {})
@@ -289,15 +309,18 @@ def settings(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
     held, server = statistics.settings, statistics.server
     if "max_connections" not in held:
         return
-    raw = {one["name"]: f"{one['setting']}{' x ' + one['unit'] if one['unit'] and one['unit'][0].isdigit() else ' ' + one['unit'] if one['unit'] else ''}" for one in statistics.parts["settings"]}
+    raw = {one["name"]: f"{one['setting']}{' x ' + one['unit'] if one['unit'] and one['unit'][0].isdigit() else ' ' + one['unit'] if one['unit'] else ''}"
+           for one in statistics.parts["settings"]}
     for name, hurts, severity, why, fix in SETTINGS:
         if hurts(held):
             yield Finding(RULES["setting"], "", {"name": name, "value": raw[name], "why": why, "fix": fix}, f"pg_settings: {raw[name]}", name, severity=severity)
     for one in statistics.parts.get("checkpoints", ()):
         if one["requested"] > max(one["timed"], 20):
-            yield Finding(RULES["checkpoint-requests"], "", {"requested": one["requested"], "all": one["requested"] + one["timed"], "wal": size(held["max_wal_size"])}, f"requested {one['requested']}, timed {one['timed']}")
+            yield Finding(RULES["checkpoint-requests"], "", {"requested": one["requested"], "all": one["requested"] + one["timed"], "wal": size(held["max_wal_size"])},
+                          f"requested {one['requested']}, timed {one['timed']}")
     if server.get("clients", 0) >= 0.8 * held["max_connections"]:
-        yield Finding(RULES["connections-near-limit"], "", {"clients": server["clients"], "most": held["max_connections"]}, f"{server['clients']} client backends, max_connections {held['max_connections']}")
+        yield Finding(RULES["connections-near-limit"], "", {"clients": server["clients"], "most": held["max_connections"]},
+                      f"{server['clients']} client backends, max_connections {held['max_connections']}")
 
 
 def unreadable(statistics: Statistics) -> Iterable[str]:

@@ -46,7 +46,8 @@ def findings(found: Sequence[Finding]) -> str:
     if not found:
         return section("Findings", "<p>Nothing was found.</p>")
     rows = "".join(f'<tr><td class="{one.severity}">{one.severity}<br><code>{one.rule.code}</code></td><td>{text(one.table or "database")}</td>'
-                   f'<td>{text(one.message)}<br><span class="soft">{text(one.suggestion)}</span><br><small class="soft">{text(one.evidence)}</small></td></tr>' for one in found[:MOST_FINDINGS])
+                   f'<td>{text(one.message)}<br><span class="soft">{text(one.suggestion)}</span><br><small class="soft">{text(one.evidence)}</small></td></tr>'
+                   for one in found[:MOST_FINDINGS])
     more = f"<p>{len(found) - MOST_FINDINGS} more are in the JSON report.</p>" if len(found) > MOST_FINDINGS else ""
     return section("Findings", f"<table><thead><tr><th>severity</th><th>table</th><th>finding</th></tr></thead><tbody>{rows}</tbody></table>{more}")
 
@@ -62,7 +63,8 @@ def sizes(report: Report) -> str:
     most = max((one[0] + one[1] for one in known), default=0) or 1
     bars = [bar(place * 24, one, 420 / most) for place, one in enumerate(known[:MOST_BARS])]
     rest = f"<p class='soft'>{len(known) - MOST_BARS} smaller tables are left out.</p>" if len(known) > MOST_BARS else ""
-    return section("Table sizes", f"<p class='soft'>Dark: table with its large values. Light: indexes. Rows as the server counts them.</p><svg width='920' height='{len(bars) * 24}' role='img' "
+    return section("Table sizes", f"<p class='soft'>Dark: table with its large values. Light: indexes. Rows as the server counts them.</p>"
+                   f"<svg width='920' height='{len(bars) * 24}' role='img' "
                    f"aria-label='Sizes of tables'>{''.join(bars)}</svg>{rest}")
 
 
@@ -70,7 +72,8 @@ def bar(y: int, one: tuple[int, int, Table, int | None], scale: float) -> str:
     bytes, indexes, table, rows = one
     told = f"{size(bytes)} + {size(indexes)}" + (f", {rows:,} rows" if rows is not None else "")
     return (f"<text x='200' y='{y + 16}' text-anchor='end'>{text(table.name, LETTERS)}</text><rect class='bar' x='210' y='{y + 4}' width='{bytes * scale:.1f}' height='16'/>"
-            f"<rect class='bar2' x='{210 + bytes * scale:.1f}' y='{y + 4}' width='{indexes * scale:.1f}' height='16'/><text class='dim' x='{218 + (bytes + indexes) * scale:.1f}' y='{y + 16}'>{told}</text>")
+            f"<rect class='bar2' x='{210 + bytes * scale:.1f}' y='{y + 4}' width='{indexes * scale:.1f}' height='16'/>"
+            f"<text class='dim' x='{218 + (bytes + indexes) * scale:.1f}' y='{y + 16}'>{told}</text>")
 
 
 def diagram(report: Report) -> str:
@@ -85,7 +88,8 @@ def diagram(report: Report) -> str:
     left = sum(1 for _ in schema.roots()) - len(chosen)
     note = f" {left} less connected tables are left out." if left > 0 else ""
     return section("Entity-relationship diagram", f"<p class='soft'>Lines are foreign keys, from the row that refers; red and dashed where no index serves them.{note}</p>"
-                   f"<div class='wide'><svg width='{width}' height='{height}' viewBox='0 0 {width} {height}' role='img' aria-label='Tables and foreign keys'>{''.join(drawn)}</svg></div>")
+                   f"<div class='wide'><svg width='{width}' height='{height}'"
+                   f" viewBox='0 0 {width} {height}' role='img' aria-label='Tables and foreign keys'>{''.join(drawn)}</svg></div>")
 
 
 def most_connected(schema: Schema) -> list[Id]:

@@ -6,8 +6,10 @@ select current_setting('server_version_num')::int as version, pg_is_in_recovery(
   (select count(*) from pg_prepared_xacts) as prepared, s.temp_bytes, s.deadlocks
 from pg_database d join pg_stat_database s on s.datid = d.oid where d.datname = current_database()
 -- part settings
-select name, setting, unit, source from pg_settings where name in ('max_connections', 'superuser_reserved_connections', 'shared_buffers', 'work_mem', 'fsync', 'full_page_writes', 'autovacuum', 'track_counts',
-  'autovacuum_vacuum_threshold', 'autovacuum_vacuum_scale_factor', 'autovacuum_analyze_threshold', 'autovacuum_analyze_scale_factor', 'autovacuum_freeze_max_age', 'autovacuum_multixact_freeze_max_age',
+select name, setting, unit, source from pg_settings where name in ('max_connections', 'superuser_reserved_connections', 'shared_buffers', 'work_mem', 'fsync',
+    'full_page_writes', 'autovacuum', 'track_counts',
+  'autovacuum_vacuum_threshold', 'autovacuum_vacuum_scale_factor', 'autovacuum_analyze_threshold', 'autovacuum_analyze_scale_factor', 'autovacuum_freeze_max_age',
+    'autovacuum_multixact_freeze_max_age',
   'idle_in_transaction_session_timeout', 'random_page_cost', 'block_size', 'max_wal_size', 'checkpoint_timeout', 'password_encryption', 'zero_damaged_pages', 'synchronous_commit')
 -- part checkpoints
 -- if version >= 170000
@@ -17,7 +19,8 @@ select num_timed as timed, num_requested as requested, extract(epoch from now() 
 select checkpoints_timed as timed, checkpoints_req as requested, extract(epoch from now() - stats_reset) as age from pg_stat_bgwriter
 -- end if
 -- part tables
-select n.nspname as schema, c.relname as name, c.reltuples as estimate, c.relpages as pages, age(c.relfrozenxid) as transaction_age, c.reloptions as options, s.n_live_tup as live, s.n_dead_tup as dead,
+select n.nspname as schema, c.relname as name, c.reltuples as estimate, c.relpages as pages, age(c.relfrozenxid) as transaction_age, c.reloptions as options,
+    s.n_live_tup as live, s.n_dead_tup as dead,
   s.n_tup_ins as inserted, s.n_tup_upd as updated, s.n_mod_since_analyze as modified, s.seq_scan, s.seq_tup_read as seq_rows, s.idx_scan,
   greatest(s.last_vacuum, s.last_autovacuum)::text as vacuumed, greatest(s.last_analyze, s.last_autoanalyze) is not null as analyzed,
   extract(epoch from now() - greatest(s.last_analyze, s.last_autoanalyze)) as analyze_age
@@ -35,7 +38,8 @@ select schemaname as schema, indexrelname as name, idx_scan as scans
 -- end if
 from pg_stat_user_indexes
 -- part sequences
-select schemaname as schema, sequencename as name, data_type::text as type, last_value, start_value, min_value, max_value, increment_by, cycle, has_sequence_privilege(format('%I.%I', schemaname, sequencename), 'SELECT,USAGE') as readable
+select schemaname as schema, sequencename as name, data_type::text as type, last_value, start_value, min_value, max_value, increment_by, cycle,
+    has_sequence_privilege(format('%I.%I', schemaname, sequencename), 'SELECT,USAGE') as readable
 from pg_sequences where not cycle and (last_value is not null or not has_sequence_privilege(format('%I.%I', schemaname, sequencename), 'SELECT,USAGE'))
 -- part widths
 select s.schemaname as schema, s.tablename as name, sum((1 - s.null_frac) * s.avg_width) as width, count(*) as columns, max(s.avg_width) as widest,

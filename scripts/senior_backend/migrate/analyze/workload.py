@@ -24,14 +24,16 @@ READ = re.compile(r"\s*(?:/\*.*?\*/\s*)*(?:select|with|insert|update|delete|merg
 
 RULES.update((rule.code, rule) for rule in (
     Rule("slow-query", WARNING, "queries", "{mean:.0f}ms on average, {calls:,} calls, {total:.1f}s in all: {query}", "{fix}"),
-    Rule("missing-index", WARNING, "indexes", "no index begins with {columns}, which a query of {mean:.0f}ms on average looks up", "{sql}, after --suggest-indexes has measured it"),
-    Rule("n-plus-one", WARNING, "queries", "sent {ratio:,.0f} times for each call of another query: {child}", "fetch them in one query (JOIN, or = ANY($1)), or eager loading of the ORM; the other query: {parent}"),
+    Rule("missing-index", WARNING, "indexes", "no index begins with {columns}, which a query of {mean:.0f}ms on average looks up",
+         "{sql}, after --suggest-indexes has measured it"),
+    Rule("n-plus-one", WARNING, "queries", "sent {ratio:,.0f} times for each call of another query: {child}",
+         "fetch them in one query (JOIN, or = ANY($1)), or eager loading of the ORM; the other query: {parent}"),
 ))
 
 
 @dataclasses.dataclass
 class Statement:
-    """Counted by the server: calls, total and mean time in ms, rows. text: without literals. tables and filters: what it reads and looks up by equality; bare: a SELECT from one table."""
+    """Counted by the server: calls, total and mean time in ms, rows. text: without literals. tables and filters: what it reads and looks up by equality."""
     text: str
     calls: int
     total: float
@@ -49,7 +51,8 @@ class Statement:
         return f"{self.calls:,} calls, mean {self.mean:.2f} ms, total {self.total / 1000:.1f} s, {self.rows_per_call:.1f} rows per call"
 
     def as_json(self) -> dict[str, Any]:
-        return {"query": self.text, "calls": self.calls, "mean_ms": round(self.mean, 3), "total_ms": round(self.total, 3), "rows": self.rows, "tables": sorted(".".join(one.name) for one in self.tables)}
+        return {"query": self.text, "calls": self.calls, "mean_ms": round(self.mean, 3), "total_ms": round(self.total, 3), "rows": self.rows,
+                "tables": sorted(".".join(one.name) for one in self.tables)}
 
 
 @dataclasses.dataclass
@@ -68,11 +71,13 @@ def read(session: psycopg.Connection[Any], schema: Schema) -> Workload:
         found = session.execute("SELECT nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'pg_stat_statements'").fetchone()
         if not found:
             return Workload(None, [f"slow queries and N+1: not assessable without pg_stat_statements; to enable it: {ENABLE}"])
-        rows = session.execute(f"""SELECT query, sum(calls)::bigint, sum(total_exec_time), sum(total_exec_time) / greatest(sum(calls), 1), sum(rows)::bigint FROM {qualified(found[0], 'pg_stat_statements')}
+        rows = session.execute(f"""SELECT query, sum(calls)::bigint, sum(total_exec_time), sum(total_exec_time) / greatest(sum(calls), 1), sum(rows)::bigint
+            FROM {qualified(found[0], 'pg_stat_statements')}
             WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY queryid, query ORDER BY 3 DESC LIMIT {MOST_STATEMENTS}""").fetchall()
     except dependencies.require("psycopg").Error as error:
         said = (error.diag.message_primary or str(error)).strip()
-        return Workload(None, [f"slow queries and N+1: not assessable, pg_stat_statements says: {said}; to enable it: {ENABLE}; ALTER EXTENSION pg_stat_statements UPDATE after an upgrade"])
+        return Workload(None, [f"slow queries and N+1: not assessable, pg_stat_statements says: {said}; to enable it: {ENABLE}; "
+                               "ALTER EXTENSION pg_stat_statements UPDATE after an upgrade"])
     hidden = sum(row[0] is None or row[0] == "<insufficient privilege>" for row in rows)
     missing = [f"slow queries and N+1: {hidden} statements of other roles are not assessed (GRANT pg_read_all_stats)"] if hidden else []
     reader = Reader(schema)
@@ -128,7 +133,8 @@ class Reader:
         for one, other in (sides, sides[::-1]):
             if one.WhichOneof("node") == "column_ref" and other.WhichOneof("node") in ("param_ref", "a_const", "type_cast", "list", "a_array_expr"):
                 *prefix, column = [part.string.sval for part in one.column_ref.fields]
-                owners = [aliases[prefix[-1]]] if prefix and prefix[-1] in aliases else [] if prefix else [table for table in set(aliases.values()) if column in self.schema.tables[table].columns]
+                owners = [aliases[prefix[-1]]] if prefix and prefix[-1] in aliases else [] if prefix else [table for table in set(aliases.values())
+                                                                                                           if column in self.schema.tables[table].columns]
                 if len(owners) == 1:
                     made.filters.setdefault(owners[0], set()).add(column)
 
@@ -170,9 +176,11 @@ def slow(schema: Schema, statements: list[Statement]) -> Iterator[Finding]:
     whole = sum(one.total for one in statements) or 1.0
     found = [one for one in statements if one.mean >= SLOW_MS or one.total / whole >= HEAVY_SHARE and one.mean >= HEAVY_MS]
     for one in found[:MOST_FINDINGS]:
-        lacking = [f"{schema.tables[table].name} ({', '.join(sorted(columns))})" for table, columns in one.filters.items() if not any(begins(schema.tables[table], column) for column in columns)]
+        lacking = [f"{schema.tables[table].name} ({', '.join(sorted(columns))})" for table, columns in one.filters.items()
+                   if not any(begins(schema.tables[table], column) for column in columns)]
         fix = f"no index begins with what it looks up: {'; '.join(lacking)}" if lacking else "EXPLAIN (ANALYZE, BUFFERS) shows where its time goes"
-        yield Finding(RULES["slow-query"], ", ".join(sorted(schema.tables[table].name for table in one.tables)), {"mean": one.mean, "calls": one.calls, "total": one.total / 1000, "query": cut(one.text), "fix": fix},
+        yield Finding(RULES["slow-query"], ", ".join(sorted(schema.tables[table].name for table in one.tables)),
+                      {"mean": one.mean, "calls": one.calls, "total": one.total / 1000, "query": cut(one.text), "fix": fix},
                       f"{one.figures()}, {one.total / whole:.0%} of all time", severity=WARNING if one.mean >= SLOW_MS else SUGGESTION)
 
 
