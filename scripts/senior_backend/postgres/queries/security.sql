@@ -5,13 +5,11 @@ relations as (
   select c.oid, c.relname::text, c.relkind, n.nspname::text,
     case c.relkind when 'v' then 'view' when 'm' then 'materialized_view' when 'f' then 'foreign_table' when 'S' then 'sequence' when 'i' then 'index' when 'I' then 'index' else 'table' end as kind
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname !~ '^pg_(toast|temp)' and n.nspname <> 'information_schema'),
-attributes as (
-  select a.attrelid, a.attnum, a.attacl, array[case c.relkind when 'c' then 'attribute' else 'column' end, nspname, relname, attname]::text[] as name
-  from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace where a.attnum > 0 and not a.attisdropped and n.nspname !~ '^pg_(toast|temp)' and n.nspname <> 'information_schema'),
 acls(class, object, sub, type, owner, acl, name, system) as (
   select 'pg_class'::regclass, c.oid, 0, case c.relkind when 'S' then 's' else 'r' end, relowner, relacl, array[kind, nspname, r.relname], c.oid < 16384
     from pg_class c join relations r using (oid) where relacl is not null and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-  union all select 'pg_class'::regclass, attrelid, attnum, 'c', relowner, attacl, name, attrelid < 16384 from attributes a join pg_class c on c.oid = attrelid where attacl is not null
+  union all select 'pg_class'::regclass, attrelid, attnum, 'c', relowner, attacl, array['column', nspname, r.relname, attname], attrelid < 16384
+    from pg_attribute a join relations r on r.oid = attrelid join pg_class c on c.oid = attrelid where attacl is not null and attnum > 0 and not attisdropped
   union all select 'pg_proc'::regclass, p.oid, 0, 'f', proowner, proacl,
       array[case prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, nspname, proname, oidvectortypes(proargtypes)]::text[], p.oid < 16384
     from pg_proc p join pg_namespace n on n.oid = pronamespace where proacl is not null and nspname <> 'information_schema'
@@ -60,13 +58,13 @@ select 'default_privilege', name || grantee::text, jsonb_build_object('entries',
   case when name[2] <> '' then jsonb_build_array(jsonb_build_array('schema', jsonb_build_array(name[2]))) end
 from privileges where class = 'pg_default_acl'::regclass
 union all
-select 'comment', '{}', jsonb_build_object('text', description), '@', coalesce(a.name, case when kind in ('index', 'sequence') then array[kind, nspname, relname] end), 0,
+select 'comment', '{}', jsonb_build_object('text', description), '@', case when objsubid > 0 then (select array[case relkind when 'c' then 'attribute' else 'column' end, nspname, relname, attname] from pg_attribute a where a.attrelid = objoid and a.attnum = objsubid) when kind in ('index', 'sequence') then array[kind, nspname, relname] end, 0,
   case when o.oid is null then d.classoid else 'pg_constraint'::regclass end, coalesce(o.oid, refobjid, objoid), coalesce(refobjsubid, objsubid), null
-from pg_description d left join relations r on d.classoid = 'pg_class'::regclass and r.oid = objoid left join attributes a on d.classoid = 'pg_class'::regclass and attrelid = objoid and attnum = objsubid
+from pg_description d left join relations r on d.classoid = 'pg_class'::regclass and r.oid = objoid
   left join identities on kind = 'sequence' and objid = r.oid left join pg_constraint o on kind = 'index' and o.conindid = r.oid and contype in ('p', 'u', 'x')
 where (objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and objoid = (select oid from pg_namespace where nspname = 'public')) and (d.classoid, objoid) not in (select classid, objid from members)
   and (d.classoid <> 'pg_subscription'::regclass or exists (select from pg_subscription s where s.oid = objoid and subdbid = (select oid from pg_database where datname = current_database())))
 union all
-select 'security_label', array[provider], jsonb_build_object('label', label), '@', a.name, 0, classoid, objoid, objsubid, null
-from pg_seclabel d left join attributes a on classoid = 'pg_class'::regclass and attrelid = objoid and attnum = objsubid
+select 'security_label', array[provider], jsonb_build_object('label', label), '@', (select array[case relkind when 'c' then 'attribute' else 'column' end, nspname, relname, attname] from pg_attribute a where a.attrelid = objoid and a.attnum = objsubid and objsubid > 0), 0, classoid, objoid, objsubid, null
+from pg_seclabel d left join relations r on classoid = 'pg_class'::regclass and r.oid = objoid
 where (classoid, objoid) not in (select classid, objid from members)
