@@ -135,7 +135,9 @@ def in_bytes(setting: str, unit: str | None) -> Any:
 
 
 def size(bytes: int | float) -> str:
-    """>>> size(5), size(3 << 20), size(1536 << 20)
+    """For people.
+
+    >>> size(5), size(3 << 20), size(1536 << 20)
     ('5 B', '3.0 MB', '1.5 GB')
     """
     for unit in ("B", "kB", "MB", "GB"):

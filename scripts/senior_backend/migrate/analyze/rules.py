@@ -205,16 +205,36 @@ def cascades(schema: Schema) -> Iterator[Finding]:
         if " ON DELETE CASCADE" in key.rest and key.table != key.target and key.target in schema.tables:
             follows.setdefault(key.target, []).append(key.table)
     below = {table for tables in follows.values() for table in tables}
-    ringed: set[Id] = set()
-    for start in sorted(follows):
-        path, reached, ring = deepest(start, follows)
-        text = " -> ".join(shown(one.name) for one in path[:8])
-        if ring and start not in ringed:
-            ringed |= reached
-            yield Finding(RULES["cascade-cycle"], shown(start.name), {"path": " -> ".join(shown(one.name) for one in ring[:8])}, f"{len(ring) - 1} foreign keys")
-        elif start not in below and len(path) > LONG_CHAIN:
+    for start in sorted(follows.keys() - below):
+        path, reached, _ = deepest(start, follows)
+        if len(path) > LONG_CHAIN:
+            text = " -> ".join(shown(one.name) for one in path[:MOST_NAMED + 3])
             yield Finding(RULES["cascade-chain"], shown(start.name), {"depth": len(path) - 1, "count": len(reached) - 1, "path": text},
                           f"{len(reached) - 1} tables over {len(path) - 1} levels")
+    ringed: set[Id] = set()
+    for start in on_rings(follows):
+        if start not in ringed:
+            ring = deepest(start, follows)[2]
+            ringed |= set(ring)
+            yield Finding(RULES["cascade-cycle"], shown(start.name), {"path": " -> ".join(shown(one.name) for one in ring[:MOST_NAMED + 3])}, f"{len(ring) - 1} foreign keys")
+
+
+def on_rings(follows: dict[Id, list[Id]]) -> Iterator[Id]:
+    """A table of each ring, by one walk in depth."""
+    done: dict[Id, bool] = {}
+    for root in sorted(follows):
+        stack = [(root, iter(follows[root]))] if root not in done else []
+        done.setdefault(root, False)
+        while stack:
+            table, children = stack[-1]
+            if (child := next(children, None)) is None:
+                done[table] = True
+                stack.pop()
+            elif child not in done:
+                done[child] = False
+                stack.append((child, iter(follows.get(child, ()))))
+            elif not done[child]:
+                yield child
 
 
 def deepest(start: Id, follows: dict[Id, list[Id]]) -> tuple[list[Id], set[Id], list[Id]]:

@@ -11,8 +11,9 @@ from senior_backend.postgres.quote import qualified
 
 IDENT = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX {IDENT} ON (?:ONLY )?{IDENT}(?:\.{IDENT})? (?:USING (\w+) )?\(")
-FOREIGN_KEY = re.compile(rf"FOREIGN KEY (\([^()]*\)) REFERENCES {IDENT}(?:\.{IDENT})? ?(\([^()]*\))?(.*)\Z", re.S)
-KEY = re.compile(r"(?:PRIMARY KEY|UNIQUE)(?P<nulls> NULLS NOT DISTINCT)? ?\([^()]*\)(?: INCLUDE (?P<include>\([^()]*\)))?")
+LIST = r'\((?:"(?:[^"]|"")*"|[^()"])*\)'
+FOREIGN_KEY = re.compile(rf"FOREIGN KEY ({LIST}) REFERENCES {IDENT}(?:\.{IDENT})? ?({LIST})?(.*)\Z", re.S)
+KEY = re.compile(rf"(?:PRIMARY KEY|UNIQUE)(?P<nulls> NULLS NOT DISTINCT)? ?{LIST}(?: INCLUDE (?P<include>{LIST}))?")
 EXCLUSION = re.compile(r"EXCLUDE (?:USING (\w+) )?\(")
 MARKS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[(),]""")
 COLUMN = re.compile(rf"({IDENT})(?=$| )")
