@@ -5,8 +5,8 @@ from senior_backend.postgres.model import Id
 from senior_backend.postgres.quote import ident, qualified
 
 # where the word is not the kind's own name in capitals
-WORDS = {"enum": "TYPE", "composite_type": "TYPE", "range_type": "TYPE", "base_type": "TYPE", "attribute": "COLUMN", "domain_constraint": "CONSTRAINT", "fdw": "FOREIGN DATA WRAPPER",
-         "ts_config": "TEXT SEARCH CONFIGURATION", "ts_dictionary": "TEXT SEARCH DICTIONARY", "ts_parser": "TEXT SEARCH PARSER", "ts_template": "TEXT SEARCH TEMPLATE"}
+WORDS = {"enum": "TYPE", "composite_type": "TYPE", "range_type": "TYPE", "base_type": "TYPE", "attribute": "COLUMN", "domain_constraint": "CONSTRAINT",
+         "fdw": "FOREIGN DATA WRAPPER", "ts_config": "TEXT SEARCH CONFIGURATION", "ts_dictionary": "TEXT SEARCH DICTIONARY", "ts_parser": "TEXT SEARCH PARSER", "ts_template": "TEXT SEARCH TEMPLATE"}
 ON_TABLE = frozenset(("constraint", "trigger", "rule", "policy"))
 
 

@@ -92,7 +92,8 @@ def granted_at_birth(thing: Id, context: Context) -> Entries:
     """The privileges of a new thing. New default privileges come last in a plan and removed ones go first: those that both sides have are in force."""
     holder = HOLDERS[thing.kind]
     schemas = [""] if thing.kind == "schema" else ["", thing.name[0]]
-    everywhere, *here = ([fact for fact in context.old.grants.get(("default_privilege", context.old.role, schema, holder.letter), []) if fact.id in context.new] for schema in schemas)
+    keys = (("default_privilege", context.old.role, schema, holder.letter) for schema in schemas)
+    everywhere, *here = ([fact for fact in context.old.grants.get(key, []) if fact.id in context.new] for key in keys)
     return merged(replaced(usual(holder, context.old), everywhere).union(*(entries_of(fact) for facts in here for fact in facts)))
 
 
@@ -167,7 +168,8 @@ def revokes(thing: Id, entries: Iterable[Entry], grantor: str, context: Context,
 
 def grants(thing: Id, entries: Iterable[Entry], grantor: str, context: Context, places: dict[str, int]) -> list[Step]:
     groups = sorted(grouped(entries, grantor).items(), key=lambda group: (places.get(group[0][0], 0), group[0]))
-    return [Step(f"GRANT {on_thing(thing, privileges, context)} TO {grantee_name(thing, grantee, context)}{' WITH GRANT OPTION' if grantable else ''}") for (grantee, grantable), privileges in groups]
+    return [Step(f"GRANT {on_thing(thing, privileges, context)} TO {grantee_name(thing, grantee, context)}{' WITH GRANT OPTION' if grantable else ''}")
+            for (grantee, grantable), privileges in groups]
 
 
 def on_thing(thing: Id, privileges: set[str], context: Context) -> str:
@@ -197,7 +199,10 @@ def grantee_name(thing: Id, grantee: str, context: Context) -> str:
 
 
 def change(fact: Fact, context: Context) -> list[Step]:
-    """From what the old side grants on a thing to what the new side does, all at once with the first of the grantees. What is new, or changes its owner, gets its privileges with that."""
+    """From what the old side grants on a thing to what the new side does, all at once with the first of the grantees.
+
+    What is new, or changes its owner, gets its privileges with that.
+    """
     thing = thing_of(fact)
     fresh = any(one in context.fresh for one in (thing, *holders(thing), *([fact.parent] if fact.parent and fact.parent.kind == "column" else [])))
     if fresh and thing.kind != "column" or owner_changes(context.old.get(thing), context.new.get(thing)):

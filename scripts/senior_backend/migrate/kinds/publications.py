@@ -78,7 +78,8 @@ def alter_subscription(before: Fact, after: Fact, context: Context) -> Alteratio
     said += [f"SET PUBLICATION {listed(new['publications'])} WITH (refresh = false)"] if old["publications"] != new["publications"] else []
     if old.get("slot") != new.get("slot"):
         said += ["DISABLE", f"SET (slot_name = {literal(new['slot']) if 'slot' in new else 'NONE'})"]
-    changed = {name: new["options"].get(name, USUAL.get(name, "false")) for name in sorted(old["options"].keys() | new["options"].keys()) if old["options"].get(name) != new["options"].get(name)}
+    had, has = old["options"], new["options"]
+    changed = {name: has.get(name, USUAL.get(name, "false")) for name in sorted(had.keys() | has.keys()) if had.get(name) != has.get(name)}
     said += [f"SET ({', '.join(f'{name} = {literal(value)}' for name, value in changed.items())})"] if changed else []
     return Alteration(tuple(Step(f"ALTER {target(after.id)} {text}") for text in said))
 
