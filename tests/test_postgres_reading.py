@@ -98,9 +98,10 @@ def test_every_version_loads_and_is_read(every_postgres, tmp_path):
 
 
 OWNER = """
-import sys, time
+import signal, sys, time
 sys.path.insert(0, sys.argv[1])
 from senior_backend.postgres import scratch
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell has it ignored
 with scratch.server() as server:
     print(server.address["host"], flush=True)
     time.sleep(60)
