@@ -1,11 +1,13 @@
 """The catalogue of a live database: all queries of queries/*.sql in one round trip, one snapshot, with every name qualified."""
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import pathlib
 import re
 from sys import intern
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterator
 
 from senior_backend.postgres.links import Links
 from senior_backend.postgres.model import Catalogue, Fact, Id
@@ -36,7 +38,7 @@ def read(connection: psycopg.Connection[Any], source: str = "") -> Catalogue:
     names = sorted(path.stem for path in QUERIES.glob("*.sql") if path.stem != DEPENDENCIES)
     catalogue = Catalogue(source, version)
     reading = Reading(catalogue.facts)
-    with connection.cursor() as cursor:
+    with uncollected(), connection.cursor() as cursor:
         cursor.execute(";\n".join([SETTINGS, "select current_user", *(facts_query(name, version, superuser) for name in names), query(DEPENDENCIES, version, superuser), "commit"]))
         while cursor.description is None:
             cursor.nextset()
@@ -52,6 +54,18 @@ def read(connection: psycopg.Connection[Any], source: str = "") -> Catalogue:
     reading.leave_out(HISTORY)
     catalogue.links = Links(links, reading.id_of)
     return catalogue
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without garbage collection: it would look again and again through 100,000 new facts, none of which is in a circle."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 class Reading:

@@ -1,5 +1,5 @@
 -- columns of tables and foreign tables, and their defaults (the expression of a generated column is the column's own)
-with columns as (
+with columns as not materialized (
   select c.relkind, c.relispartition, n.nspname, c.relname, a.*, t.typcollation, t.typstorage, d.oid as default_oid, pg_get_expr(d.adbin, d.adrelid) as expression
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped

@@ -1,5 +1,5 @@
 -- indexes of tables and materialized views that belong to no constraint; then which index is part of a partitioned one (constraints' indexes too)
-with indexes as (
+with indexes as not materialized (
   select i.*, c.relname, n.nspname, c.reltablespace, c.reloptions, t.relname as table_name, t.relkind as table_kind, o.conname
   from pg_index i join pg_class c on c.oid = i.indexrelid join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
     left join pg_constraint o on o.conindid = i.indexrelid and o.contype in ('p', 'u', 'x')

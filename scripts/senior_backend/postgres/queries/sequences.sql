@@ -1,5 +1,5 @@
 -- sequences but those of identity columns, and which column each belongs to
-with sequences as (
+with sequences as not materialized (
   select c.oid, n.nspname, c.relname, c.relowner, c.relpersistence, s.*, o.refobjid, o.refobjsubid
   from pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace
     left join pg_depend o on o.classid = 'pg_class'::regclass and o.objid = c.oid and o.objsubid = 0 and o.refclassid = 'pg_class'::regclass and o.deptype in ('a', 'i')

@@ -1,5 +1,5 @@
 -- tables, partitioned tables and partitions; then what ties a table to its parents
-with tables as (
+with tables as not materialized (
   select c.oid, c.relkind, n.nspname, c.relname, c.relpersistence, c.relam, c.reloptions, c.reltoastrelid, c.reltablespace, c.relowner, c.reloftype, c.relreplident,
     c.relrowsecurity, c.relforcerowsecurity, c.relispartition, c.relpartbound
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
