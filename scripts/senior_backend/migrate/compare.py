@@ -34,10 +34,11 @@ def migration(side: Side, new: Catalogue, renames: list[Rename], workshop: Works
     old = start = side.catalogue
     if renames:
         renames, start = renamed(old, new, renames, workshop, side.path)
+    difference = diff.compare(start, new)
 
     def attempt(online: bool) -> tuple[Case, Proof]:
-        up = [rename.step() for rename in renames] + plan.migration(start, new, online)
-        down = plan.migration(new, start, online) + [rename.step(back=True) for rename in reversed(renames)]
+        up = [rename.step() for rename in renames] + plan.migration(start, new, online, difference)
+        down = plan.migration(new, start, online, difference.back()) + [rename.step(back=True) for rename in reversed(renames)]
         case = Case(old, new, up, down, side.path, online)
         return case, Proof(reason="--no-verify") if arguments.no_verify else prove(workshop, case)
 
@@ -47,7 +48,6 @@ def migration(side: Side, new: Catalogue, renames: list[Rename], workshop: Works
         if proven.verified:
             notes.append(f"plain statements, since the forms that do not block fail: {proof.reason}")
             case, proof = plain, proven
-    difference = diff.compare(start, new)
     return report.Migration(old, new, difference, renames, candidates(difference, start, new), case.up, case.down, proof, evidence.gather(side, case.up, renames), notes)
 
 

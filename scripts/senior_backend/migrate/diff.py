@@ -16,6 +16,10 @@ class Difference:
     def __bool__(self) -> bool:
         return bool(self.removed or self.added or self.changed)
 
+    def back(self) -> Difference:
+        """The same, seen from the other side."""
+        return Difference(self.added, self.removed, [(after, before) for before, after in self.changed])
+
 
 def compare(old: Catalogue, new: Catalogue) -> Difference:
     removed = [fact for identity, fact in old.facts.items() if identity not in new.facts]
@@ -24,6 +28,6 @@ def compare(old: Catalogue, new: Catalogue) -> Difference:
         before = old.facts.get(identity)
         if before is None:
             found.added.append(fact)
-        elif not before.same(fact):
+        elif before.content is not fact.content and not before.same(fact):       # readers intern what they read
             found.changed.append((before, fact))
     return found

@@ -20,10 +20,10 @@ Node = tuple[str, Id]           # ("drop" | "create" | "alter" | "bury" | "keep"
 UNTOUCHED = frozenset(("sequence_owner", "index_partition", "comment", "grant", "security_label"))
 
 
-def migration(old: Catalogue, new: Catalogue, online: bool = False) -> list[Step]:
-    """The statements that make a database like old one like new, in order."""
+def migration(old: Catalogue, new: Catalogue, online: bool = False, difference: diff.Difference | None = None) -> list[Step]:
+    """The statements that make a database like old one like new, in order. difference: between the two, where it is known already."""
     changes = Changes(old, new, online)
-    changes.take(diff.compare(old, new))
+    changes.take(difference or diff.compare(old, new))
     apart: set[Id] = set()
     while True:
         plan = Plan(changes, apart)

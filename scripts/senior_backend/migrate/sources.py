@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import pathlib
 import re
 import threading
@@ -89,6 +90,7 @@ def read_both(source: str, target: str, workshop: Workshop, prove: bool, stack: 
     reading = Background(read, target, connections[1], workshop, like)
     old = read(source, connections[0], workshop, like)
     new = reading.result()
+    gc.freeze()                 # all this stays to the end: collections need not look through it again and again
     for side in (old, new):
         refuse_unhandled(side.catalogue)
     refuse_nothing(old, new)
