@@ -33,6 +33,8 @@ def parse_yaml(text: str) -> tuple[Any, dict[int, tuple], list[tuple[dict, str]]
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         message = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
         line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
+        if "nesting depth" in message:          # libyaml since 0.2.6 stops at a depth of its own before the events reach us
+            raise SyntaxProblem(f"nested more than {DEPTH_LIMIT} levels deep", line) from None
         raise SyntaxProblem(f"not YAML: {message}" + (f", column {mark.column + 1}" if mark else ""), line) from None
 
 
