@@ -1,7 +1,6 @@
 """How a command ends: exit codes, what goes to which stream, and consoles that are narrow, closed or cut off."""
 from __future__ import annotations
 
-import io
 import json
 import os
 import pathlib
@@ -12,19 +11,19 @@ import sys
 import time
 
 import pytest
+from conftest import ROOT, in_process, run_door
 
 from senior_backend import console
-from senior_backend.console import STATUS, VERSION, CommandError, Console, ExitCode, Outcome
+from senior_backend.console import STATUS, VERSION, CommandError, ExitCode, Outcome
 
-DOOR = pathlib.Path(__file__).resolve().parents[1] / "scripts" / "api_scaffolder.py"
+DOOR = ROOT / "scripts" / "api_scaffolder.py"
 DOCUMENT = {"openapi": "3.1.0", "info": {"title": "Caf\u00e9 \u2603", "version": "1"}, "paths": {
     "/notes": {"get": {"operationId": "listNotes", "responses": {"200": {"description": "all"}}}}}}
 
 
 def ended(command, *argv: str) -> tuple[int, str, str]:
-    streams = Console(io.StringIO(), io.StringIO())
-    code = console.run("tool", console.argument_parser("tool", "Does a thing.", ["tool.py x"], {0: "done"}), command, list(argv), streams)
-    return code, streams.out.getvalue(), streams.err.getvalue()
+    done = in_process("tool", console.argument_parser("tool", "Does a thing.", ["tool.py x"], {0: "done"}), command, *argv)
+    return done.code, done.out, done.err
 
 
 def raising(error: BaseException):
@@ -84,17 +83,11 @@ def test_any_console_encoding(door, tmp_path, encoding):
     assert {"ascii": "Caf\\xe9 \\u2603", "cp1252": "Caf\u00e9 \\u2603", "utf-8": "Caf\u00e9 \u2603"}[encoding] in done.stderr
 
 
-@pytest.mark.parametrize("shell", ["exec 0<&-; exec \"$@\"", "exec 1>&-; exec \"$@\"", "exec 2>&-; exec \"$@\"", "exec 0<&- 1>&- 2>&-; exec \"$@\""])
+@pytest.mark.parametrize("shell", ["exec 0<&-; exec \"$@\"", "exec 1>&-; exec \"$@\"", "exec 2>&-; exec \"$@\"", "exec 0<&- 1>&- 2>&-; exec \"$@\"", "set -o pipefail; \"$@\" --json | true"])
 def test_closed_streams(tmp_path, shell):
     (tmp_path / "openapi.json").write_text(json.dumps(DOCUMENT))
     done = subprocess.run(["bash", "-c", shell, "bash", sys.executable, str(DOOR), "openapi.json"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr and (tmp_path / "generated" / "types.ts").exists()
-
-
-def test_a_reader_that_goes_away_is_no_error(tmp_path):
-    (tmp_path / "openapi.json").write_text(json.dumps(DOCUMENT))
-    done = subprocess.run(["bash", "-c", 'set -o pipefail; "$@" --json | true', "bash", sys.executable, str(DOOR), "openapi.json"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0 and not done.stderr
 
 
 def test_ctrl_c_in_a_real_run_writes_nothing(tmp_path):

@@ -1,6 +1,10 @@
-"""A missing package: what the user is told, and that all places name the same packages."""
+"""A missing package: what the user is told, that all places name the same packages, and how .venv is set up where Python comes without pip."""
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import http.server
+import importlib.util
 import json
 import os
 import pathlib
@@ -8,15 +12,15 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 import tomllib
 
 import pytest
+from conftest import ROOT, run_door
 
 from senior_backend import dependencies
 from senior_backend.console import CommandError, ExitCode
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-DOOR = ROOT / "scripts" / "api_scaffolder.py"
 
 
 @pytest.fixture
@@ -30,10 +34,6 @@ def absent(monkeypatch):
         assert raised.value.identifier == "MISSING_DEPENDENCY" and raised.value.code == ExitCode.ENVIRONMENT and "Not-There>=2" in raised.value.message and sys.executable in raised.value.message
         return raised.value.hint
     return hint
-
-
-def test_an_installed_package_is_given():
-    assert dependencies.require("yaml").safe_load("a: 1") == {"a": 1}
 
 
 def test_the_command_is_for_the_interpreter_that_runs(absent, monkeypatch):
@@ -53,16 +53,6 @@ def test_a_managed_interpreter_gets_the_form_that_works(absent, monkeypatch):
     assert absent().startswith("uv run '/x y/api_scaffolder.py' ") and "-m venv" in absent()
 
 
-def test_management_is_found_by_its_marker(tmp_path, monkeypatch):
-    monkeypatch.setattr(dependencies.sysconfig, "get_path", lambda name: str(tmp_path))
-    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
-    assert not dependencies.externally_managed()
-    (tmp_path / "EXTERNALLY-MANAGED").write_text("[externally-managed]\n")
-    assert dependencies.externally_managed()
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    assert not dependencies.externally_managed()
-
-
 def test_a_package_that_is_broken_is_told_from_one_that_is_missing(tmp_path, monkeypatch):
     (tmp_path / "broken_package.py").write_text("raise ImportError('libyaml.so: wrong architecture')\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -79,19 +69,14 @@ def bare_python(tmp_path_factory) -> pathlib.Path:
     return folder / "bin" / "python"
 
 
-def test_on_bare_python_help_works_and_yaml_names_the_remedy(bare_python, tmp_path):
-    (tmp_path / "openapi.yaml").write_text("openapi: 3.1.0\ninfo: {title: t, version: '1'}\npaths: {}\n")
-    for flag in ("--help", "--version"):
-        assert subprocess.run([bare_python, DOOR, flag], capture_output=True).returncode == 0
-    done = subprocess.run([bare_python, DOOR, "openapi.yaml", "--json"], cwd=tmp_path, capture_output=True, text=True)
-    report = json.loads(done.stdout)
-    assert done.returncode == 4 and report["error"]["code"] == "MISSING_DEPENDENCY" and "PyYAML>=6" in report["error"]["hint"] and report["error"]["hint"] in done.stderr
-
-
-def test_json_documents_need_no_package(bare_python, tmp_path):
-    (tmp_path / "openapi.json").write_text(json.dumps({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {"/a": {"get": {"responses": {"204": {"description": "d"}}}}}}))
-    done = subprocess.run([bare_python, DOOR, "openapi.json", "--json"], cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})
-    assert done.returncode == 0, done.stderr
+def test_on_bare_python_help_and_json_work_and_yaml_names_the_remedy(bare_python, tmp_path):
+    operation = {"get": {"responses": {"204": {"description": "d"}}}}
+    for name in ("openapi.yaml", "openapi.json"):
+        (tmp_path / name).write_text("# a comment\n" * name.endswith("yaml") + json.dumps({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {"/a": operation}}))
+    bare = {"python": bare_python, "cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": ""}}
+    assert [run_door(argument, **bare).code for argument in ("--help", "--version", "openapi.json")] == [0, 0, 0]
+    done = run_door("openapi.yaml", "--json", **bare)
+    assert done.code == 4 and done.report["error"]["code"] == "MISSING_DEPENDENCY" and "PyYAML>=6" in done.report["error"]["hint"] and done.report["error"]["hint"] in done.err
 
 
 BASE = {"PyYAML>=6", "requests>=2.32"}
@@ -110,16 +95,7 @@ def test_a_header_names_what_its_script_may_need(door):
     assert script["requires-python"] == ">=3.11"
     assert extras <= set(script["dependencies"]) <= BASE | extras
     assert set(script["dependencies"]) <= set(dependencies.REQUIREMENTS.values())
-
-
-def test_requirements_are_the_base_of_all_scripts():
-    named = {package for door in (ROOT / "scripts").glob("*.py") for package in header(door)["dependencies"]}
-    assert set((ROOT / "requirements.txt").read_text().split()) == BASE <= named
-
-
-def test_tests_install_what_the_scripts_name():
-    listed = set((ROOT / "tests" / "requirements.txt").read_text().split()) | BASE
-    assert all(extras <= listed for extras in EXTRAS.values())
+    assert extras <= set((ROOT / "tests" / "requirements.txt").read_text().split()) and set((ROOT / "requirements.txt").read_text().split()) == BASE
 
 
 @pytest.mark.parametrize("module", ["psycopg", "postgast"])
@@ -128,3 +104,69 @@ def test_a_package_of_one_command_is_named_when_that_command_needs_it(module, mo
     with pytest.raises(CommandError) as raised:
         dependencies.require(module)
     assert raised.value.code == ExitCode.ENVIRONMENT and dependencies.REQUIREMENTS[module] in raised.value.hint
+
+
+# .ci/environment.py
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch):
+    """.ci/environment.py as a module, its .venv in a folder of its own."""
+    spec = importlib.util.spec_from_file_location("environment", ROOT / ".ci" / "environment.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
+    return module
+
+
+@contextlib.contextmanager
+def index(folder: pathlib.Path, links: str):
+    """A package index on this machine."""
+    (folder / "simple" / "pip").mkdir(parents=True)
+    (folder / "simple" / "pip" / "index.html").write_text(links)
+    handler = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *given: handler(*given, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple/"
+        server.shutdown()
+
+
+def test_the_newest_wheel_is_taken_and_its_digest_checked(environment, tmp_path, monkeypatch):
+    wheel = b"not really a wheel"
+    for name in ("pip-9.0-py3-none-any.whl", "pip-24.10.1-py3-none-any.whl"):
+        (tmp_path / name).write_bytes(wheel)
+    good = hashlib.sha256(wheel).hexdigest()
+    links = f'<a href="/pip-9.0-py3-none-any.whl">a</a> <a href="../../pip-24.10.1-py3-none-any.whl#sha256={good}">b</a> <a href="/pip-99-py2-none-any.whl">c</a>'
+    with index(tmp_path, links) as url:
+        monkeypatch.setattr(environment, "INDEX", url)
+        (tmp_path / "got").mkdir()
+        assert environment.fetch_pip(tmp_path / "got").name == "pip-24.10.1-py3-none-any.whl"
+        (tmp_path / "pip-24.10.1-py3-none-any.whl").write_bytes(b"something else")
+        with pytest.raises(ValueError, match="not what the index says"):
+            environment.fetch_pip(tmp_path / "got")
+
+
+def test_a_second_set_of_requirements_is_added_to_the_first(environment, tmp_path, monkeypatch):
+    installed = []
+    real = environment.run
+    monkeypatch.setattr(environment, "run", lambda *command: installed.append(command[-1]) if "install" in command else real(*command))
+    for name, text in (("a.txt", "# a\n"), ("b.txt", "# b\n")):
+        (tmp_path / name).write_text(text)
+    a, b = str(tmp_path / "a.txt"), str(tmp_path / "b.txt")
+    environment.main([a])
+    kept = tmp_path / ".venv" / "kept"
+    kept.touch()
+    environment.main([a, b])
+    environment.main([a])
+    environment.main([b])
+    assert installed == [a, b] and kept.exists()
+
+
+def test_pip_from_the_index_installs(environment, tmp_path):
+    """Against the real index, where there is one."""
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("PyYAML>=6\n")
+    problem = environment.with_fetched_pip(["-r", str(requirements)])
+    if problem:
+        pytest.skip(f"no package index can be reached: {problem}")
+    assert subprocess.run([environment.python(), "-c", "import yaml; print(yaml.safe_load('a: 1'))"], capture_output=True, text=True).stdout == "{'a': 1}\n"

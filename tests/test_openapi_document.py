@@ -65,10 +65,6 @@ def naive_lines(value, indent, tokens=(), line=1):
         line += json.dumps(inner, indent=indent).count("\n")
 
 
-def test_keys_are_text_whatever_they_look_like(tmp_path):
-    assert list(loaded(tmp_path, "200: a\n1.0: b\ntrue: c\nnull: d\n2024-01-31: e\n").root) == ["200", "1.0", "true", "null", "2024-01-31"]
-
-
 def test_aliases_share_and_merge_keys_fill_in(tmp_path):
     root = loaded(tmp_path, "base: &b {type: object, title: B}\none: *b\ntwo:\n  <<: *b\n  title: T\nmany:\n  <<: [*b, {title: X, more: 1}]\n'quoted': {'<<': 1}\n").root
     assert root["one"] is root["base"]
@@ -82,19 +78,6 @@ def test_aliases_share_and_merge_keys_fill_in(tmp_path):
 def test_encodings_are_recognised(tmp_path, encoding, text):
     data = b"\xff\xfe" + text.encode("utf-16-le") if encoding.endswith("bom") else text.encode(encoding)
     assert loaded(tmp_path, data).root == {"title": "caf\u00e9 \U0001f600"}
-
-
-@pytest.mark.parametrize("name, text", [("a.json", "title: x\n"), ("a.yaml", '{"title": "x"}'), ("a.txt", "title: x"), ("a.yml", "{title: x}"), ("A.JSON", "\n# note\ntitle: x\n")])
-def test_the_content_decides_not_the_extension(tmp_path, name, text):
-    assert loaded(tmp_path, text, name).root == {"title": "x"}
-
-
-def test_json_needs_no_package(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "yaml", None)
-    assert loaded(tmp_path, '{"a": 1}', "a.json").root == {"a": 1}
-    with pytest.raises(CommandError) as caught:
-        loaded(tmp_path, "a: 1\n")
-    assert caught.value.code == ExitCode.ENVIRONMENT and "PyYAML" in caught.value.message + caught.value.hint
 
 
 def test_the_pure_parser_reads_the_same(tmp_path, monkeypatch):
