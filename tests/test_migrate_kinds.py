@@ -68,15 +68,12 @@ def swapped(more: str = "", fill: str = FILL, rows: tuple = ROWS, base: str = T)
 
 # name: (before, after[, rows in before, (query on what came of them, its answer)])
 CASES: dict[str, tuple] = {
-    "schemas": (S, 'CREATE SCHEMA "S 2"; CREATE SCHEMA s; ALTER SCHEMA s OWNER TO pg_monitor; COMMENT ON SCHEMA s IS \'x\''),
     "extension moves": (S + "CREATE EXTENSION hstore", S + "CREATE EXTENSION hstore SCHEMA s"),
     "extension updated, and made again on the way back": ("CREATE EXTENSION pg_trgm VERSION '1.4'; CREATE TABLE t (a text); CREATE INDEX i ON t USING gin (a gin_trgm_ops)",
                                                           "CREATE EXTENSION pg_trgm; CREATE TABLE t (a text); CREATE INDEX i ON t USING gin (a gin_trgm_ops)"),
-    "type of an extension that goes": (S + "CREATE EXTENSION hstore; CREATE TABLE s.t (h hstore)", S + "CREATE TABLE s.t (h text)", "INSERT INTO s.t VALUES ('a=>1')", ("SELECT h FROM s.t", '"a"=>"1"')),
     "language": (S, S + "CREATE LANGUAGE l HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler VALIDATOR plpgsql_validator; ALTER LANGUAGE l OWNER TO pg_monitor"),
     "access method": (S, S + "CREATE ACCESS METHOD m TYPE TABLE HANDLER heap_tableam_handler; CREATE TABLE s.t (a int) USING m"),
     "transform": (E, E + "CREATE FUNCTION s.f(internal) RETURNS internal LANGUAGE internal IMMUTABLE AS 'dsimple_init'; CREATE TRANSFORM FOR s.e LANGUAGE plpgsql (FROM SQL WITH FUNCTION s.f(internal))"),
-    "collations": (S, S + "CREATE COLLATION s.a (LC_COLLATE = 'C', LC_CTYPE = 'POSIX'); CREATE COLLATION s.b (locale = 'C'); COMMENT ON COLLATION s.b IS 'x'"),
     "collation made anew under a column": (S + "CREATE COLLATION s.a (locale = 'C'); CREATE TABLE s.t (c text COLLATE s.a, d text); CREATE INDEX i ON s.t (c); CREATE INDEX j ON s.t (d COLLATE s.a); CREATE DOMAIN s.d AS text COLLATE s.a",
                                            S + "CREATE COLLATION s.a (locale = 'POSIX'); CREATE TABLE s.t (c text COLLATE s.a, d text); CREATE INDEX i ON s.t (c); CREATE INDEX j ON s.t (d COLLATE s.a); CREATE DOMAIN s.d AS text COLLATE s.a",
                                            "INSERT INTO s.t VALUES ('x')", ("SELECT c FROM s.t", "x")),
@@ -86,7 +83,6 @@ CASES: dict[str, tuple] = {
     "enum made anew": swapped(),
     "enum under views": swapped("CREATE VIEW s.v AS SELECT id, e FROM s.t WHERE e = 'a'; CREATE VIEW s.w AS SELECT e FROM s.v; CREATE MATERIALIZED VIEW s.m AS SELECT * FROM s.w; CREATE INDEX mi ON s.m (e); GRANT SELECT ON s.v TO pg_monitor"),
     "enum under indexes and statistics": swapped("CREATE INDEX i ON s.t (e) WHERE e = 'a'; CREATE INDEX j ON s.t (e, l); CREATE INDEX k ON s.t ((e = 'c')); CREATE STATISTICS s.st ON e, l FROM s.t; CREATE STATISTICS s.su ON (e = 'a'), id FROM s.t"),
-    "enum under constraints": swapped("ALTER TABLE s.t ADD CONSTRAINT x CHECK (e <> 'c' OR id > 1), ADD CONSTRAINT y CHECK (l IS NOT NULL), ADD UNIQUE (e)"),
     "enum in a foreign key": swapped("CREATE TABLE s.k (e s.e PRIMARY KEY); CREATE TABLE s.t (id int, e s.e REFERENCES s.k)", "INSERT INTO s.k VALUES ('a'); INSERT INTO s.t VALUES (1, 'a')",
                                      ("SELECT e::text FROM s.t", "a"), E),
     "enum under policy, trigger and rule": swapped(
@@ -96,28 +92,17 @@ CASES: dict[str, tuple] = {
         "CREATE FUNCTION s.f(x s.e, y s.e DEFAULT 'a') RETURNS s.e[] LANGUAGE sql IMMUTABLE AS 'SELECT ARRAY[x, y]'; COMMENT ON FUNCTION s.f(s.e, s.e) IS 'q'; CREATE VIEW s.v AS SELECT s.f(e) FROM s.t; "
         "CREATE FUNCTION s.g(x s.e[]) RETURNS TABLE (z s.e) LANGUAGE plpgsql AS 'BEGIN END'; CREATE FUNCTION s.i(s.e) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE CAST (s.e AS int) WITH FUNCTION s.i(s.e); "
         "CREATE FUNCTION s.o(s.e, s.e) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'; CREATE OPERATOR s.=== (function = s.o, leftarg = s.e, rightarg = s.e); CREATE AGGREGATE s.ag(s.e) (sfunc = array_append, stype = s.e[])"),
-    "enum in a generated column": swapped("CREATE TABLE s.t (e s.e, g bool GENERATED ALWAYS AS (e = 'c') STORED)", "INSERT INTO s.t VALUES ('c')", ("SELECT e::text || g FROM s.t", "ctrue"), E),
-    "enum in a domain": swapped("CREATE DOMAIN s.d AS s.e DEFAULT 'a' CHECK (VALUE <> 'c'::s.e); COMMENT ON DOMAIN s.d IS 'q'; CREATE TABLE s.t (d s.d, l s.d[])", "INSERT INTO s.t VALUES ('a', '{a}')",
-                                ("SELECT d::text || l::text FROM s.t", "a{a}"), E),
     "enum in a range type": swapped("CREATE TYPE s.r AS RANGE (subtype = s.e); CREATE TABLE s.t (r s.r, l s.r[])", "INSERT INTO s.t VALUES ('[a,a]', NULL)", ("SELECT r::text FROM s.t", "[a,a]"), E),
     "enum in partitions": swapped("CREATE TABLE s.t (id int, e s.e DEFAULT 'a') PARTITION BY RANGE (id); CREATE TABLE s.t1 PARTITION OF s.t FOR VALUES FROM (0) TO (10); CREATE TABLE s.t2 PARTITION OF s.t DEFAULT; "
                                   "CREATE VIEW s.v AS SELECT e FROM s.t1; CREATE INDEX i ON s.t (e)", "INSERT INTO s.t VALUES (1, 'c'), (20, 'a')", ("SELECT string_agg(e::text, ',' ORDER BY id) FROM s.t", "c,a"), E),
-    "enum made anew while a column leaves it": (T, T.replace("'a', 'b', 'c'", "'c', 'a'").replace("e s.e DEFAULT", "e text DEFAULT"), FILL, ROWS),
-    "column turns from text to enum": (T.replace("e s.e DEFAULT", "e text DEFAULT"), T, FILL, ROWS),
     "enum becomes a domain": (E + "CREATE TABLE s.t (e s.e)", S + "CREATE DOMAIN s.e AS text CHECK (VALUE IN ('a', 'c')); CREATE TABLE s.t (e s.e)", "INSERT INTO s.t VALUES ('a')", ("SELECT e FROM s.t", "a")),
     "domain default, not null and check": (D, D.replace("int CHECK (VALUE > 0)", "int DEFAULT 4 NOT NULL CONSTRAINT x CHECK (VALUE > 1)"), "INSERT INTO s.t VALUES (5)", ("SELECT d FROM s.t", 5)),
     "domain check validated": (D + "ALTER DOMAIN s.d ADD CONSTRAINT q CHECK (VALUE > 3) NOT VALID", D.replace("CHECK (VALUE > 0)", "CHECK (VALUE > 0) CONSTRAINT q CHECK (VALUE > 3)")),
     "domain over another type": (D, D.replace("AS int", "AS bigint DEFAULT 7"), FILL_D, ("SELECT d || l::text FROM s.t", "5{6,7}")),
-    "domain over a domain": (S + "CREATE DOMAIN s.a AS int; CREATE DOMAIN s.d AS s.a CHECK (VALUE > 0); CREATE TABLE s.t (d s.d)",
-                             S + "CREATE DOMAIN s.a AS numeric(5,2); CREATE DOMAIN s.d AS s.a CHECK (VALUE > 0); CREATE TABLE s.t (d s.d)", "INSERT INTO s.t VALUES (7)", ("SELECT d::text FROM s.t", "7.00")),
     "domain dissolved": (D, S + "CREATE TABLE s.t (d int DEFAULT 3, l int[]); CREATE VIEW s.v AS SELECT d FROM s.t; ", FILL_D, ("SELECT d || l::text FROM s.t", "5{6,7}")),
     "attribute goes": (K + "CREATE VIEW s.v AS SELECT (c).x FROM s.t", K.replace(", y text", "") + "CREATE VIEW s.v AS SELECT (c).x FROM s.t", FILL_K, (ROWS_K, '(1){(2)} -- (){}')),
     "attribute in the middle": (K, K.replace("x int", "x int, m int"), FILL_K, (ROWS_K, '(1,,q){"(2,,z)"} -- (,,){}')),
-    "attributes change, nowhere stored": (C + "CREATE FUNCTION s.f(s.c) RETURNS SETOF s.c LANGUAGE sql AS $$ SELECT 1, 'a'::text $$", C.replace("x int", "x bigint, w text")
-                                          + "CREATE FUNCTION s.f(s.c) RETURNS SETOF s.c LANGUAGE sql AS $$ SELECT 1::bigint, 'w'::text, 'a'::text $$"),
     "attribute of a typed table": (C + "CREATE TABLE s.t OF s.c", C.replace("y text", "y text, z int") + "CREATE TABLE s.t OF s.c", "INSERT INTO s.t VALUES (1, 'q')", ("SELECT t::text FROM s.t", "(1,q,)")),
-    "composite type in another": (S + "CREATE TYPE s.a AS (x int); CREATE TYPE s.c AS (a s.a); CREATE TABLE s.t (c s.c)", S + "CREATE TYPE s.a AS (x bigint); CREATE TYPE s.c AS (a s.a); CREATE TABLE s.t (c s.c)",
-                                  "INSERT INTO s.t VALUES (ROW(ROW(1)))", ("SELECT c::text FROM s.t", '("(1)")')),
     "range made anew": (R, R.replace("= text,", '= text, collation = "C", subtype_opclass = text_pattern_ops,'), "INSERT INTO s.t VALUES ('[a,b)', '{[c,d)}')", ("SELECT r::text || m::text FROM s.t", "[a,b){[c,d)}")),
     "shell type": (S, S + "CREATE TYPE s.x"),
     "operator estimators": (O, O.replace("restrict = scalarltsel", "join = scalarltjoinsel")),
@@ -142,15 +127,10 @@ CASES: dict[str, tuple] = {
     "text search options and mappings": (TS, TS.replace("accept = false, stopwords = english", "accept = true").replace("word, asciiword WITH s.d, english_stem", "asciiword WITH english_stem, s.d")
                                          + "ALTER TEXT SEARCH CONFIGURATION s.c ADD MAPPING FOR uint, url WITH simple; CREATE TABLE s.t (x tsvector GENERATED ALWAYS AS (to_tsvector('s.c'::regconfig, 'a')) STORED)"),
     "text search dictionary of another template": (TS, TS.replace("template = simple, accept = false", "template = snowball, language = english")),
-    "statistics": (S + "CREATE TABLE s.t (a int, b text)", S + "CREATE TABLE s.t (a int, b text); CREATE STATISTICS s.st (mcv) ON a, b, (a + 1) FROM s.t; ALTER STATISTICS s.st SET STATISTICS 500; CREATE STATISTICS s.su ON (lower(b)) FROM s.t"),
-    "statistics target": (ST, ST + "ALTER STATISTICS s.st SET STATISTICS 9; ALTER STATISTICS s.st OWNER TO pg_monitor"),
     "statistics of a column that goes": (ST.replace("ON a, b", "ON a, b, c"), ST.replace(", c int", "")),
     "view columns added at the end": turned(W, "SELECT id, n FROM a", "SELECT id, n, m FROM a"),
-    "view column of another type": turned(W, "SELECT id, n FROM a", "SELECT id, n::varchar(5) AS n FROM a"),
     "view options": turned(V, "CREATE VIEW v AS", "CREATE VIEW v WITH (security_barrier, check_option = local) AS"),
     "view options with the query": (V.replace("VIEW v AS", "VIEW v WITH (security_barrier) AS"), V.replace("SELECT id, n FROM a", "SELECT id, n FROM a WHERE m > 1")),
-    "view column default kept in a rebuild": (V + "ALTER VIEW v ALTER n SET DEFAULT 'x'", A + "CREATE VIEW v AS SELECT n FROM a; ALTER VIEW v ALTER n SET DEFAULT 'x'"),
-    "view becomes table": (V, A + "CREATE TABLE v (id int, n text)"),
     "views on views with triggers and rules": (
         W + "CREATE FUNCTION i() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER ti INSTEAD OF INSERT ON w FOR EACH ROW EXECUTE FUNCTION i(); COMMENT ON TRIGGER ti ON w IS 'x'; "
         "CREATE RULE r AS ON DELETE TO w DO INSTEAD NOTHING",
@@ -163,17 +143,12 @@ CASES: dict[str, tuple] = {
     "column type under views": (W + "CREATE MATERIALIZED VIEW mv AS SELECT * FROM w; CREATE INDEX mvi ON mv (id); COMMENT ON MATERIALIZED VIEW mv IS 'm'",
                                 W.replace("a (id int", "a (id bigint") + "CREATE MATERIALIZED VIEW mv AS SELECT * FROM w; CREATE INDEX mvi ON mv (id); COMMENT ON MATERIALIZED VIEW mv IS 'm'"),
     "function body and properties": turned(USES_F, "IMMUTABLE AS 'SELECT x + 1'", "IMMUTABLE STRICT PARALLEL SAFE COST 7 SECURITY DEFINER SET search_path = pg_temp AS 'SELECT x + 2'"),
-    "function result": turned(USES_F, "RETURNS int", "RETURNS bigint"),
     "function default comes": turned(USES_F, "f(x int)", "f(x int DEFAULT 3)"),
-    "function becomes procedure": ("CREATE FUNCTION g(x int) RETURNS void LANGUAGE sql AS 'SELECT 1'", "CREATE PROCEDURE g(x int) LANGUAGE sql AS 'SELECT 1'; GRANT EXECUTE ON PROCEDURE g TO ann"),
     "column type under a parsed body": (A + "CREATE FUNCTION g() RETURNS bigint BEGIN ATOMIC SELECT sum(m) FROM a; END",
                                         A.replace("m int", "m bigint") + "CREATE FUNCTION g() RETURNS bigint BEGIN ATOMIC SELECT sum(m) FROM a; END"),
-    "function of a row type": added(A, "ALTER TABLE a ADD extra text; CREATE FUNCTION label(a) RETURNS text LANGUAGE sql STABLE AS $$SELECT $1.extra$$; CREATE VIEW av AS SELECT label(a) FROM a"),
     "function and table need each other": ("SELECT 1", "CREATE FUNCTION nid() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM t); END'; CREATE TABLE t (id int DEFAULT nid()); "
                                                        "CREATE FUNCTION first(t) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1.id'; ALTER TABLE t ADD CHECK (first(t) > 0)"),
     "variadic, quotes and dollars": ("SELECT 1", "CREATE FUNCTION \"Odd Name\"(\"a b\" text DEFAULT 'it''s', VARIADIC rest int[] DEFAULT '{}') RETURNS text LANGUAGE plpgsql AS $x$BEGIN RETURN $y$ ' \\ $y$; END$x$"),
-    "trigger timing and condition": (TOUCH + "CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION touch(); COMMENT ON TRIGGER t ON a IS 'c'",
-                                     TOUCH + "CREATE TRIGGER t AFTER INSERT OR UPDATE OF n ON a FOR EACH ROW WHEN (NEW.m > 1) EXECUTE FUNCTION touch('x', 'y'); COMMENT ON TRIGGER t ON a IS 'c'"),
     "constraint trigger": (TOUCH + "CREATE CONSTRAINT TRIGGER t AFTER UPDATE ON a DEFERRABLE FOR EACH ROW EXECUTE FUNCTION touch()",
                            TOUCH + "CREATE CONSTRAINT TRIGGER t AFTER UPDATE ON a FROM b DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION touch()"),
     "trigger changed, off on one partition": (TP + "ALTER TABLE p1 DISABLE TRIGGER tp", TP.replace("AFTER INSERT", "AFTER UPDATE") + "ALTER TABLE p1 DISABLE TRIGGER tp"),
@@ -181,7 +156,6 @@ CASES: dict[str, tuple] = {
                            A + "CREATE RULE r AS ON INSERT TO a DO ALSO (INSERT INTO b VALUES (1); DELETE FROM b WHERE id = 2;); COMMENT ON RULE r ON a IS 'x'; ALTER TABLE a DISABLE RULE r"),
     "policy roles and conditions": (RLS + "CREATE POLICY po ON a USING (m > 1); COMMENT ON POLICY po ON a IS 'x'",
                                     RLS + "ALTER TABLE a FORCE ROW LEVEL SECURITY; CREATE POLICY po ON a TO ann, \"Dora\" USING (m > 2) WITH CHECK (EXISTS (SELECT FROM b WHERE b.id = a.m)); COMMENT ON POLICY po ON a IS 'x'"),
-    "policy command": (RLS + "CREATE POLICY po ON a FOR SELECT USING (m > 1)", RLS + "CREATE POLICY po ON a AS RESTRICTIVE FOR UPDATE USING (m > 1)"),
     "policy that uses a function": (RLS + F + "CREATE POLICY po ON a USING (f(m) > 1)", RLS + F.replace("RETURNS int", "RETURNS bigint") + "CREATE POLICY po ON a USING (f(m) > 1)"),
     "column type under rule and trigger": (TOUCH + "CREATE RULE r AS ON INSERT TO a WHERE NEW.m < 0 DO INSTEAD NOTHING; CREATE TRIGGER t BEFORE UPDATE OF m ON a FOR EACH ROW EXECUTE FUNCTION touch()",
                                            TOUCH.replace("m int", "m bigint") + "CREATE RULE r AS ON INSERT TO a WHERE NEW.m < 0 DO INSTEAD NOTHING; CREATE TRIGGER t BEFORE UPDATE OF m ON a FOR EACH ROW EXECUTE FUNCTION touch()"),
@@ -192,7 +166,6 @@ CASES: dict[str, tuple] = {
         "GRANT ALL ON a TO ann; GRANT SELECT, INSERT ON b TO PUBLIC; GRANT USAGE ON SEQUENCE s TO ann; REVOKE EXECUTE ON FUNCTION f FROM PUBLIC; GRANT EXECUTE ON FUNCTION f TO ann WITH GRANT OPTION; "
         "GRANT USAGE ON TYPE ct TO ann; REVOKE USAGE ON TYPE ct FROM PUBLIC; GRANT CREATE ON SCHEMA s1 TO \"Dora\"; REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE EXECUTE ON PROCEDURE pr FROM PUBLIC; "
         "GRANT EXECUTE ON FUNCTION ag() TO ann; GRANT USAGE ON FOREIGN DATA WRAPPER w TO ann; GRANT USAGE ON FOREIGN SERVER sv TO ann; GRANT SELECT ON ft TO bob; REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC"),
-    "grant option comes": (A + "GRANT SELECT, UPDATE ON a TO ann", A + "GRANT SELECT ON a TO ann WITH GRANT OPTION; GRANT DELETE ON a TO ann"),
     "grants on columns": (A + "GRANT SELECT ON a TO ann; GRANT UPDATE (n) ON a TO ann", A + "GRANT SELECT (n, m), UPDATE (n) ON a TO ann; GRANT SELECT (id) ON a TO bob WITH GRANT OPTION"),
     "column grant survives a revoke on the table": (A + "GRANT SELECT, INSERT ON a TO ann; GRANT SELECT (n), INSERT (m) ON a TO ann", A + "GRANT SELECT (n), INSERT (m) ON a TO ann"),
     "grants handed on": added(A, "GRANT SELECT ON a TO ann WITH GRANT OPTION; GRANT USAGE ON SCHEMA public TO ann; SET ROLE ann; GRANT SELECT ON a TO bob WITH GRANT OPTION; SET ROLE bob; GRANT SELECT ON a TO carol; RESET ROLE"),
@@ -202,19 +175,12 @@ CASES: dict[str, tuple] = {
         "REVOKE ALL ON t FROM ann; REVOKE DELETE ON t FROM bob; GRANT EXECUTE ON FUNCTION f TO PUBLIC; CREATE DOMAIN d AS int; REVOKE USAGE ON DOMAIN d FROM ann"),
     "default privileges change": ("ALTER DEFAULT PRIVILEGES FOR ROLE ann GRANT SELECT, INSERT ON TABLES TO bob WITH GRANT OPTION; ALTER DEFAULT PRIVILEGES FOR ROLE ann GRANT USAGE ON SCHEMAS TO bob",
                                   "CREATE SCHEMA s1; ALTER DEFAULT PRIVILEGES FOR ROLE ann GRANT SELECT, DELETE ON TABLES TO bob; ALTER DEFAULT PRIVILEGES FOR ROLE bob IN SCHEMA s1 GRANT ALL ON SEQUENCES TO PUBLIC"),
-    "owners": (A + "CREATE VIEW v AS SELECT 1 AS x; CREATE TYPE e AS ENUM ('x'); CREATE SCHEMA s1; " + F,
-               A + "CREATE VIEW v AS SELECT 1 AS x; CREATE TYPE e AS ENUM ('x'); CREATE SCHEMA s1; " + F + "ALTER TABLE a OWNER TO ann; ALTER VIEW v OWNER TO \"Dora\"; ALTER TYPE e OWNER TO ann; ALTER SCHEMA s1 OWNER TO ann; "
-               "ALTER FUNCTION f OWNER TO bob"),
     "owner who had privileges": (A + "GRANT SELECT ON a TO ann; GRANT UPDATE ON a TO bob; GRANT INSERT (n) ON a TO ann; REVOKE DELETE ON a FROM CURRENT_USER",
                                  A + "ALTER TABLE a OWNER TO ann; GRANT UPDATE ON a TO carol; GRANT SELECT ON a TO bob"),
-    "owners of new things": ("SELECT 1", "CREATE TABLE t (id serial PRIMARY KEY); ALTER TABLE t OWNER TO ann; GRANT SELECT ON t TO bob; REVOKE TRUNCATE ON t FROM ann; CREATE DOMAIN d AS int; ALTER DOMAIN d OWNER TO bob"),
     "privileges of sequences of columns": (
         "CREATE TABLE i (id int GENERATED ALWAYS AS IDENTITY)",
         "CREATE TABLE i (id int GENERATED ALWAYS AS IDENTITY); CREATE TABLE j (id int GENERATED ALWAYS AS IDENTITY, k serial); ALTER TABLE j OWNER TO bob; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ann; "
         "REVOKE SELECT ON SEQUENCE j_k_seq FROM bob; COMMENT ON SEQUENCE j_id_seq IS 'x'; COMMENT ON SEQUENCE j_k_seq IS 'y'"),
-    "default privileges of sequences of columns": (
-        "ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO ann; ",
-        "ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO ann; CREATE TABLE j (id int GENERATED ALWAYS AS IDENTITY, k serial, l serial); REVOKE ALL ON SEQUENCE j_id_seq, j_k_seq FROM ann; GRANT USAGE ON SEQUENCE j_k_seq TO bob"),
     "privileges of a view that is made anew": (
         W + "GRANT SELECT (id) ON w TO bob; GRANT UPDATE (n), SELECT (id) ON v TO ann WITH GRANT OPTION; GRANT ALL ON v TO bob",
         W.replace("SELECT id, n FROM a", "SELECT n, id FROM a") + "GRANT SELECT (id) ON w TO bob; GRANT UPDATE (n), SELECT (id) ON v TO ann WITH GRANT OPTION; GRANT ALL ON v TO bob"),

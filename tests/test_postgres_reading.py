@@ -81,11 +81,6 @@ def test_what_is_no_postgres_is_named():
     assert raised.value.code == ExitCode.ENVIRONMENT and "no PostgreSQL server" in raised.value.hint
 
 
-def test_settings_are_the_sessions_own(postgres, new_database):
-    with contextlib.closing(connection.connect(new_database(), statement_timeout="7s")) as session:
-        assert session.execute("SHOW statement_timeout").fetchone()[0] == "7s" and session.autocommit and session.info.server_version == postgres.version
-
-
 # --- the scratch server
 
 def test_every_version_loads_and_is_read(every_postgres, tmp_path):
@@ -219,14 +214,6 @@ def test_folders_give_their_way_up(tmp_path, files, taken):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"SELECT '{name}'")
     assert [pathlib.Path(one.file).name for one in sql_files.read(tmp_path).statements] == taken
-
-
-@pytest.mark.parametrize("up, down", [("-- +goose Up", "-- +goose Down"), ("-- migrate:up", "-- migrate:down"), ("-- Up Migration", "-- Down Migration")])
-def test_only_the_part_that_leads_up_is_taken(tmp_path, up, down):
-    script = script_of(tmp_path, f"{up}\nCREATE TABLE a (b int);\n{down}\nDROP TABLE a;\n")
-    assert [(one.text, one.line) for one in script.statements] == [("CREATE TABLE a (b int)", 2)]
-    utf16 = script_of(tmp_path, f"{up}\nSELECT '\u00e9';\n".encode("utf-16"))
-    assert utf16.statements[0].text == "SELECT '\u00e9'"
 
 
 # --- loading
