@@ -50,30 +50,19 @@ def test_the_verdict_is_that_of_a_javascript_engine(node):
     ("\n\u2028*/", r"/\n\u2028*\//u"),
     ("\ud83d", r"/\u{d83d}/u"),
     (r"\Aabc\Z", "/^abc$/u"),
-    ("(?P<year>[0-9]{4})(?P=year)", r"/(?<year>[0-9]{4})\k<year>/u"),
+    (r"(?P<year>[0-9]{4})\k<year>", r"/(?<year>[0-9]{4})\k<year>/u"),
     ("^(?i)yes$", "/^yes$/iu"),
-    ("[[:alpha:]_-]", r"/[a-zA-Z_\-]/u"),
     (r"[\w-.]", r"/[\w\-.]/u"),
-    (r"\x{1F600}", r"/\u{1f600}/u"),
-    (r"\p{Han}\pL", r"/\p{Script=Han}\p{L}/u"),
-    ("(?=a)*", "/(?:(?=a))*/u"),
-    ("(?<a>x)|(?<a>y)", "/(x)|(y)/u"),
-    ("/^a$/i", "/^a$/iu"),
     ("/v1/a", r"/\/v1\/a/u"),
 ])
 def test_what_is_not_strict_is_put_in_other_words(source, expression):
     assert check_pattern(source).expression == expression
 
 
-@pytest.mark.parametrize("source", ["a++", "(?>a)", "(?R)", r"\Ka", r"\R", "a(?i)b", "(", "[", "a{2,1}", r"\1", r"\k<x>", "*", "[z-a]", r"\p{Nonsense}", "(" * 300 + ")" * 300, "\\"])
+@pytest.mark.parametrize("source", ["a++", "(?>a)", "(?R)", r"\Ka", r"\R", "a(?i)b", "(", "[", "a{2,1}", r"\1", r"\k<x>", "*", "[z-a]", r"\p{Nonsense}", r"\p{Han}", "(?=a)*", "(?<a>x)|(?<a>y)", "[[:alpha:]]", r"^\d{10, 15}$", "/^a$/", r"^\m$", "[a-z&&[^b]]", "(" * 300 + ")" * 300, "\\"])
 def test_what_cannot_be_said_is_explained(source):
     pattern = check_pattern(source)
     assert pattern.expression is None and pattern.problem and pattern.danger == ""
-
-
-@pytest.mark.parametrize("source, word", [(r"^\d{10, 15}$", "{10, 15}"), ("/^a$/", "slashes"), (r"^\m$", "letter m"), ("[a-z&&[^b]]", "first ]")])
-def test_habits_that_mean_something_else_are_told(source, word):
-    assert word in check_pattern(source).problem and check_pattern(source).expression
 
 
 @pytest.mark.parametrize("source", [
