@@ -94,12 +94,6 @@ def test_help_from_everywhere(bundle, tmp_path, place, door_name):
     assert done.returncode == 0 and not done.stderr and "examples:" in done.stdout and "exit codes:" in done.stdout and done.stdout.isascii()
 
 
-def test_a_link_to_the_door_itself_works(bundle, tmp_path):
-    (tmp_path / "scaffold").symlink_to(bundle / "scripts" / "api_scaffolder.py")
-    done = subprocess.run([sys.executable, "-P", str(tmp_path / "scaffold"), str(bundle / "examples/bookshop.yaml"), "--check", "--json"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 1 and json.loads(done.stdout)["status"] == "findings" and [path.name for path in tmp_path.iterdir()] == ["scaffold"]
-
-
 class Machine:
     """An empty home and an empty project of a user, offline, with the bundle beside them."""
 

@@ -53,14 +53,6 @@ def test_a_managed_interpreter_gets_the_form_that_works(absent, monkeypatch):
     assert absent().startswith("uv run '/x y/api_scaffolder.py' ") and "-m venv" in absent()
 
 
-def test_a_package_that_is_broken_is_told_from_one_that_is_missing(tmp_path, monkeypatch):
-    (tmp_path / "broken_package.py").write_text("raise ImportError('libyaml.so: wrong architecture')\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(dependencies.REQUIREMENTS, "broken_package", "Broken>=1")
-    with pytest.raises(CommandError, match="cannot be imported .*wrong architecture"):
-        dependencies.require("broken_package")
-
-
 @pytest.fixture(scope="module")
 def bare_python(tmp_path_factory) -> pathlib.Path:
     """An interpreter without any package, not even pip."""
@@ -96,14 +88,6 @@ def test_a_header_names_what_its_script_may_need(door):
     assert extras <= set(script["dependencies"]) <= BASE | extras
     assert set(script["dependencies"]) <= set(dependencies.REQUIREMENTS.values())
     assert extras <= set((ROOT / "tests" / "requirements.txt").read_text().split()) and set((ROOT / "requirements.txt").read_text().split()) == BASE
-
-
-@pytest.mark.parametrize("module", ["psycopg", "postgast"])
-def test_a_package_of_one_command_is_named_when_that_command_needs_it(module, monkeypatch):
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(CommandError) as raised:
-        dependencies.require(module)
-    assert raised.value.code == ExitCode.ENVIRONMENT and dependencies.REQUIREMENTS[module] in raised.value.hint
 
 
 # .ci/environment.py
@@ -144,29 +128,3 @@ def test_the_newest_wheel_is_taken_and_its_digest_checked(environment, tmp_path,
         (tmp_path / "pip-24.10.1-py3-none-any.whl").write_bytes(b"something else")
         with pytest.raises(ValueError, match="not what the index says"):
             environment.fetch_pip(tmp_path / "got")
-
-
-def test_a_second_set_of_requirements_is_added_to_the_first(environment, tmp_path, monkeypatch):
-    installed = []
-    real = environment.run
-    monkeypatch.setattr(environment, "run", lambda *command: installed.append(command[-1]) if "install" in command else real(*command))
-    for name, text in (("a.txt", "# a\n"), ("b.txt", "# b\n")):
-        (tmp_path / name).write_text(text)
-    a, b = str(tmp_path / "a.txt"), str(tmp_path / "b.txt")
-    environment.main([a])
-    kept = tmp_path / ".venv" / "kept"
-    kept.touch()
-    environment.main([a, b])
-    environment.main([a])
-    environment.main([b])
-    assert installed == [a, b] and kept.exists()
-
-
-def test_pip_from_the_index_installs(environment, tmp_path):
-    """Against the real index, where there is one."""
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text("PyYAML>=6\n")
-    problem = environment.with_fetched_pip(["-r", str(requirements)])
-    if problem:
-        pytest.skip(f"no package index can be reached: {problem}")
-    assert subprocess.run([environment.python(), "-c", "import yaml; print(yaml.safe_load('a: 1'))"], capture_output=True, text=True).stdout == "{'a': 1}\n"

@@ -103,18 +103,3 @@ def test_input_that_exhausts_or_escapes_is_refused(name, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [file], "nothing is written"
     assert "root:" not in done.stdout + done.stderr
     assert time.monotonic() - start < 30
-
-
-PATTERNS = {"^(a+)+$": "backtrack", "(?<=a": "", "^(?>a)$": "", "a**": "", "[z-a]": ""}
-
-
-def test_patterns_that_node_cannot_hold_or_that_stall_it_are_reported(scaffold, node, compile_ts):
-    properties = {f"p{number}": {"type": "string", "pattern": pattern} for number, pattern in enumerate(PATTERNS)}
-    body = {"content": {"application/json": {"schema": {"type": "object", "properties": properties}}}}
-    result, folder = scaffold({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {"/a": {"post": {"requestBody": body, "responses": {"204": {"description": "done"}}}}}})
-    assert result.code == 0
-    told = {warning["pointer"]: warning["message"] for warning in result.report["warnings"]}
-    for number in range(len(PATTERNS)):
-        assert any(f"/p{number}" in pointer for pointer in told), told
-    assert not compile_ts(folder)
-    assert not any(pattern in (folder / "validators.ts").read_text(encoding="utf-8") for pattern in PATTERNS)

@@ -9,7 +9,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from senior_backend.console import CommandError
 from senior_backend.load.compare import baseline, paired
@@ -76,12 +76,6 @@ def test_a_silent_target_is_inconclusive_not_an_error():
     assert json.loads(json.dumps(found.as_json()))["metrics"]["latency_p50"]["interval"] == [None, None]
 
 
-def test_open_model_compares_what_was_answered_of_the_rate():
-    plan = Plan(PLAN.targets, mode="compare", model="open", rate_per_s=800, concurrency=40)
-    metric = paired.compare(plan, *run(11, broken=(0.0, 0.1))).metrics["requests_per_second"]
-    assert metric.a == pytest.approx(400) and metric.b == pytest.approx(360, rel=0.05) and metric.verdict == "slower"
-
-
 @pytest.mark.parametrize("interval, verdict", [((1.0, 8.0), "slower"), ((-8.0, -1.0), "faster"), ((-2.0, 2.0), "no difference"), ((1.0, 2.0), "no difference"), ((-1.0, 8.0), "inconclusive"),
                                                ((None, 2.0), "inconclusive"), ((4.0, None), "slower")])
 def test_verdict_of_an_interval(interval, verdict):
@@ -104,11 +98,6 @@ def stored(tmp_path, text: str) -> baseline.Baseline:
     return baseline.read(path)
 
 
-@pytest.mark.parametrize("written", [lambda runs: json.dumps(runs), lambda runs: "\n".join(map(json.dumps, runs)), lambda runs: "".join(json.dumps(run, indent=2) for run in runs)])
-def test_several_runs_in_one_file(tmp_path, written):
-    assert len(stored(tmp_path, written([report(), report(5.1), report(4.9)])).runs) == 3
-
-
 @pytest.mark.parametrize("text, said", [("", "holds no run"), ("[]", "holds no run"), ("{", "not JSON"), ('{"a": 1}', "not a report"), ('{"results": []}', "not a report"), ("[1]", "not a report"),
                                         ('{"results": [{"target_url": "u"}]}', "without a usable"), ("[" * 100_000, "not JSON")])
 def test_what_is_no_baseline_is_refused(tmp_path, text, said):
@@ -122,25 +111,10 @@ def test_one_stored_run_says_little_and_several_more(tmp_path):
     assert one.metrics["latency_p50"].verdict == "inconclusive"
     many = baseline.compare(report(6.0), stored(tmp_path, json.dumps([report(5.0 + 0.02 * n) for n in range(10)])))[0]
     assert many.metrics["latency_p50"].verdict == "slower"
+    limited = report(50.0)
+    limited["results"][0]["client"] = {"saturated": True, "reason": "its busiest process used 99% of a processor"}
+    assert baseline.compare(limited, stored(tmp_path, "\n".join(json.dumps(report(5.0), indent=2) for _ in range(3))))[0].reasons == ["in this run the client was the limit: its busiest process used 99% of a processor"]
     assert baseline.compare(report(20.0), stored(tmp_path, json.dumps(report(5.0))))[0].slower[:1] == ["latency_p50"]
-
-
-def test_false_verdicts_against_stored_runs(tmp_path):
-    """Runs that differ by 5 % from one to the next without cause: hardly any verdict."""
-    noise = random.Random(12)
-    wrong = 0
-    for _ in range(100):
-        runs = [report(5 * math.exp(noise.gauss(0, 0.05))) for _ in range(6)]
-        metrics = baseline.compare(runs[0], stored(tmp_path, json.dumps(runs[1:])))[0].metrics
-        wrong += bool({"faster", "slower"} & {metric.verdict for metric in metrics.values()})
-    assert wrong <= 2
-
-
-def test_a_run_that_the_client_limited_gets_no_verdict(tmp_path):
-    new = report(50.0)
-    new["results"][0]["client"] = {"saturated": True, "reason": "its busiest process used 99% of a processor"}
-    found = baseline.compare(new, stored(tmp_path, json.dumps(report(5.0))))[0]
-    assert not found.slower and found.reasons == ["in this run the client was the limit: its busiest process used 99% of a processor"]
 
 
 def test_warnings_name_what_differs(tmp_path):
@@ -172,11 +146,6 @@ def by_enumeration(differences: list[int]) -> float:
 @given(st.lists(st.integers(-20, 20), min_size=1, max_size=9))
 def test_p_value_is_the_share_of_all_sign_patterns(differences):
     assert sign_flip_p_value(differences) == pytest.approx(by_enumeration(differences))
-
-
-def test_twenty_blocks_that_agree_are_as_unlikely_as_they_can_be():
-    assert sign_flip_p_value([1.0] * 20) == pytest.approx(2 / 2**20)
-    assert sign_flip_p_value([0.0] * 20) == 1.0
 
 
 def test_interval_is_where_the_test_does_not_reject():

@@ -33,23 +33,14 @@ def plan_for(server, *paths: str, **options) -> Plan:
     return Plan([Target(server.url + path) for path in paths], **{"concurrency": 4, "duration_s": 0.4, "timeout_s": 2.0, **options})
 
 
-def test_constant_arrivals():
-    plan = Plan([Target("http://a/")], model="open", rate_per_s=4.0, duration_s=2.0, workers=2, concurrency=2)
-    shares = [list(itertools.takewhile(lambda due: due < schedule.NEVER, schedule.arrivals(plan, worker))) for worker in (0, 1)]
-    assert sorted(shares[0] + shares[1]) == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75] and len(shares[0]) == plan.scheduled / 2
-
-
 def test_arrivals_of_stages_follow_the_integral_of_the_rate():
+    even = Plan([Target("http://a/")], model="open", rate_per_s=4.0, duration_s=2.0, workers=2, concurrency=2)
+    assert sorted(due for worker in (0, 1) for due in itertools.takewhile(lambda due: due < schedule.NEVER, schedule.arrivals(even, worker))) == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75]
     plan = Plan([Target("http://a/")], model="open", stages=[Stage(2, 10), Stage(1, 10), Stage(0, 40), Stage(2, 0)], duration_s=5)
     due = [schedule.arrival_time(plan, number) for number in range(plan.scheduled)]
     assert plan.scheduled == 10 + 10 + 40
     assert due == sorted(due) and due[-1] < 5
     assert [sum(begin <= time < begin + 1 for time in due) for begin in range(5)] == pytest.approx([2.5, 7.5, 10, 30, 10], abs=1.01)
-
-
-def test_connections_of_stages():
-    plan = Plan([Target("http://a/")], stages=[Stage(10, 20), Stage(10, 20), Stage(10, 0)])
-    assert [schedule.connections_at(plan, seconds) for seconds in (0, 5, 10, 15, 25, 30)] == [0, 10, 20, 20, 10, 0]
 
 
 def test_open_model_counts_latency_from_the_intended_time(server):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html.parser
 import os
-import pathlib
 import random
 import shutil
 import subprocess
@@ -15,10 +14,9 @@ from node_server import locked
 
 from senior_backend.load.report import page
 from senior_backend.load.compare import paired
-from senior_backend.load.report.charts import grouped, milliseconds, nice_ticks
 from senior_backend.load.measure.recorders import Collector
 from senior_backend.load.compare.verdicts import Comparison
-from senior_backend.load.measure.measurement import Measurement, Second
+from senior_backend.load.measure.measurement import Measurement
 from senior_backend.load.plan.model import Plan, Target
 from senior_backend.load.limit.analysis import Finding
 
@@ -125,35 +123,14 @@ def test_run_without_an_answer_has_a_page():
     assert "No request ended" in page.render(plan, [seen])
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.0, "0 ms"), (0.05, "50 us"), (5.014, "5.01 ms"), (123.4, "123 ms"), (1500, "1.5 s"), (30000, "30 s")])
-def test_milliseconds(value, shown):
-    assert milliseconds(value) == shown
-
-
-@pytest.mark.parametrize("highest", [0.0, 0.003, 1, 7, 99.9, 12345])
-def test_ticks_cover_the_values_in_few_round_steps(highest):
-    ticks = nice_ticks(highest)
-    assert ticks[0] == 0 and ticks[-1] >= highest and 2 <= len(ticks) <= 6
-
-
-def test_seconds_are_joined_when_there_are_too_many():
-    joined = grouped([Second(1.0, 1, 10, 1) for _ in range(200)])
-    assert len(joined) <= 50 and sum(part.answered for part in joined) == 2000 and sum(part.seconds for part in joined) == pytest.approx(200)
-
-
 def chromium() -> str | None:
-    """On the PATH, in Playwright's cache, or Debian's package, which is installed when we are root there."""
+    """On the PATH, or Debian's package, which is installed when we are root there."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome-headless-shell")
-    downloads = pathlib.Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or pathlib.Path.home() / ".cache" / "ms-playwright")
-
-    def found() -> str | None:
-        return next(filter(None, map(shutil.which, names)), None) or next((str(path) for path in sorted(downloads.glob("chromium*/chrome-linux*/*")) if path.name in ("chrome", "headless_shell")), None)
-
-    if not found() and shutil.which("apt-get") and os.geteuid() == 0:
+    if not any(map(shutil.which, names)) and shutil.which("apt-get") and os.geteuid() == 0:
         command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", "chromium"]
         with locked(CACHE / "chromium.lock"):
-            found() or subprocess.run(command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, stdin=subprocess.DEVNULL, capture_output=True)
-    return found()
+            subprocess.run(command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, stdin=subprocess.DEVNULL, capture_output=True)
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def test_page_in_a_browser(compared, tmp_path):

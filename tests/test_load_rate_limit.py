@@ -7,8 +7,7 @@ import time
 import pytest
 from senior_backend.load.limit import search as limit_search
 from senior_backend.load.plan.model import Plan, Target
-from senior_backend.load.limit.analysis import analyse, retry_after
-from senior_backend.load.limit.probe import Answer
+from senior_backend.load.limit.analysis import retry_after
 
 
 def search(server, limit: str, seconds: float = 6.0):
@@ -45,23 +44,6 @@ def test_window_longer_than_the_search_takes_its_rate_from_the_headers(server):
     finding = search(server, "sliding/1/30", 1.5)
     assert finding.found and finding.rate_per_s is None and finding.burst == 30
     assert any("--duration" in note for note in finding.notes)
-
-
-def answers(accepted: list[float], refused: list[float]) -> list[Answer]:
-    return [Answer(at - 0.001, at, 1, 200, False) for at in accepted] + [Answer(at - 0.001, at, 1, 429, True) for at in refused]
-
-
-def test_evenly_spaced_answers_are_steady():
-    finding = analyse(answers([0.001 * n for n in range(10)] + [0.1 * n for n in range(1, 30)], [0.012 + 0.013 * n for n in range(220)]))
-    assert finding.pattern == "steady" and finding.burst == 10
-    assert finding.rate_per_s == pytest.approx(10, rel=0.01)
-
-
-def test_crowds_with_gaps_are_windows():
-    crowds = [window + 0.002 * n for window in (0.0, 0.7, 1.7, 2.7, 3.7) for n in range(25)]
-    finding = analyse(answers(crowds, [at for at in (0.06 + 0.01 * n for n in range(400)) if at % 1.0 > 0.8 or 0.1 < at % 1 < 0.69]))
-    assert finding.pattern == "window" and finding.burst == 25
-    assert finding.rate_per_s == pytest.approx(25, rel=0.01) and finding.window_s == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("fields, seconds", [

@@ -190,13 +190,6 @@ def test_answers_longer_than_those_before(tls_server, tls):
     assert not short.errors and not long.errors and long.bytes_received > 300_000 * long.accounting.ok
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE"])
-def test_methods(server, method):
-    server.truth()
-    assert sent(server.url + "/ok?x=1", method=method).accounting.failed == 0
-    assert server.truth()["/ok"][2] == f"{method} /ok?x=1 HTTP/1.1"
-
-
 def test_large_bodies_go_out_whole_and_an_early_answer_counts(server):
     body = b"b" * 3_000_000
     server.truth()

@@ -7,9 +7,8 @@ import psycopg
 import pytest
 
 from senior_backend.migrate import diff, plan
-from senior_backend.migrate.graph import Graph
 from senior_backend.postgres import connection, live
-from senior_backend.postgres.model import Catalogue, Id
+from senior_backend.postgres.model import Catalogue
 
 T = "CREATE TABLE t (id serial PRIMARY KEY, n text DEFAULT 'a', m int DEFAULT 5 CHECK (m > 0), at timestamp); INSERT INTO t (n) VALUES ('7'), ('8'); "
 V = T + "CREATE VIEW v AS SELECT n, m FROM t; COMMENT ON VIEW v IS 'seen'; CREATE INDEX ON t (n); COMMENT ON INDEX t_n_idx IS 'by n'; "
@@ -123,19 +122,3 @@ def test_a_new_table_is_one_statement(make):
     old, new = live.read(make("SELECT 1")), live.read(make("CREATE TABLE t (id bigserial PRIMARY KEY, n text NOT NULL DEFAULT 'x', m int CHECK (m > 0))"))
     assert [step.sql for step in plan.migration(old, new, online=True)] == [
         "CREATE TABLE public.t (\n  id bigserial,\n  n text DEFAULT 'x'::text NOT NULL,\n  m integer,\n  CONSTRAINT t_m_check CHECK ((m > 0)),\n  CONSTRAINT t_pkey PRIMARY KEY (id)\n)"]
-
-
-def test_the_order_names_the_circle_that_is_left():
-    graph = Graph({one: (1, one) for one in "abcd"})
-    for first, then in ("ab", "bc", "cb", "cd"):
-        graph.add(first, then, first + then)
-    order, circle = graph.order()
-    assert order == ["a"] and sorted(circle) == ["b", "c"]
-    assert sorted(graph.reasons(circle)) == ["bc", "cb"]
-
-
-def test_dependencies_reach_through_what_has_no_fact(make):
-    catalogue = live.read(make("CREATE TABLE t (id int PRIMARY KEY, n text); CREATE VIEW v AS SELECT n FROM t; CREATE VIEW w AS SELECT n FROM v; CREATE TABLE r (t t[])"))
-    table, column, first = Id("table", ("public", "t")), Id("column", ("public", "t", "n")), Id("view", ("public", "v"))
-    assert first in catalogue.dependants(column) and Id("view", ("public", "w")) in catalogue.dependants(first)
-    assert table in catalogue.depends(Id("column", ("public", "r", "t")))

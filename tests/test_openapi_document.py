@@ -2,7 +2,6 @@
 import json
 import os
 import string
-import sys
 
 import pytest
 from hypothesis import given, settings

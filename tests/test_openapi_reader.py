@@ -69,12 +69,6 @@ def test_schemas_of_openapi_31_stay_as_they_are(read):
     assert api.schemas["B"] == {"properties": {"$ref": {"type": "string"}}}
 
 
-def test_lifting_what_aliases_share_lifts_it_once(tmp_path):
-    (tmp_path / "a.yaml").write_text("openapi: 3.0.0\ninfo: {title: t, version: 1}\npaths: {}\ncomponents:\n  schemas:\n    A: &a {type: string, nullable: true, enum: &e [x]}\n    B: *a\n    C: {type: string, enum: *e}\n")
-    api = read_api(tmp_path / "a.yaml")
-    assert api.schemas == {"A": {"type": ["string", "null"], "enum": ["x", None]}, "B": api.schemas["A"], "C": {"type": "string", "enum": ["x"]}}
-
-
 def test_references_become_keys(read):
     schemas = {"A b/c": {"type": "object", "properties": {"id": {"type": "integer"}, "next": {"$ref": "#/components/schemas/A%20b~1c"}}}, "T~": True, "{x}": {"type": "string"},
                "Use": {"prefixItems": [{"$ref": "#/components/schemas/A b~1c/properties/id"}, {"$ref": "#/components/schemas/T~0"}, {"$ref": "#/components/schemas/%7Bx%7D"}, {"$ref": "#spot"}]},
@@ -319,16 +313,3 @@ def test_security_definitions_and_servers(read_swagger):
     assert {key: (scheme.kind, scheme.scheme, scheme.location, scheme.parameter) for key, scheme in api.security_schemes.items()} == {
         "b": ("http", "basic", "", ""), "k": ("apiKey", "", "query", "key"), "o": ("oauth2", "", "", "")}
     assert api.operations[0].security == [{"o": ["r"], "b": []}] and api.servers == ["https://example.com/v1", "http://example.com/v1"]
-
-
-def test_problems_are_placed_at_the_parameters_that_schemas_were_made_of(read_swagger):
-    listed = [{"name": "q", "in": "query", "type": "strin"}, {"name": "f", "in": "formData", "type": "string", "maxLength": "3"}, {"name": "g", "in": "body!"}]
-    with pytest.raises(CommandError) as caught:
-        read_swagger({"/a": {"post": {"parameters": listed, "responses": OK}}})
-    assert [problem["pointer"] for problem in caught.value.data["problems"]] == [f"#/paths/~1a/post/parameters/{place}" for place in ("0/type", "1/maxLength", "2/in")]
-
-
-def test_body_and_form_together_are_an_error(read_swagger):
-    listed = [{"name": "f", "in": "formData", "type": "string"}, {"name": "b", "in": "body", "schema": {}}]
-    with pytest.raises(CommandError, match="in body and in formData"):
-        read_swagger({"/a": {"post": {"parameters": listed, "responses": OK}}})

@@ -5,10 +5,8 @@ import contextlib
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -16,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.postgres import binaries, cache, cluster, connection, keeper, live, loading, parsed, scratch, sql_files
+from senior_backend.postgres import binaries, cache, cluster, connection, keeper, loading, parsed, scratch, sql_files
 from senior_backend.postgres.lexer import Lexer
 
 CORPUS = pathlib.Path(__file__).resolve().parents[2] / "shared" / "corpora" / "postgres" / "schemas"
@@ -66,19 +64,6 @@ def test_passwords_are_never_shown(url):
     with pytest.raises(CommandError) as raised:
         connection.connect(url)
     assert not any(part in raised.value.message + raised.value.hint for part in ("secret", "se cret", "cret@", "s@cret")) and "***" in raised.value.message
-
-
-def test_what_is_no_postgres_is_named():
-    with socket.create_server(("127.0.0.1", 0)) as web:
-        def answer() -> None:
-            with web.accept()[0] as client:
-                client.recv(8)
-                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-        threading.Thread(target=answer, daemon=True).start()
-        with pytest.raises(CommandError) as raised:
-            connection.connect(f"postgres://127.0.0.1:{web.getsockname()[1]}/x?sslmode=require")
-    assert raised.value.code == ExitCode.ENVIRONMENT and "no PostgreSQL server" in raised.value.hint
 
 
 # --- the scratch server

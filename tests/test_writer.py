@@ -165,13 +165,6 @@ def test_check_writes_nothing_and_names_what_differs(tmp_path):
     assert content(folder) == before
 
 
-def test_line_ends_changed_by_git_are_no_edit(tmp_path):
-    Writer(tmp_path).write({"types.ts": "a\nb\n"}, {})
-    (tmp_path / "types.ts").write_bytes(b"a\r\nb\r\n")
-    assert Writer(tmp_path).write({"types.ts": "a\nb\n"}, {}).unchanged == ["types.ts"]
-    assert not Writer(tmp_path).write({"types.ts": "c\n"}, {}).needs_attention
-
-
 @pytest.mark.parametrize("damage", [b"<<<<<<< HEAD\n", b"[]", b'{"generated": 1, "owned": {}}', b'{"generated": {"../../x": "y", "/etc/passwd": "z"}, "owned": {"../y": {"digest": "", "names": ["a"]}}}'])
 def test_a_damaged_manifest_costs_no_line(tmp_path, damage):
     Writer(tmp_path).write({"types.ts": "a\n"}, {})
