@@ -1,0 +1,259 @@
+"""Every fenced block of the documents is executed, the guide's lock table is measured, and the documents have the form that is promised."""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import yaml
+
+import blocks
+import locks
+import postgres_setup
+import test_documents
+from conftest import CACHE, COMPILERS, ROOT, or_skip, run_door
+from node_server import Server, npm_packages
+from senior_backend.console import CommandError
+from senior_backend.postgres import cluster, connection, scratch
+
+DOCUMENTS = test_documents.DOCUMENTS
+BLOCKS = {name: blocks.blocks_of(name, text) for name, text in DOCUMENTS.items()}
+GUIDES = ["references/api_design_patterns.md", "references/database_optimization_guide.md", "references/backend_security_practices.md"]
+VERSIONS = ["local", 16, 18]
+DRIVERS = ROOT / "tests" / "drivers"
+BOOKSHOP = ROOT / "examples" / "bookshop.yaml"
+
+
+def of_kind(kind: str) -> list:
+    """(document, its blocks of that kind), with their number in the test's name."""
+    found = {name: [block for block in listed if block.kind == kind] for name, listed in BLOCKS.items()}
+    return [pytest.param(name, listed, id=f"{name}-{len(listed)}-{kind}") for name, listed in found.items() if listed]
+
+
+def test_no_block_is_left_out():
+    for name, text in DOCUMENTS.items():
+        assert len(re.findall(r"^ *```", text, re.MULTILINE)) == 2 * len(BLOCKS[name]), f"{name}: a fence that was not understood"
+        for block in BLOCKS[name]:
+            assert block.kind in blocks.KINDS, f"{block.where}: nothing executes blocks of kind {block.kind!r}"
+            assert block.directives.keys() <= blocks.KINDS[block.kind], f"{block.where}: {block.directives}"
+            assert block.kind not in ("http", "text") or block.directives, f"{block.where}: no server, or no command that prints it"
+            assert block.kind != "sql" or any(blocks.applies(block, 15 if version == "local" else version, version == "local") for version in VERSIONS)
+    assert all(len(BLOCKS[name]) >= 15 for name in GUIDES)
+
+
+# --- SQL
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def server(request):
+    """A server of each version; the local one counts statements."""
+    program = postgres_setup.program(request.param, CACHE)
+    if program is None:
+        pytest.skip(f"no PostgreSQL {request.param}")
+    usual = dict(cluster.SETTINGS)
+    if request.param == "local":
+        cluster.SETTINGS["shared_preload_libraries"] = "pg_stat_statements"
+    try:
+        with scratch.server(program=program) as running:
+            yield running
+    finally:
+        cluster.SETTINGS.clear()
+        cluster.SETTINGS.update(usual)
+
+
+@pytest.mark.parametrize("document, listed", of_kind("sql"))
+def test_sql(server, document, listed):
+    major = server.version // 10000
+    with server.database() as name:
+        blocks.run_sql(server.url(name), [block for block in listed if blocks.applies(block, major, "shared_preload_libraries" in cluster.SETTINGS)])
+
+
+def lock_rows() -> list[tuple[str, locks.Effect]]:
+    """(statement, what the guide says of it)."""
+    table = DOCUMENTS[GUIDES[1]].split("<!-- locks -->\n\n")[1].split("\n\n")[0]
+    rows = []
+    for line in table.splitlines()[2:]:
+        lock, elsewhere, readers, writers, rewrites, reads, statements = (cell.strip() for cell in line.strip("|").split("|"))
+        other = re.match(r"(\w+): ([A-Z ]+)", elsewhere)
+        mode = mode_of(lock)
+        assert (readers, writers) == ("wait" if mode == "AccessExclusiveLock" else "go on", "wait" if locks.STRENGTH.index(mode) >= locks.STRENGTH.index("ShareLock") else "go on"), line
+        effect = locks.Effect(mode, {other[1]: mode_of(other[2])} if other else {}, rewrites == "yes", reads == "yes")
+        rows += [(statement, effect) for statement in re.findall(r"`([A-Z][^`]+)`", statements)]
+    return rows
+
+
+def mode_of(words: str) -> str:
+    return "".join(word.title() for word in words.strip().split()) + "Lock"
+
+
+def test_locks_are_as_told(server):
+    rows = lock_rows()
+    assert len(rows) > 30
+    with server.database() as template:
+        with contextlib.closing(connection.connect(server.url(template))) as session:
+            session.execute(locks.SETUP)
+        for statement, told in rows:
+            table = re.search(r"\b(orders|metrics|totals)(?:_created)?\b", statement)[1]
+            with server.database(template) as name:
+                assert locks.measure(server.url(name), statement, table, list(told.elsewhere)) == told, statement
+
+
+def test_a_waiting_statement_makes_readers_wait(server):
+    """Behind a reader that goes on, a statement waits for its lock, and a later reader waits behind that."""
+    with server.database() as name, contextlib.ExitStack() as stack:
+        first, later, watcher = (stack.enter_context(contextlib.closing(connection.connect(server.url(name)))) for _ in range(3))
+        first.execute("CREATE TABLE t (a int)")
+        first.execute("BEGIN; SELECT * FROM t")
+        altering = threading.Thread(target=lambda: execute(server.url(name), "ALTER TABLE t ADD COLUMN b int"))
+        altering.start()
+        deadline = time.monotonic() + 20
+        while not watcher.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'").fetchone() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        later.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(Exception, match="lock timeout"):
+            later.execute("SELECT * FROM t")
+        first.execute("COMMIT")
+        altering.join(20)
+        later.execute("SELECT b FROM t")
+
+
+def execute(url: str, sql: str) -> None:
+    with contextlib.closing(connection.connect(url)) as session:
+        session.execute(sql)
+
+
+# --- TypeScript and HTTP
+
+@pytest.fixture(scope="module")
+def modules(node_modules, tmp_path_factory) -> pathlib.Path:
+    """A node_modules folder with the packages of the generated servers and those that only the references use."""
+    extra = json.loads((ROOT / "tests/npm/package.json").read_text(encoding="utf-8"))["references"]
+    folder = tmp_path_factory.mktemp("modules") / "node_modules"
+    folder.mkdir()
+    for source in (node_modules, or_skip("packages of the references cannot be installed", npm_packages, CACHE, "references", extra)):
+        for package in source.iterdir():
+            if package.name.startswith("@"):
+                (folder / package.name).mkdir(exist_ok=True)
+                link_all(package, folder / package.name)
+        link_all(source, folder)
+    return folder
+
+
+def link_all(source: pathlib.Path, folder: pathlib.Path) -> None:
+    for package in source.iterdir():
+        if not package.name.startswith(("@", ".")) and not (folder / package.name).exists():
+            (folder / package.name).symlink_to(package, target_is_directory=True)
+
+
+@pytest.fixture
+def project(modules, tmp_path):
+    """project(blocks) -> folder with their modules and packages."""
+    def make(listed: list[blocks.Block]) -> pathlib.Path:
+        (tmp_path / "node_modules").symlink_to(modules, target_is_directory=True)
+        (tmp_path / "package.json").write_text('{"type": "module", "private": true}\n', encoding="utf-8")
+        blocks.write_modules(tmp_path, [block for block in listed if block.kind == "ts" and "scaffold" not in block.directives])
+        return tmp_path
+    return make
+
+
+@pytest.fixture
+def database_environment(postgres):
+    """os.environ with the PG* variables of a new database."""
+    with postgres.database() as name:
+        address = postgres.address
+        yield {**os.environ, "PGHOST": address["host"], "PGPORT": str(address["port"]), "PGUSER": cluster.ADMINISTRATOR, "PGDATABASE": name}
+
+
+@pytest.mark.parametrize("document, listed", [one for one in of_kind("ts") if any("scaffold" not in block.directives for block in one.values[1])])
+def test_typescript(document, listed, project, node, compile_ts, database_environment):
+    listed = [block for block in listed if "scaffold" not in block.directives]
+    folder = project(listed)
+    for block in listed:
+        if "driver" in block.directives:
+            (folder / f"drive_{block.name}").write_text((DRIVERS / block.directives["driver"]).read_text(encoding="utf-8"), encoding="utf-8")
+    assert {version: compile_ts(folder, version) for version in COMPILERS} == {version: [] for version in COMPILERS}
+    for block in listed:
+        blocks.run_node(node, folder / (f"drive_{block.name}" if "driver" in block.directives else block.name), database_environment, block.where)
+
+
+SERVE = """import process from 'node:process';
+const { app } = await import(process.argv[2]);
+const port = Number(process.env.PORT);
+await ('ready' in app ? app.listen({ port, host: '127.0.0.1' }) : new Promise((done) => app.listen(port, '127.0.0.1', done)));
+"""
+
+
+@pytest.mark.parametrize("document, listed", of_kind("http"))
+def test_http(document, listed, project, node, serve, tmp_path):
+    folder = project(BLOCKS[document])
+    for name in sorted({block.directives["server"] for block in listed}):
+        with contextlib.ExitStack() as stack:
+            if name == "openapi":
+                running = serve(scaffolded(document, tmp_path / "api"))
+            else:
+                (folder / f"serve-{name}").write_text(SERVE.replace("process.argv[2]", json.dumps(f"./{name}")), encoding="utf-8")
+                running = stack.enter_context(Server(folder, node, program=f"serve-{name}"))
+            for block in listed:
+                if block.directives["server"] == name:
+                    blocks.run_http(block, running.port)
+
+
+def scaffolded(document: str, folder: pathlib.Path) -> pathlib.Path:
+    """The server that the scaffolder makes of the document's OpenAPI block."""
+    source = next(block for block in BLOCKS[document] if block.kind == "yaml" and "scaffold" in block.directives)
+    spec = folder.with_name("openapi.yaml")
+    spec.write_text(source.code, encoding="utf-8")
+    made = run_door(spec, "--output", folder, "--with-app", *shlex.split(source.directives["scaffold"]))
+    assert made.code == 0, made.err
+    return folder
+
+
+# --- the rest
+
+@pytest.mark.parametrize("document, listed", of_kind("yaml"))
+def test_yaml(document, listed, compile_ts, tmp_path):
+    for block in listed:
+        assert yaml.safe_load(block.code)
+    if any("scaffold" in block.directives for block in listed):
+        assert compile_ts(scaffolded(document, tmp_path / "api")) == []
+
+
+@pytest.mark.parametrize("document, listed", of_kind("json"))
+def test_json(document, listed, door, serve, tmp_path):
+    running = None
+    for block in listed:
+        expected = json.loads(block.code)
+        if "answers" in block.directives:
+            if not running:
+                assert door(BOOKSHOP, "--output", tmp_path / "shop", "--with-app").code == 0
+                running = serve(tmp_path / "shop")
+            method, target, body = block.directives["answers"].split(" ", 2)
+            answer = running.request(method, target, json.loads(body), {"Content-Type": "application/json", "Authorization": "Bearer x"})
+            assert blocks.like(expected, json.loads(answer.body)), f"{block.where}: {answer.body}"
+
+
+def parse(where: str, command: str) -> None:
+    (script, rest), = test_documents.INVOCATION.findall(command)
+    try:
+        test_documents.PARSERS[script].parse_args(shlex.split(rest.replace("$DATABASE_URL", "postgres://localhost/x"), comments=True))
+    except CommandError as error:
+        pytest.fail(f"{where}: {command}: {error.message}")
+
+
+@pytest.mark.parametrize("document, listed", of_kind("bash"))
+def test_commands(document, listed, bundle, tmp_path):
+    (tmp_path / ".claude/skills").mkdir(parents=True)
+    (tmp_path / ".claude/skills/senior-backend").symlink_to(bundle, target_is_directory=True)
+    (tmp_path / "package.json").write_text('{"name": "x", "version": "1.0.0"}', encoding="utf-8")
+    (tmp_path / "package-lock.json").write_text('{"name": "x", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "x", "version": "1.0.0"}}}', encoding="utf-8")
+    for number in (1, 2):
+        (tmp_path / f"run{number}.json").write_text("{}", encoding="utf-8")
+    for block in listed:
+        blocks.run_shell(block, parse, tmp_path)
