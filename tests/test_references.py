@@ -227,15 +227,18 @@ def test_yaml(document, listed, compile_ts, tmp_path):
 
 @pytest.mark.parametrize("document, listed", of_kind("json"))
 def test_json(document, listed, door, serve, tmp_path):
-    running = None
+    """Parsed; those with a request are what the example API answers to it."""
+    running: dict[str, Server] = {}
     for block in listed:
         expected = json.loads(block.code)
         if "answers" in block.directives:
-            if not running:
-                assert door(BOOKSHOP, "--output", tmp_path / "shop", "--with-app").code == 0
-                running = serve(tmp_path / "shop")
+            flags = block.directives.get("scaffold", "")
+            if flags not in running:
+                folder = tmp_path / f"shop{len(running)}"
+                assert door(BOOKSHOP, "--output", folder, "--with-app", *flags.split()).code == 0
+                running[flags] = serve(folder)
             method, target, body = block.directives["answers"].split(" ", 2)
-            answer = running.request(method, target, json.loads(body), {"Content-Type": "application/json", "Authorization": "Bearer x"})
+            answer = running[flags].request(method, target, body.encode(), {"Content-Type": "application/json", "Authorization": "Bearer x"})
             assert blocks.like(expected, json.loads(answer.body)), f"{block.where}: {answer.body}"
 
 
