@@ -20,7 +20,7 @@ import locks
 import postgres_setup
 import test_documents
 from conftest import CACHE, COMPILERS, ROOT, or_skip, run_door
-from node_server import Server, npm_packages
+from node_server import NODE_PACKAGE, Server, node_version, npm_packages
 from senior_backend.console import CommandError
 from senior_backend.postgres import cluster, connection, scratch
 
@@ -85,7 +85,7 @@ def lock_rows() -> list[tuple[str, locks.Effect]]:
         mode = mode_of(lock)
         assert (readers, writers) == ("wait" if mode == "AccessExclusiveLock" else "go on", "wait" if locks.STRENGTH.index(mode) >= locks.STRENGTH.index("ShareLock") else "go on"), line
         effect = locks.Effect(mode, {other[1]: mode_of(other[2])} if other else {}, rewrites == "yes", reads == "yes")
-        rows += [(statement, effect) for statement in re.findall(r"`([A-Z][^`]+)`", statements)]
+        rows += [(re.sub(r"^(?=(?:ADD|ALTER COLUMN|DROP COLUMN|RENAME|SET|ENABLE|VALIDATE) )", "ALTER TABLE orders ", statement), effect) for statement in re.findall(r"`([A-Z][^`]+)`", statements)]
     return rows
 
 
@@ -180,7 +180,10 @@ def test_typescript(document, listed, project, node, compile_ts, database_enviro
             (folder / f"drive_{block.name}").write_text((DRIVERS / block.directives["driver"]).read_text(encoding="utf-8"), encoding="utf-8")
     assert {version: compile_ts(folder, version) for version in COMPILERS} == {version: [] for version in COMPILERS}
     for block in listed:
-        blocks.run_node(node, folder / (f"drive_{block.name}" if "driver" in block.directives else block.name), database_environment, block.where)
+        program = node
+        if tuple(map(int, block.directives.get("node", "0").split("."))) > node_version(str(node)):
+            program = npm_packages(CACHE, "node", NODE_PACKAGE) / "node" / "bin" / "node"
+        blocks.run_node(program, folder / (f"drive_{block.name}" if "driver" in block.directives else block.name), database_environment, block.where)
 
 
 SERVE = """import process from 'node:process';
@@ -260,3 +263,74 @@ def test_commands(document, listed, bundle, tmp_path):
         (tmp_path / f"run{number}.json").write_text("{}", encoding="utf-8")
     for block in listed:
         blocks.run_shell(block, parse, tmp_path)
+
+
+USERS = {"openapi": "3.1.0", "info": {"title": "Users", "version": "1.0.0"}, "paths": {"/users": {
+    "get": {"operationId": "listUsers", "tags": ["users"], "responses": {"200": {"description": "all"}}}, "post": {"operationId": "createUser", "tags": ["users"], "responses": {"201": {"description": "made"}}}}}}
+MIGRATION_TOOL = ROOT / "scripts" / "database_migration_tool.py"
+
+
+def scaffold_output(folder: pathlib.Path, server: scratch.Server) -> str:
+    (folder / "openapi.yaml").write_text(json.dumps(USERS), encoding="utf-8")
+    return run_door("openapi.yaml", "--framework", "express", "--output", "src/routes/", cwd=folder).out
+
+
+def compare_output(folder: pathlib.Path, server: scratch.Server) -> str:
+    (folder / "schema").mkdir()
+    (folder / "schema/v2.sql").write_text("CREATE TABLE users (id int PRIMARY KEY, email text);", encoding="utf-8")
+    with server.database() as name:
+        url = server.loader_url(name)
+        execute(url, "CREATE TABLE users (id int PRIMARY KEY, note text); INSERT INTO users SELECT n, 'x' FROM generate_series(1, 4711) n; ANALYZE users")
+        done = subprocess.run([sys.executable, str(MIGRATION_TOOL), "--connection", url, "--compare", "schema/v2.sql", "--output", "migrations/"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.replace(connection.masked(url), "postgres://localhost/shop")
+
+
+def layout_output(folder: pathlib.Path, server: scratch.Server) -> str:
+    """The layout as it is told, without what is not there."""
+    told = next(block.code for block in BLOCKS["AGENTS.md"] if block.kind == "text")
+    kept, parent = [], ""
+    for line in told.splitlines(keepends=True):
+        names = re.match(r"(?: {2})?(\S+(?: \S+/)*)(?:  |$)", line)
+        if names and not line.startswith(" "):
+            parent = names[1]
+        inside = parent if line.startswith(" ") else ""
+        kept += [line] if not names or all(list(ROOT.glob(inside + name)) for name in names[1].rstrip().split(" ")) else []
+    return "".join(kept)
+
+
+OUTPUTS = {"scaffold": scaffold_output, "compare": compare_output, "layout": layout_output}
+
+
+@pytest.mark.parametrize("document, listed", of_kind("text"))
+def test_shown_output_is_what_the_command_prints(document, listed, postgres, tmp_path):
+    for block in listed:
+        folder = tmp_path / block.directives["output-of"]
+        folder.mkdir()
+        printed = OUTPUTS[block.directives["output-of"]](folder, postgres)
+        assert timeless(printed) == timeless(block.code), f"{block.where}:\n{printed}"
+
+
+def timeless(text: str) -> str:
+    return re.sub(r"\d{14}", "TIME", re.sub(r"PostgreSQL [\d.]+", "PostgreSQL", text))
+
+
+@pytest.mark.parametrize("document, listed", [pytest.param(name, [block for block in listed if "scaffold" in block.directives], id=name) for name, listed in BLOCKS.items()
+                                              if any(block.kind == "ts" and "scaffold" in block.directives for block in listed)])
+def test_handlers_of_generated_servers(document, listed, scaffold, compile_ts, serve, tmp_path):
+    """A handler as it is shown works in the server that is generated around it."""
+    for block in (one for one in listed if one.kind == "ts"):
+        thing, key = block.directives["scaffold"].split()
+        name, folder = thing.title(), tmp_path / thing
+        operation = {"operationId": f"get{name}", "tags": ["things"], "parameters": [{"name": key, "in": "path", "required": True, "schema": {"type": "string"}}], "responses": {
+            "200": {"description": "it", "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}}, "404": {"description": "none"}}}
+        spec = {"openapi": "3.1.0", "info": {"title": "Things", "version": "1.0.0"}, "paths": {f"/{thing}s/{{{key}}}": {"get": operation}},
+                "components": {"schemas": {name: {"type": "object", "required": [key], "properties": {key: {"type": "string"}}}}}}
+        folder.mkdir()
+        (folder / "things.handlers.ts").write_text(f"export {{ get{name} }} from './written.ts';\n", encoding="utf-8")
+        (folder / "written.ts").write_text(
+            f"import {{ HttpError, type Handler }} from './runtime.ts';\nimport type {{ Get{name}Reply, Get{name}Request, {name} }} from './types.ts';\n"
+            f"const {thing}s = {{ find: async (key: string): Promise<{name} | undefined> => (key === 'known' ? {{ {key}: key }} : undefined) }};\n{block.code}", encoding="utf-8")
+        assert scaffold(spec, "--with-app", output=folder)[0].code == 0 and compile_ts(folder) == [], block.where
+        server = serve(folder)
+        assert [server.request("GET", f"/{thing}s/{one}").status for one in ("known", "other")] == [200, 404], block.where
