@@ -21,8 +21,8 @@ from senior_backend.postgres import connection
 
 FENCE = re.compile(r"(?:^<!-- (?P<directive>[\w-]+: .*?) -->\n)?^(?P<indent> *)```(?P<kind>[^\n`]*)\n(?P<code>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 # kind -> directives: output, never: texts which the printed rows hold in this order, or do not hold; fails: SQLSTATE of the last statement; since: major version; needs: extension; name: file that other blocks
-# import; server: the block (or "openapi") that answers; answers: request to the example API; driver: tests/drivers file that calls what the block exports; node: oldest Node.js; output-of: see test_references.OUTPUTS
-KINDS = {"sql": {"output", "never", "fails", "since", "needs"}, "ts": {"name", "driver", "scaffold", "node"}, "http": {"server"}, "json": {"answers", "scaffold"}, "yaml": {"scaffold"}, "bash": {"command"}, "text": {"output-of"}}
+# import; server: the block that answers; answers: request to the example API; driver: tests/drivers file that calls what the block exports; node: oldest Node.js; output-of: see test_references.OUTPUTS
+KINDS = {"sql": {"output", "never", "fails", "since", "needs"}, "ts": {"name", "driver", "scaffold", "node"}, "http": {"server"}, "json": {"answers", "scaffold"}, "bash": {"command"}, "text": {"output-of"}}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,6 @@ import threading
 import time
 
 import pytest
-import yaml
 
 import blocks
 import locks
@@ -24,7 +23,7 @@ from node_server import NODE_PACKAGE, Server, node_version, npm_packages
 from senior_backend.console import CommandError
 from senior_backend.postgres import cluster, connection, scratch
 
-DOCUMENTS = test_documents.DOCUMENTS
+DOCUMENTS = {name: text for name, text in test_documents.DOCUMENTS.items() if name not in ("AGENTS.md", "CHANGELOG.md")}
 BLOCKS = {name: blocks.blocks_of(name, text) for name, text in DOCUMENTS.items()}
 GUIDES = ["references/api_design_patterns.md", "references/database_optimization_guide.md", "references/backend_security_practices.md"]
 VERSIONS = ["local", 16, 18]
@@ -186,47 +185,20 @@ def test_typescript(document, listed, project, node, compile_ts, database_enviro
         blocks.run_node(program, folder / (f"drive_{block.name}" if "driver" in block.directives else block.name), database_environment, block.where)
 
 
-SERVE = """import process from 'node:process';
-const { app } = await import(process.argv[2]);
-const port = Number(process.env.PORT);
-await ('ready' in app ? app.listen({ port, host: '127.0.0.1' }) : new Promise((done) => app.listen(port, '127.0.0.1', done)));
-"""
+SERVE = "import { app } from 'MODULE';\napp.listen(Number(process.env.PORT), '127.0.0.1');\n"
 
 
 @pytest.mark.parametrize("document, listed", of_kind("http"))
-def test_http(document, listed, project, node, serve, tmp_path):
+def test_http(document, listed, project, node):
     folder = project(BLOCKS[document])
     for name in sorted({block.directives["server"] for block in listed}):
-        with contextlib.ExitStack() as stack:
-            if name == "openapi":
-                running = serve(scaffolded(document, tmp_path / "api"))
-            else:
-                (folder / f"serve-{name}").write_text(SERVE.replace("process.argv[2]", json.dumps(f"./{name}")), encoding="utf-8")
-                running = stack.enter_context(Server(folder, node, program=f"serve-{name}"))
-            for block in listed:
-                if block.directives["server"] == name:
-                    blocks.run_http(block, running.port)
-
-
-def scaffolded(document: str, folder: pathlib.Path) -> pathlib.Path:
-    """The server that the scaffolder makes of the document's OpenAPI block."""
-    source = next(block for block in BLOCKS[document] if block.kind == "yaml" and "scaffold" in block.directives)
-    spec = folder.with_name("openapi.yaml")
-    spec.write_text(source.code, encoding="utf-8")
-    made = run_door(spec, "--output", folder, "--with-app", *shlex.split(source.directives["scaffold"]))
-    assert made.code == 0, made.err
-    return folder
+        (folder / f"serve-{name}").write_text(SERVE.replace("MODULE", f"./{name}"), encoding="utf-8")
+        with Server(folder, node, program=f"serve-{name}") as running:
+            for block in (one for one in listed if one.directives["server"] == name):
+                blocks.run_http(block, running.port)
 
 
 # --- the rest
-
-@pytest.mark.parametrize("document, listed", of_kind("yaml"))
-def test_yaml(document, listed, compile_ts, tmp_path):
-    for block in listed:
-        assert yaml.safe_load(block.code)
-    if any("scaffold" in block.directives for block in listed):
-        assert compile_ts(scaffolded(document, tmp_path / "api")) == []
-
 
 @pytest.mark.parametrize("document, listed", of_kind("json"))
 def test_json(document, listed, door, serve, tmp_path):
@@ -286,20 +258,7 @@ def compare_output(folder: pathlib.Path, server: scratch.Server) -> str:
     return done.stdout.replace(connection.masked(url), "postgres://localhost/shop")
 
 
-def layout_output(folder: pathlib.Path, server: scratch.Server) -> str:
-    """The layout as it is told, without what is not there."""
-    told = next(block.code for block in BLOCKS["AGENTS.md"] if block.kind == "text")
-    kept, parent = [], ""
-    for line in told.splitlines(keepends=True):
-        names = re.match(r"(?: {2})?(\S+(?: \S+/)*)(?:  |$)", line)
-        if names and not line.startswith(" "):
-            parent = names[1]
-        inside = parent if line.startswith(" ") else ""
-        kept += [line] if not names or all(list(ROOT.glob(inside + name)) for name in names[1].rstrip().split(" ")) else []
-    return "".join(kept)
-
-
-OUTPUTS = {"scaffold": scaffold_output, "compare": compare_output, "layout": layout_output}
+OUTPUTS = {"scaffold": scaffold_output, "compare": compare_output}
 
 
 @pytest.mark.parametrize("document, listed", of_kind("text"))
@@ -334,3 +293,53 @@ def test_handlers_of_generated_servers(document, listed, scaffold, compile_ts, s
         assert scaffold(spec, "--with-app", output=folder)[0].code == 0 and compile_ts(folder) == [], block.where
         server = serve(folder)
         assert [server.request("GET", f"/{thing}s/{one}").status for one in ("known", "other")] == [200, 404], block.where
+
+
+# --- form
+
+def slugs(text: str) -> set[str]:
+    """Anchors of the headings, as Markdown renderers make them."""
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)}
+
+
+def test_anchors_lead_to_headings():
+    links = [(name, target or pathlib.PurePosixPath(name).name, anchor) for name, text in DOCUMENTS.items() for target, anchor in re.findall(r"\]\(((?!http)[^)#\s]*)#([^)]+)\)", text)]
+    assert len(links) > 40
+    for name, target, anchor in links:
+        assert anchor in slugs((ROOT / name).parent.joinpath(target).read_text(encoding="utf-8")), f"{name}: {target}#{anchor}"
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_guides_have_their_form(name):
+    text = DOCUMENTS[name]
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    titles = [section.partition("\n")[0] for section in sections]
+    assert titles[0] == "Contents" and re.findall(r"\d+\. \[([^\]]+)\]\(#", sections[0]) == titles[1:]
+    assert len(text.encode()) <= 32 * 1024 and text.count("\n") < 510
+    for title, section in zip(titles[1:], sections[1:]):
+        assert re.search(r"\b(?:%s)" % "|".join(map(re.escape, [*test_documents.PARSERS, "scaffold_backend_docs.py"])), section), f"{title}: no script that checks or generates it"
+    assert len(set(re.findall(r"\]\((https://[^)]+)\)", text))) >= 10 and text.count("\n|---") >= 10
+
+
+def test_every_reference_is_reached_from_the_skill():
+    linked = set(re.findall(r"\]\((references/\w+\.md)\)", DOCUMENTS["SKILL.md"]))
+    assert linked == {name for name in DOCUMENTS if name.startswith("references/")}
+
+
+def test_evals_are_in_the_open_format():
+    """As skill-creator reads them: queries that should and should not trigger, tasks with expectations; of commands and files that exist."""
+    triggers, tasks = (json.loads((ROOT / "evals" / name).read_text(encoding="utf-8")) for name in ("triggers.json", "tasks.json"))
+    assert all(one.keys() == {"query", "should_trigger"} and one["query"].strip() for one in triggers)
+    assert all(sum(one["should_trigger"] is wanted for one in triggers) >= 7 for wanted in (True, False)) and len({one["query"] for one in triggers}) == len(triggers)
+    assert tasks["skill_name"] == "senior-backend" and [one["id"] for one in tasks["evals"]] == list(range(1, len(tasks["evals"]) + 1)) and len(tasks["evals"]) >= 5
+    known = set().union(*map(test_documents.flags, test_documents.PARSERS.values())) | test_documents.ELSEWHERE
+    used = set()
+    for one in tasks["evals"]:
+        assert one.keys() == {"id", "prompt", "expected_output", "files", "expectations"} and len(one["expectations"]) >= 3
+        text = " ".join([one["expected_output"], *one["expectations"]])
+        scripts = re.findall(r"scripts/(\w+\.py)", text)
+        used.update(scripts)
+        assert scripts and set(scripts) <= test_documents.PARSERS.keys() and set(re.findall(r"(?<![\w-])--[a-zA-Z][\w-]*", text)) <= known, one["id"]
+        assert all((ROOT / file).is_file() for file in [*one["files"], *re.findall(r"references/\w+\.md", text)])
+    assert used == test_documents.PARSERS.keys()
+    assert sum(path.stat().st_size for path in (ROOT / "evals").iterdir()) <= 10_000
