@@ -31,9 +31,11 @@ const attempt = async (ways: Ways, change = (text: string): string => text): Pro
 
 for (const ways of [{ origin: 'https://sh0p.example.com' }, { rp: 'example.org' }, { flags: 0x01 }, { key: other.privateKey }, { counter: 3 }]) assert.equal(await attempt(ways), undefined, JSON.stringify(Object.keys(ways)));
 assert.equal(await attempt({}, () => Buffer.from('another challenge').toString('base64url')), undefined);
-const { challenge } = await beginSignIn('s1');
-assert.equal(await finishSignIn('s2', answer(challenge), find).catch(() => undefined), undefined);            // another session's challenge
-const right = answer(challenge);
-assert.equal(await finishSignIn('s1', right, find), 'u1');
+assert.equal(await attempt({}), 'u1');
 assert.equal(passkey.counter, 5);
+passkey.counter = 0;                                                                                           // as of synced passkeys: only the challenge tells a replay
+const { challenge } = await beginSignIn('s1');
+const right = answer(challenge, { counter: 0 });
+assert.equal(await finishSignIn('s2', right, find).catch(() => undefined), undefined);                        // another session's challenge
+assert.equal(await finishSignIn('s1', right, find), 'u1');
 assert.equal(await finishSignIn('s1', right, find).catch(() => undefined), undefined);                         // replayed
