@@ -20,9 +20,13 @@ import pytest
 from senior_backend.postgres import connection
 
 FENCE = re.compile(r"(?:^<!-- (?P<directive>[\w-]+: .*?) -->\n)?^(?P<indent> *)```(?P<kind>[^\n`]*)\n(?P<code>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
-# kind -> directives: output, never: texts which the printed rows hold in this order, or do not hold; fails: SQLSTATE of the last statement; since: major version; needs: extension; name: file that other blocks
-# import; server: the block that answers; answers: request to the example API; driver: tests/drivers file that calls what the block exports; node: oldest Node.js; output-of: see test_references.OUTPUTS
-KINDS = {"sql": {"output", "never", "fails", "since", "needs"}, "ts": {"name", "driver", "scaffold", "node"}, "http": {"server"}, "json": {"answers", "scaffold"}, "bash": {"command"}, "text": {"output-of"}}
+# kind -> directives. output, never: texts that the printed rows hold in this order, or not; fails: SQLSTATE of the last statement; since: major version;
+# needs: extension; name: file that other blocks import; driver: tests/drivers file that calls its exports; node: oldest Node.js; server: block that answers;
+# answers: request to the example API; scaffold: what is scaffolded around it; output-of: see test_references.OUTPUTS
+KINDS = {
+    "sql": {"output", "never", "fails", "since", "needs"}, "ts": {"name", "driver", "scaffold", "node"}, "http": {"server"}, "json": {"answers", "scaffold"},
+    "bash": {"command"}, "text": {"output-of"},
+}
 
 
 @dataclasses.dataclass(frozen=True)

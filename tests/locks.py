@@ -14,9 +14,10 @@ from senior_backend.postgres import connection
 SETUP = """
 CREATE TABLE customers (id bigint PRIMARY KEY);
 INSERT INTO customers SELECT generate_series(1, 100);
-CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id bigint NOT NULL, total_cents bigint NOT NULL, created_at timestamptz NOT NULL, note text,
-  short varchar(20), small int, checked int, CONSTRAINT there CHECK (checked IS NOT NULL));
-INSERT INTO orders (customer_id, total_cents, created_at, short, small, checked) SELECT 1 + n % 100, n, timestamptz '2026-01-01' + n * interval '1 s', 'x', n, n FROM generate_series(1, 500) n;
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id bigint NOT NULL, total_cents bigint NOT NULL,
+  created_at timestamptz NOT NULL, note text, short varchar(20), small int, checked int, CONSTRAINT there CHECK (checked IS NOT NULL));
+INSERT INTO orders (customer_id, total_cents, created_at, short, small, checked)
+  SELECT 1 + n % 100, n, timestamptz '2026-01-01' + n * interval '1 s', 'x', n, n FROM generate_series(1, 500) n;
 CREATE INDEX orders_created ON orders (created_at);
 CREATE UNIQUE INDEX orders_unique ON orders (total_cents);
 ALTER TABLE orders ADD CONSTRAINT later CHECK (total_cents >= 0) NOT VALID, ADD CONSTRAINT fk_later FOREIGN KEY (customer_id) REFERENCES customers NOT VALID;
@@ -30,13 +31,13 @@ CREATE UNIQUE INDEX ON totals (customer_id);
 STATE = "SELECT pg_relation_filenode(%(table)s::regclass), (SELECT seq_tup_read FROM {view} WHERE relid = %(table)s::regclass)"
 HELD = "SELECT relation::regclass::text, mode FROM pg_locks WHERE locktype = 'relation' AND granted AND pid = pg_backend_pid()"
 WAITED = "SELECT mode FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
-STRENGTH = ["AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"]
+STRENGTH = [f"{mode}Lock" for mode in "AccessShare RowShare RowExclusive ShareUpdateExclusive Share ShareRowExclusive Exclusive AccessExclusive".split()]
 WAIT_S = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-    """lock: mode on the table; elsewhere: {other table: mode} of those that stop writers or rows; rewrites: it has a new file; reads: rows were read from its beginning."""
+    """lock: mode on the table; elsewhere: {other table: mode}; rewrites: it has a new file; reads: its rows were read from the beginning."""
     lock: str
     elsewhere: dict[str, str]
     rewrites: bool
