@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.openapi import document as documents
 from senior_backend.openapi.document import load
-from senior_backend.openapi.json_text import json_lines
+from senior_backend.json_text import json_lines
 from senior_backend.openapi.places import DocumentReport
 
 
