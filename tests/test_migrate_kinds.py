@@ -101,6 +101,7 @@ CASES: dict[str, tuple] = {
     "domain over another type": (D, D.replace("AS int", "AS bigint DEFAULT 7"), FILL_D, ("SELECT d || l::text FROM s.t", "5{6,7}")),
     "domain dissolved": (D, S + "CREATE TABLE s.t (d int DEFAULT 3, l int[]); CREATE VIEW s.v AS SELECT d FROM s.t; ", FILL_D, ("SELECT d || l::text FROM s.t", "5{6,7}")),
     "attribute goes": (K + "CREATE VIEW s.v AS SELECT (c).x FROM s.t", K.replace(", y text", "") + "CREATE VIEW s.v AS SELECT (c).x FROM s.t", FILL_K, (ROWS_K, '(1){(2)} -- (){}')),
+    "attribute of another type, nowhere stored": (C, C.replace("x int", "x bigint")),
     "attribute in the middle": (K, K.replace("x int", "x int, m int"), FILL_K, (ROWS_K, '(1,,q){"(2,,z)"} -- (,,){}')),
     "attribute of a typed table": (C + "CREATE TABLE s.t OF s.c", C.replace("y text", "y text, z int") + "CREATE TABLE s.t OF s.c", "INSERT INTO s.t VALUES (1, 'q')", ("SELECT t::text FROM s.t", "(1,q,)")),
     "range made anew": (R, R.replace("= text,", '= text, collation = "C", subtype_opclass = text_pattern_ops,'), "INSERT INTO s.t VALUES ('[a,b)', '{[c,d)}')", ("SELECT r::text || m::text FROM s.t", "[a,b){[c,d)}")),

@@ -201,6 +201,12 @@ def test_folders_give_their_way_up(tmp_path, files, taken):
     assert [pathlib.Path(one.file).name for one in sql_files.read(tmp_path).statements] == taken
 
 
+def test_only_what_leads_up_is_taken_in_any_encoding(tmp_path):
+    for up, down in (("-- +goose Up", "-- +goose Down"), ("-- migrate:up", "-- migrate:down"), ("-- Up Migration", "-- Down Migration")):
+        script = script_of(tmp_path, f"{up}\nCREATE TABLE \u00e9 (b int);\n{down}\nDROP TABLE a;\n".encode("utf-16"))
+        assert [(one.text, one.line) for one in script.statements] == [("CREATE TABLE \u00e9 (b int)", 2)]
+
+
 # --- loading
 
 BAD = {
