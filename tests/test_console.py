@@ -115,7 +115,6 @@ def test_json_is_alone_on_stdout_whatever_happens(door, tmp_path):
         assert ("error" in report) == (done.code > 1) and ("error" not in report or len(report["error"]["message"]) > 10 and report["error"]["hint"])
 
 
-
 # packages
 
 

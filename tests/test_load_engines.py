@@ -396,4 +396,3 @@ def test_locust_script_runs_and_judges(server, locust_python, tmp_path):
     truth = server.truth()
     assert truth["/ok"][0] > truth["/missing"][0] > 0 and "Authorization: Bearer from environment" in truth["/ok"][3]
     assert "POST /ok?x=1" in done.stderr + done.stdout and "HTTP 404" in done.stderr + done.stdout
-

@@ -239,7 +239,6 @@ def test_a_server_that_leaves_is_not_asked_in_a_hot_loop():
     assert measurement.accounting.ok > 20
 
 
-
 # rate limits
 
 

@@ -16,6 +16,7 @@ from senior_backend.openapi.model import MISSING
 from senior_backend.openapi.places import DocumentReport
 from senior_backend.openapi.reader import read_api
 
+
 def loaded(tmp_path, text, name="api.yaml"):
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -20,7 +20,6 @@ from senior_backend.scaffold.values.regex.syntax import NotARegex, parse
 from senior_backend.scaffold.values.satisfaction import same
 from senior_backend.scaffold.views import View
 
-
 # names
 
 PET = {"type": "object", "properties": {"id": {"type": "integer", "readOnly": True}, "secret": {"type": "string", "writeOnly": True}}}
