@@ -10,7 +10,7 @@ import pytest
 
 from senior_backend.openapi.reader import read_api
 from senior_backend.scaffold.names import Names
-from senior_backend.scaffold.server.xml_shapes import XmlShapes, write_xml_shapes
+from senior_backend.scaffold.server.xml_shapes import XmlShapes
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CASES = {
@@ -136,7 +136,10 @@ def folder(api, tmp_path, link_modules):
     made.mkdir()
     for name in ("xml.ts", "numbers.ts"):
         shutil.copy(ASSETS / name, made)
-    (made / "xml-shapes.ts").write_text(write_xml_shapes(api, Names(api), ["Pet", "Cat", "Tag"]), encoding="utf-8")
+    shapes = XmlShapes(api, Names(api))
+    for key in ("Pet", "Cat", "Tag"):
+        shapes.constant(key)
+    (made / "xml-shapes.ts").write_text(shapes.text(), encoding="utf-8")
     link_modules(made)
     return made
 
