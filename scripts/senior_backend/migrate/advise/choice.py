@@ -1,0 +1,227 @@
+"""Which of the possible indexes are worth having: the set that makes the whole workload cheapest, writes and size counted."""
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from typing import Collection, Iterable, Sequence
+
+from senior_backend import dependencies
+from senior_backend.migrate.advise.candidates import Candidate, Maker
+from senior_backend.migrate.advise.facts import Facts, Name
+from senior_backend.migrate.advise.plans import Access, accesses
+from senior_backend.migrate.advise.stage import Stage
+from senior_backend.migrate.advise.statements import Statement
+from senior_backend.migrate.advise.values import Chooser, Scenario
+
+OVERHEAD = 2.0          # cost units of a call that finds its row at once: parsing, locks, the answer
+MS_PER_UNIT = 0.006         # where nothing was measured: of a cached sequential scan on the machine this was written on
+CHEAP = 12.0            # a statement below this cost is left as it is
+ENTRY_MS, SEARCH_ENTRY_MS = 0.006, 0.08         # measured: writing one entry of a btree, of a trigram index
+SIZE_WEIGHT = 0.4           # an index that takes this share of all new bytes must save as large a share of the time that is left, times this
+LEAST_GAIN = 0.25           # of a statement's cost
+MOST_ROUNDS = 12
+
+
+@dataclasses.dataclass
+class Query:
+    """A statement as it is explained. cost: without new indexes, in the units of the planner when most pages are cached; real: as the server's own settings have it."""
+    statement: Statement
+    scenario: Scenario
+    tables: frozenset[Name]
+    cost: float
+    real: float
+    accesses: list[Access]
+    candidates: list[Candidate] = dataclasses.field(default_factory=list)
+    total: float = 0.0
+    known: list[tuple[frozenset[Candidate], frozenset[Candidate], float]] = dataclasses.field(default_factory=list)
+
+    def time(self, cost: float) -> float:
+        return self.total * (cost + OVERHEAD) / (self.cost + OVERHEAD)
+
+
+class Planning:
+    """Explains statements on the stand-in. deadline: of time.monotonic()."""
+
+    def __init__(self, stage: Stage, facts: Facts, deadline: float):
+        self.stage, self.facts, self.deadline = stage, facts, deadline
+        self.failed: list[tuple[Statement, str]] = []
+        self.explained = 0
+
+    def queries(self, statements: Iterable[Statement]) -> list[Query]:
+        found = [query for one in statements if (query := self.query(one))]
+        rates = [one.statement.mean / (one.cost + OVERHEAD) for one in found if one.statement.mean]
+        rate = statistics.median(rates) if rates else MS_PER_UNIT
+        for one in found:
+            one.total = one.statement.total if one.statement.total is not None else one.statement.calls * rate * (one.cost + OVERHEAD)
+        return found
+
+    def query(self, statement: Statement) -> Query | None:
+        if statement.kind == "insert" and not statement.node.select_stmt.select_stmt.from_clause:
+            return None
+        if time.monotonic() > self.deadline:
+            self.failed.append((statement, "there was no time left for it"))
+            return None
+        try:
+            scenario = self.likeliest(statement)
+            plan = self.stage.plan(scenario.sql)
+            cached = self.stage.plan(scenario.sql, self.stage.cached)
+            seen = accesses(self.stage.plan(scenario.sql, self.stage.bare))
+        except dependencies.require("psycopg").Error as error:
+            self.failed.append((statement, (error.diag.message_primary or str(error)).strip()))
+            return None
+        for one in seen:
+            relation = self.facts.relations.get(one.table)
+            one.table = relation.root if relation else one.table
+        return Query(statement, scenario, frozenset(one.table for one in seen), cached["Total Cost"], plan["Total Cost"], seen)
+
+    def likeliest(self, statement: Statement) -> Scenario:
+        """As it was sent where that was seen; else the values by which the planner expects as many rows as were counted."""
+        if statement.literals or "$" not in statement.text:
+            return Scenario((statement.literals or [statement.text])[0])
+        scenarios = list(Chooser(statement, self.stage.types(statement.text), self.facts).scenarios())
+        plan = self.stage.plan(scenarios[0].sql)
+        if len(scenarios) == 1 or statement.rows is None or plan["Node Type"] in ("Limit", "Aggregate", "ModifyTable"):
+            return scenarios[0]
+        counted = max(statement.rows / max(statement.calls, 1), 0.5)
+
+        def distance(scenario: Scenario) -> float:
+            rows = max(self.stage.plan(scenario.sql)["Plan Rows"], 0.5)
+            return max(rows / counted, counted / rows)
+
+        first = distance(scenarios[0])
+        best = min(scenarios[1:], key=distance)
+        return best if first > 5 and distance(best) < first / 3 else scenarios[0]
+
+    def explain(self, query: Query, visible: Collection[Candidate]) -> tuple[frozenset[Candidate], float]:
+        """Which of the visible candidates the server would use, and what the statement costs with these."""
+        wanted = frozenset(one for one in visible if one.table in query.tables)
+        for shown, used, cost in query.known:
+            if used <= wanted <= shown:
+                return used, cost
+        self.stage.show(query.tables, wanted)
+        used = self.stage.used(self.stage.plan(query.scenario.sql))
+        self.stage.show(query.tables, used)
+        cost = self.stage.plan(query.scenario.sql, self.stage.cached)["Total Cost"] if used else query.cost
+        self.explained += 1
+        query.known.append((wanted, used, cost))
+        return used, cost
+
+
+class Choice:
+    """writes: rows written per table: (inserted, updated, columns that updates change with their rows)."""
+
+    def __init__(self, planning: Planning, queries: Sequence[Query], writes: Writes):
+        self.planning, self.queries, self.writes, self.stage = planning, queries, writes, planning.stage
+        self.by_table: dict[Name, list[Query]] = {}
+        for one in queries:
+            for table in one.tables:
+                self.by_table.setdefault(table, []).append(one)
+        self.pool: set[Candidate] = set()
+        self.chosen: set[Candidate] = set()
+
+    def run(self) -> list[Candidate]:
+        self.gather()
+        self.scale = max(sum(self.stage.bytes[one] for one in self.chosen), 1)
+        for _ in range(MOST_ROUNDS):
+            if not self.round() or time.monotonic() > self.planning.deadline:
+                break
+        return sorted((one for one in self.chosen if self.gains(one)), key=lambda one: -self.saved(one))
+
+    def gather(self) -> None:
+        """What the planner would take for each statement alone: of plain indexes, of partial ones too, of all."""
+        for query in self.queries:
+            groups = [lambda one: not one.include and not one.where, lambda one: not one.include, lambda one: True]
+            for number, group in enumerate(groups):
+                used, _ = self.planning.explain(query, [one for one in query.candidates if group(one)])
+                self.pool |= used.union(other for one in used for other in query.candidates if simpler(other, one))
+                if number == 1:
+                    self.chosen |= used
+
+    def round(self) -> bool:
+        """Take out, exchange or add what makes the whole better; whether anything did."""
+        left = sum(one.time(self.planning.explain(one, self.chosen)[1]) for one in self.queries)
+        self.price = SIZE_WEIGHT * left / self.scale
+        moved = False
+        for one in sorted(self.chosen, key=lambda one: (-self.stage.bytes[one], one.shape)):
+            if one not in self.chosen:
+                continue
+            rivals = [other for other in self.pool if other.table == one.table and other not in self.chosen]
+            moves = [({one}, set()), *(({one}, {other}) for other in rivals)]
+            moved |= self.best(moves)
+        moved |= any([self.best([(set(), {one})]) for one in sorted(self.pool - self.chosen, key=lambda one: one.shape)])
+        return moved
+
+    def best(self, moves: list[tuple[set[Candidate], set[Candidate]]]) -> bool:
+        values = [(self.value(without, extra), number) for number, (without, extra) in enumerate(moves)]
+        value, number = max(values)
+        if value > 1e-9:
+            self.chosen = self.chosen - moves[number][0] | moves[number][1]
+        return value > 1e-9
+
+    def value(self, without: set[Candidate], extra: set[Candidate]) -> float:
+        """Milliseconds that an exchange saves over the whole workload, with a price on bytes."""
+        after = self.chosen - without | extra
+        tables = {one.table for one in without | extra}
+        asked = {id(query): query for table in tables for query in self.by_table.get(table, ())}.values()
+        reading = sum(one.time(self.planning.explain(one, self.chosen)[1]) - one.time(self.planning.explain(one, after)[1]) for one in asked)
+        cost = sum(self.burden(one) for one in without) - sum(self.burden(one) for one in extra)
+        return reading + cost
+
+    def burden(self, one: Candidate) -> float:
+        return self.writes.milliseconds(one, self.stage.share(one.table, one.where)) + self.price * self.stage.bytes[one]
+
+    def gains(self, one: Candidate) -> list[Query]:
+        """The statements that it makes faster by more than a little."""
+        return [query for query in self.by_table.get(one.table, ()) if one in self.planning.explain(query, self.chosen)[0]
+                and self.planning.explain(query, self.chosen)[1] <= (1 - LEAST_GAIN) * self.planning.explain(query, self.chosen - {one})[1]]
+
+    def saved(self, one: Candidate) -> float:
+        return sum(query.time(self.planning.explain(query, self.chosen - {one})[1]) - query.time(self.planning.explain(query, self.chosen)[1]) for query in self.by_table.get(one.table, ()))
+
+
+def simpler(one: Candidate, other: Candidate) -> bool:
+    """Whether it has a part of the other's keys, or goes without its condition or its included columns."""
+    return one.table == other.table and one.method == other.method and one != other and one.keys == other.keys[:len(one.keys)] and one.where in ("", other.where) and set(one.include) <= set(other.include)
+
+
+class Writes:
+    """What writers pay, in ms over the workload."""
+
+    def __init__(self, statements: Iterable[Statement], facts: Facts):
+        self.inserted: dict[Name, int] = {}
+        self.updated: dict[Name, list[tuple[frozenset[str], int]]] = {}
+        self.facts = facts
+        for one in statements:
+            relation = facts.find(one.node.relation.schemaname, one.node.relation.relname) if one.kind in ("insert", "update") else None
+            if relation and one.kind == "insert":
+                self.inserted[relation.root] = self.inserted.get(relation.root, 0) + self.rows(one)
+            elif relation:
+                self.updated.setdefault(relation.root, []).append((frozenset(target.res_target.name for target in one.node.target_list), self.rows(one)))
+
+    @staticmethod
+    def rows(one: Statement) -> int:
+        return one.rows if one.rows is not None else one.calls
+
+    def entries(self, one: Candidate) -> tuple[int, int]:
+        """Rows inserted; rows updated so that the index gets a new entry: where one of its columns changes, or other indexes change anyway."""
+        columns = {*one.columns, *one.include, *one.where_columns}
+        return self.inserted.get(one.table, 0), sum(rows for changed, rows in self.updated.get(one.table, ()) if changed & columns)
+
+    def milliseconds(self, one: Candidate, share: float) -> float:
+        inserted, updated = self.entries(one)
+        entry = SEARCH_ENTRY_MS if one.method in ("gin", "gist") else ENTRY_MS / 10 if one.method == "brin" else ENTRY_MS
+        others = len(self.facts.indexes_of(self.facts.relations[one.table]))
+        return entry * (inserted * share + updated * (share + others))         # an update that was HOT before now writes to all other indexes too
+
+
+def propose(planning: Planning, queries: Sequence[Query], varied: set[tuple[Name, str]]) -> None:
+    """Give each statement its candidates, and build them all."""
+    maker = Maker(planning.facts, [access for one in queries for access in one.accesses], varied)
+    for one in queries:
+        if one.cost > CHEAP:
+            assumed = set(one.scenario.assumed)
+            one.candidates = list(dict.fromkeys(made for access in one.accesses for made in maker.candidates(access, assumed)))
+    planning.stage.make(list(dict.fromkeys(made for one in queries for made in one.candidates)))
+    for one in queries:
+        one.candidates = [made for made in one.candidates if made in planning.stage.bytes]

@@ -1,0 +1,242 @@
+"""From chosen indexes to suggestions: names, statements, evidence, and the pair of migration files."""
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any, Iterable, Iterator, Sequence
+
+from senior_backend.console import VERSION
+from senior_backend.migrate import output
+from senior_backend.migrate.advise.candidates import Candidate
+from senior_backend.migrate.advise.choice import Choice, Query
+from senior_backend.migrate.advise.facts import Facts, Name
+from senior_backend.migrate.analyze import rules
+from senior_backend.migrate.analyze.measured import size
+from senior_backend.migrate.analyze.schema import INDEX, Index, Schema, column_of, index_parts, shown
+from senior_backend.migrate.kinds.indexes import HEAD
+from senior_backend.migrate.steps import Step
+from senior_backend.postgres.model import Catalogue, Id
+from senior_backend.postgres.quote import ident, qualified
+
+MOST_BYTES, MOST_QUERIES = 63, 5
+PURPOSE = {"gin": "finds what is in {keys}", "gist": "finds what overlaps {keys}", "brin": "skips the stretches of the table that {keys} rules out"}
+
+
+@dataclasses.dataclass
+class Suggestion:
+    """action: create, drop, extension. queries: the statements it helps, with figures; measured: what --verify found. up, down: as steps of a migration."""
+    action: str
+    table: str
+    columns: list[str]
+    reason: str
+    sql: str
+    evidence: str
+    index: str = ""
+    guess: bool = False
+    bytes: int | None = None
+    queries: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    writers: str = ""
+    measured: dict[str, Any] | None = None
+    up: list[Step] = dataclasses.field(default_factory=list)
+    down: list[Step] = dataclasses.field(default_factory=list)
+    candidate: Candidate | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"action": self.action, "table": self.table, "columns": self.columns, "reason": self.reason, "sql": self.sql, "evidence": self.evidence, "index": self.index, "guess": self.guess,
+                "size_bytes": self.bytes, "queries": self.queries, "writers": self.writers, "measured": self.measured}
+
+
+class Names:
+    """Names that nobody has in a schema, as PostgreSQL would choose them."""
+
+    def __init__(self, catalogue: Catalogue):
+        self.taken = {(one.name[0], one.name[-1]) for one in catalogue.facts if one.kind in ("table", "index", "constraint", "view", "materialized_view", "sequence", "foreign_table", "composite_type")}
+
+    def free(self, schema: str, wanted: str) -> str:
+        name, number = cut(wanted, "_idx"), 1
+        while (schema, name) in self.taken:
+            number += 1
+            name = cut(wanted, f"_idx{number}")
+        self.taken.add((schema, name))
+        return name
+
+
+def cut(wanted: str, end: str) -> str:
+    """At most 63 bytes, told apart by a digest where something is lost.
+
+    >>> cut("orders_user_id", "_idx"), len(cut("o" * 80, "_idx"))
+    ('orders_user_id_idx', 63)
+    """
+    if len((wanted + end).encode()) <= MOST_BYTES:
+        return wanted + end
+    end = "_" + hashlib.sha256(wanted.encode()).hexdigest()[:6] + end
+    return wanted.encode()[:MOST_BYTES - len(end)].decode(errors="ignore") + end
+
+
+class Writer:
+    """Suggestions of one run."""
+
+    def __init__(self, facts: Facts, catalogue: Catalogue, schema: Schema):
+        self.facts, self.schema, self.names = facts, schema, Names(catalogue)
+
+    def chosen(self, choice: Choice, found: Sequence[Candidate]) -> Iterator[Suggestion]:
+        extensions: set[str] = set()
+        for one in found:
+            if one.extension and not self.facts.server.get("trigrams") and one.extension not in extensions:
+                extensions.add(one.extension)
+                yield extension(one, self.facts.imagined)
+            yield self.create(choice, one)
+
+    def create(self, choice: Choice, one: Candidate) -> Suggestion:
+        queries = sorted(choice.gains(one), key=lambda query: -query.total)
+        told = [figures(choice, query) for query in queries]
+        saved, whole = choice.saved(one), sum(query.total for query in choice.queries) or 1.0
+        bytes = choice.stage.bytes[one]
+        evidence = "; ".join([f"{len(told)} statement{'s' * (len(told) != 1)}", *(f"{row['calls']:,} calls{mean(row)}, planner's cost {row['cost_before']:,.0f} -> {row['cost_after']:,.0f}"
+                                                                                  for row in told[:MOST_QUERIES])])
+        if self.facts.imagined:
+            evidence = f"no figure was measured: planned with {self.facts.relations[one.table].rows:,.0f} rows in each table; {evidence}"
+        else:
+            evidence += f"; saves about {saved / whole:.1%} of the workload's time"
+        made = self.statement(one, reason(one, queries), evidence)
+        made.guess, made.bytes, made.queries, made.writers, made.candidate = self.facts.imagined, bytes, told, writers(choice, one), one
+        return made
+
+    def statement(self, one: Candidate, reason: str, evidence: str) -> Suggestion:
+        schema, table = one.table
+        name, relation = self.names.free(schema, one.simple_name()), self.facts.relations[one.table]
+        one = placed(one, self.facts)
+        sql = one.sql(name, concurrently=relation.kind != "p" and not self.facts.imagined)
+        up = [Step(sql, transactional=" CONCURRENTLY " not in sql)] if relation.kind != "p" else list(self.by_partition(one, name))
+        concurrently = "" if relation.kind == "p" or self.facts.imagined else "CONCURRENTLY "
+        down = [Step(f"DROP INDEX {concurrently}{qualified(schema, name)}", transactional=not concurrently)]
+        return Suggestion("create", shown(one.table), one.columns, reason, sql, evidence, name, up=up, down=down)
+
+    def by_partition(self, one: Candidate, name: str) -> Iterator[Step]:
+        """A partitioned index without blocking writers: each partition's own, then joined. Where partitions have partitions: the plain statement."""
+        parts = [relation for relation in self.facts.relations.values() if relation.root == one.table and relation.name != one.table]
+        if any(relation.kind == "p" for relation in parts) or self.facts.imagined:
+            yield Step(one.sql(name))
+            return
+        yield Step(one.sql(name, only=True))
+        for relation in parts:
+            own = self.names.free(relation.name[0], one.simple_name().replace(one.table[1], relation.name[1], 1))
+            yield Step(one.sql(own, concurrently=True, table=relation.name), transactional=False)
+            yield Step(f"ALTER INDEX {qualified(one.table[0], name)} ATTACH PARTITION {qualified(relation.name[0], own)}")
+
+    def redundant(self, new: Iterable[Suggestion]) -> Iterator[Suggestion]:
+        """Indexes that others of the database, or the new ones, make needless."""
+        mine = {one.index for one in new}
+        for one in new:
+            if one.candidate:
+                self.schema.tables[Id("table", one.candidate.table)].indexes.append(as_index(one.candidate, one.index)) if Id("table", one.candidate.table) in self.schema.tables else None
+        for finding in rules.needless_indexes(self.schema):
+            if finding.object not in mine and "DROP CONSTRAINT" not in finding.sql:
+                yield self.drop(finding, finding.values["other"] in mine)
+
+    def drop(self, finding: rules.Finding, replaced: bool) -> Suggestion:
+        identity, fact = next((one, fact) for one, fact in self.schema.catalogue.facts.items() if one.kind == "index" and finding.sql.endswith(f" {qualified(*one.name)}"))
+        again = fact.attributes["definition"]
+        index = next(one for table in self.schema.tables.values() for one in table.indexes if (one.schema, one.name) == identity.name)
+        bytes = self.facts.indexes.get(identity.name, {}).get("pages")
+        concurrently = "CONCURRENTLY" in finding.sql and not self.facts.imagined
+        sql = finding.sql if concurrently else finding.sql.replace(" CONCURRENTLY", "")
+        down = HEAD.sub(lambda found: f"{found[0]}CONCURRENTLY ", again, count=1) if concurrently else again
+        return Suggestion("drop", finding.table, [name for name in index.columns if name], finding.message + ("; the new index does its work" if replaced else ""), sql, finding.evidence, finding.object,
+                          bytes=None if bytes is None else bytes * 8192, up=[Step(sql, transactional=not concurrently)], down=[Step(down, transactional=not concurrently)])
+
+    def guesses(self) -> Iterator[Suggestion]:
+        """Foreign keys without an index: nothing was seen that needs one."""
+        for finding in rules.foreign_key_indexes(self.schema):
+            table, columns = finding.values["key"]
+            relation = self.facts.relations.get(table.name)
+            if relation and (self.facts.imagined or relation.pages >= 128):
+                one = Candidate(relation.root, tuple(rules_key(name) for name in columns))
+                made = self.statement(one, finding.message, "no evidence: a guess from the schema; whether rows are looked up by it, or deleted from the other table, was not seen")
+                made.guess = True
+                yield made
+
+
+def rules_key(name: str) -> Any:
+    from senior_backend.migrate.advise.plans import Key
+
+    return Key(ident(name), (name,))
+
+
+def extension(one: Candidate, imagined: bool) -> Suggestion:
+    sql = f"CREATE EXTENSION IF NOT EXISTS {one.extension}"
+    return Suggestion("extension", shown(one.table), one.columns, f"the index on {', '.join(one.columns)} that follows needs it", sql, "pg_extension does not list it; it is among those that can be installed",
+                      guess=imagined, up=[Step(sql)], down=[])
+
+
+def placed(one: Candidate, facts: Facts) -> Candidate:
+    """With the schema of pg_trgm's operator class, where the search_path does not lead there."""
+    schema = facts.server.get("trigrams")
+    if not one.extension or not schema or schema == "public":
+        return one
+    return dataclasses.replace(one, keys=tuple(dataclasses.replace(key, suffix=key.suffix.replace(" gin_trgm_ops", f" {qualified(schema, 'gin_trgm_ops')}")) for key in one.keys))
+
+
+def as_index(one: Candidate, name: str) -> Index:
+    keys = [key.text + key.suffix for key in one.keys]
+    return Index(name, one.table[0], one.method, keys, list(map(column_of, keys)), list(one.include), f"({one.where})" if one.where else "", False)
+
+
+def figures(choice: Choice, query: Query) -> dict[str, Any]:
+    """Times are the server's own; the estimate is in proportion to the planner's cost with a cached table."""
+    _, after = choice.planning.explain(query, choice.chosen)
+    choice.stage.show(query.tables, choice.chosen)
+    real = choice.stage.plan(query.scenario.sql)["Total Cost"]
+    one, mean = query.statement, query.statement.mean
+    return {"query": one.shown, "calls": one.calls, "total_ms": None if one.total is None else round(one.total, 3), "mean_ms": None if mean is None else round(mean, 3),
+            "estimated_mean_ms": None if mean is None else round(query.time(after) / max(one.calls, 1), 3), "cost_before": round(query.real, 2), "cost_after": round(real, 2),
+            **({"note": one.note} if one.note else {})}
+
+
+def mean(row: dict[str, Any]) -> str:
+    return "" if row["mean_ms"] is None else f", mean {row['mean_ms']:.2f} ms -> about {row['estimated_mean_ms']:.2f} ms"
+
+
+def reason(one: Candidate, queries: Sequence[Query]) -> str:
+    names = [key.text for key in one.keys]
+    if one.method in PURPOSE:
+        text = PURPOSE[one.method].format(keys=", ".join(names))
+    else:
+        looked_up = {key.text for query in queries for access in query.accesses if access.table == one.table
+                     for found in (*access.conditions, *(found for branches in access.branches for branch in branches for found in branch)) if found.kind not in ("range", "search", "unequal", "present")
+                     for key in found.keys}
+        equal = [name for name in names if name in looked_up]
+        rest = [name for name in names if name not in looked_up]
+        text = " and ".join(filter(None, (f"finds rows by {', '.join(equal)}" if equal else "", f"gives them {'in the order or' if not equal else 'ordered or'} bounded by {', '.join(rest)}" if rest else "")))
+    text += f"; only rows with {one.where}" if one.where else ""
+    text += f"; holds {', '.join(one.include)}, so that the table itself is not read" if one.include else ""
+    return text + ("; the constant of its condition comes from the column's statistics: see that it is the one your statements ask for" if one.assumed else "")
+
+
+def writers(choice: Choice, one: Candidate) -> str:
+    inserted, updated = choice.writes.entries(one)
+    counted = choice.planning.facts.relations[one.table].changes
+    told = [f"{inserted:,} rows inserted" if inserted else "", f"{updated:,} updates that change its columns, which are not HOT any more" if updated else ""]
+    seen = " and ".join(filter(None, told))
+    text = f"in this workload: {seen}" if seen else "no statement of this workload writes to it"
+    if counted["inserted"] or counted["updated"]:
+        hot = f", {counted['hot'] / counted['updated']:.0%} of them HOT" if counted["updated"] else ""
+        text += f"; the table's counters: {counted['inserted']:,} inserts, {counted['updated']:,} updates{hot}, {counted['deleted']:,} deletes"
+    return text
+
+
+def pair(source: str, suggestions: Sequence[Suggestion]) -> tuple[str, str, str]:
+    """What changed in a few words, the migration, its rollback."""
+    real = [one for one in suggestions if one.up]
+    new = [one for one in real if one.action == "create"]
+    words = (f"index {new[0].table}" if new else f"drop index {real[0].index}") + (f" and {len(real) - 1} more" if len(real) > 1 else "")
+
+    def head(title: str) -> list[str]:
+        return [f"senior-backend {VERSION}, {title}: {words}", f"for {source}", "by --suggest-indexes; each statement with its evidence"]
+
+    def told(steps: Iterable[tuple[Suggestion, list[Step]]]) -> list[Step]:
+        return [step for _, own in steps for step in own]
+
+    up = output.script(head("migration"), told((one, one.up) for one in real), lambda hazard: hazard.message)
+    down = output.script(head("rollback"), told((one, one.down) for one in reversed(real)), lambda hazard: hazard.message)
+    return words, up, down

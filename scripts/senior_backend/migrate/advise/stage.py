@@ -1,0 +1,250 @@
+"""A stand-in for the target that plans as the target would: its schema without a row, its planner's statistics and settings, and files of the true sizes.
+
+The planner looks at statistics, at the number of rows in pg_class and at the length of the files. So the tables here hold nothing but are as long (sparse files cost no
+disk), and every kind of index can be made in a moment, shown to the planner, and hidden again. Nothing of this touches the target.
+"""
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+from typing import TYPE_CHECKING, Any, Collection, Iterable
+
+from senior_backend import dependencies
+from senior_backend.console import CommandError
+from senior_backend.migrate import closure, plan
+from senior_backend.migrate.advise import candidates as shapes
+from senior_backend.migrate.advise.candidates import Candidate
+from senior_backend.migrate.advise.facts import PAGE, Facts, Name, Relation
+from senior_backend.migrate.advise.plans import indexes_in
+from senior_backend.migrate.bench import Bench, Failed
+from senior_backend.postgres import connection, live, quote, scratch
+from senior_backend.postgres.model import Catalogue, Fact, Id
+
+if TYPE_CHECKING:
+    import psycopg
+
+SEGMENT = 131072            # pages in each file of a table
+PARTS = ("column", "constraint", "index", "partition", "index_partition", "inheritance")
+NAMED = ("view", "materialized_view", "function", "aggregate", "enum", "domain", "composite_type", "range_type")
+FIXED = {"max_parallel_workers_per_gather": "0", "jit": "off", "statement_timeout": "20s", "plan_cache_mode": "auto"}
+BARE = {"enable_indexscan": "off", "enable_indexonlyscan": "off", "enable_bitmapscan": "off", "enable_mergejoin": "off"}
+PREFIX = "senior_backend_candidate_"
+CHILDREN = """
+with recursive family(top, oid) as (select c.oid, c.oid from pg_class c where c.relname like 'senior\\_backend\\_candidate\\_%%' union all select f.top, i.inhrelid from family f join pg_inherits i on i.inhparent = f.oid)
+select t.relname, c.relname, c.oid::bigint, n.nspname, r.relname, pg_relation_filepath(c.oid)
+from family f join pg_class t on t.oid = f.top join pg_class c on c.oid = f.oid join pg_index i on i.indexrelid = c.oid join pg_class r on r.oid = i.indrelid join pg_namespace n on n.oid = r.relnamespace"""
+# from the values in the statistics of one column to those of an expression over it
+EXPRESSION = """
+with sample as (select {expression} as value, weight from (
+    select v as {column}, 1.0 as weight from pg_stats s, unnest(s.histogram_bounds::text::{type}[]) v where s.schemaname = %(schema)s and s.tablename = %(table)s and s.attname = %(name)s
+    union all select v, 100 * f from pg_stats s, unnest(s.most_common_vals::text::{type}[], s.most_common_freqs) m(v, f) where s.schemaname = %(schema)s and s.tablename = %(table)s and s.attname = %(name)s) one)
+select count(*), count(distinct value), coalesce(sum(weight) filter (where value is null) / nullif(sum(weight), 0), 0), coalesce(avg(pg_column_size(value)), 8)::int from sample"""
+
+
+class Stage:
+    """server: where it is made; names: the tables that matter; words: all words of the statements, which may name views, functions and types. CommandError or Failed when it cannot be made."""
+
+    def __init__(self, server: scratch.Server, stack: contextlib.ExitStack, catalogue: Catalogue, facts: Facts, names: Iterable[Name], words: set[str]):
+        self.server, self.stack, self.facts, self.text = server, stack, facts, server.text
+        self.name = self._database()
+        bench = Bench(server, self.name, "", None, stack)
+        empty = live.read(bench.connection)
+        self.catalogue, self.lacking = cut(catalogue, empty, set(names), words, self._extensions())
+        server.ensure_roles(closure.roles(self.catalogue))
+        bench.run(plan.migration(empty, self.catalogue))
+        bench.connection.close()
+        self.admin = stack.enter_context(contextlib.closing(connection.connect(server.url(self.name))))
+        if facts.server.get("trigrams") or facts.server.get("trigrams_possible"):
+            with contextlib.suppress(dependencies.require("psycopg").Error):         # not with every installation; then these candidates cannot be built
+                self.admin.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        self.folder = pathlib.Path(self.admin.execute("SHOW data_directory").fetchone()[0])
+        self.candidates: dict[Candidate, list[int]] = {}
+        self.bytes: dict[Candidate, int] = {}
+        self._owner: dict[str, Candidate] = {}
+        self._shown: set[Candidate] = set()
+        self._shares: dict[tuple[Name, str], float] = {}
+        self._paths = {(row[0], row[1]): row[2] for row in self.admin.execute(
+            "SELECT n.nspname, c.relname, pg_relation_filepath(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm', 'i') AND c.oid >= 16384")}
+        self._furnish()
+        self._open()
+
+    def _database(self) -> str:
+        """With the target's locale, since it decides which index serves LIKE; the nearest that there is."""
+        server = self.facts.server
+        wanted = [(server.get("collate"), server.get("ctype")), *([("C.UTF-8", "C.UTF-8")] if server.get("collate") not in ("C", "POSIX") else [])]
+        for collate, ctype in (pair for pair in wanted if all(pair)):
+            with contextlib.suppress(CommandError):
+                return self.stack.enter_context(self.server.database(locale=f" LC_COLLATE {quote.literal(collate)} LC_CTYPE {quote.literal(ctype)}"))
+        return self.stack.enter_context(self.server.database())
+
+    def _extensions(self) -> set[str]:
+        return {row[0] for row in self.server.admin.execute("SELECT name FROM pg_available_extensions")}
+
+    def _furnish(self) -> None:
+        """Statistics of columns, sizes of tables and of the indexes that are there."""
+        oids = {one.oid: one.name for one in self.facts.relations.values()} | {one["oid"]: name for name, one in self.facts.indexes.items()}
+        rows = [{**one, "relation": quote.qualified(*oids[one["oid"]])} for one in self.facts.statistics if one["nulls"] is not None and oids[one["oid"]] in self._paths or one["inherited"]]
+        with self.admin.cursor() as cursor:
+            cursor.executemany(self.facts.furnish, rows)
+            broken = [[quote.qualified(*name)] for name, one in self.facts.indexes.items() if not one["valid"] and name in self._paths]
+            cursor.executemany("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)", broken)
+        self._size()
+
+    def _size(self) -> None:
+        relations = [(one.raw["pages_then"] or one.pages, one.raw["rows"], one.raw["visible"], one.pages, one.name) for one in self.facts.relations.values() if one.kind != "p"]
+        indexes = [(one["pages"], one["rows"], 0, one["pages"], name) for name, one in self.facts.indexes.items()]
+        known = [row for row in relations + indexes if row[4] in self._paths]
+        with self.admin.cursor() as cursor:
+            cursor.executemany("UPDATE pg_class SET relpages = %s, reltuples = %s, relallvisible = %s WHERE oid = to_regclass(%s)", [(*row[:3], quote.qualified(*row[4])) for row in known])
+        for *_, pages, name in known:
+            self._lengthen(self._paths[name], pages)
+
+    def _lengthen(self, path: str, pages: int) -> None:
+        first = self.folder / path
+        for number in range(max(1, -(-pages // SEGMENT))):
+            part = first if number == 0 else first.with_name(f"{first.name}.{number}")
+            with open(part, "r+b" if part.exists() else "w+b") as stream:
+                stream.truncate(PAGE * min(SEGMENT, pages - number * SEGMENT))
+            if number:
+                os.chmod(part, 0o600)
+                owner = first.stat()
+                if os.name != "nt":
+                    os.chown(part, owner.st_uid, owner.st_gid)
+        for part in first.parent.glob(f"{first.name}.*"):
+            if int(part.suffix[1:]) >= -(-pages // SEGMENT):
+                part.unlink()
+
+    def _open(self) -> None:
+        """Sessions that have not looked at a file before: real plans as the target does, in memory as if most pages were cached, bare without indexes."""
+        known = {row[0] for row in self.admin.execute("SELECT name FROM pg_settings")}
+        settings = {one["name"]: one["setting"] for one in self.facts.parts.get("settings", ()) if one["name"] in known} | FIXED
+        factor = max(0.05, min(1.0, self.facts.miss_share))
+        cached = {name: str(float(settings.get(name, usual)) * factor) for name, usual in (("seq_page_cost", 1), ("random_page_cost", 4))}
+        self.real, self.cached, self.bare = (self._session(settings | more) for more in ({}, cached, BARE))
+
+    def _session(self, settings: dict[str, str]) -> psycopg.Connection[Any]:
+        session = self.stack.enter_context(contextlib.closing(connection.connect(self.server.loader_url(self.name), **settings)))
+        session.prepare_threshold = None
+        schemas = quote.listed(sorted({fact.id.name[0] for fact in self.catalogue.of_kind("schema")}))
+        session.execute("SELECT set_config('search_path', %s, false)", [", ".join(filter(None, (self.facts.path, schemas)))])
+        return session
+
+    def types(self, sql: str) -> list[str]:
+        """Of the parameters of a statement, as the server infers them."""
+        self.real.execute(f"PREPARE senior_backend_types AS {sql}", prepare=False)
+        try:
+            return self.real.execute("SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = 'senior_backend_types'").fetchone()[0]
+        finally:
+            self.real.execute("DEALLOCATE senior_backend_types")
+
+    def plan(self, sql: str, session: psycopg.Connection[Any] | None = None) -> dict[str, Any]:
+        return (session or self.real).execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}").fetchone()[0][0]["Plan"]
+
+    def used(self, plan: dict[str, Any]) -> frozenset[Candidate]:
+        return frozenset(self._owner[name] for name in indexes_in(plan) if name in self._owner)
+
+    def share(self, table: Name, predicate: str) -> float:
+        """Of the rows that a predicate leaves, as the planner estimates it."""
+        key = (table, predicate)
+        if predicate and key not in self._shares:
+            whole, part = (self.plan(f"SELECT 1 FROM {quote.qualified(*table)}{where}", self.bare)["Plan Rows"] for where in ("", f" WHERE {predicate}"))
+            self._shares[key] = min(1.0, part / max(whole, 1))
+        return self._shares[key] if predicate else 1.0
+
+    def make(self, wanted: Collection[Candidate]) -> None:
+        """Build what can be built, hidden. The tables are short meanwhile: there is nothing to read then."""
+        psycopg = dependencies.require("psycopg")
+        new = [one for one in wanted if one not in self.candidates]
+        shares = {one: self.share(one.table, one.where) for one in new}
+        for session in (self.real, self.cached, self.bare):
+            session.close()
+        roots = {one.table for one in new}
+        for one in self.facts.relations.values():
+            if one.root in roots and one.name in self._paths:
+                self._lengthen(self._paths[one.name], 0)
+        with contextlib.closing(self._session({})) as builder:
+            for number, one in enumerate(new, len(self.candidates)):
+                with contextlib.suppress(psycopg.Error):
+                    builder.execute(one.sql(f"{PREFIX}{number}"))
+                    self._owner[f"{PREFIX}{number}"] = one
+            self._register(shares, builder)
+        self._size()
+        self._open()
+
+    def _register(self, shares: dict[Candidate, float], session: psycopg.Connection[Any]) -> None:
+        sizes: dict[str, list[tuple[str, int, float]]] = {}
+        for top, name, oid, schema, table, path in self.admin.execute(CHILDREN).fetchall():
+            one = self._owner[top]
+            if one not in shares:
+                continue
+            self._owner[name] = one
+            self.candidates.setdefault(one, []).append(oid)
+            relation, root = self.facts.relations[schema, table], self.facts.relations[one.table]
+            if relation.kind == "p":
+                continue
+            share = relation.rows / root.rows if root.rows else 1.0
+            pages = max(1, int(shapes.pages(one, root, shares[one]) * share))
+            self.bytes[one] = self.bytes.get(one, 0) + pages * PAGE
+            sizes.setdefault(top, []).append((path, pages, relation.rows * shares[one]))
+            self._lengthen(path, pages)
+            self.admin.execute("UPDATE pg_class SET relpages = %s, reltuples = %s WHERE oid = %s", [pages, relation.rows * shares[one], oid])
+            self._explain_expressions(one, oid, root, session)
+        self.admin.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = ANY(%s)", [[oid for one in shares for oid in self.candidates.get(one, ())]])
+
+    def _explain_expressions(self, one: Candidate, oid: int, relation: Relation, session: psycopg.Connection[Any]) -> None:
+        """Statistics of expressions, made from those of their column: without them the planner takes 200 different values for granted."""
+        for number, key in enumerate(one.keys, 1):
+            column = relation.columns.get(key.columns[0]) if len(key.columns) == 1 and not key.plain else None
+            if column is None or not column.known or one.method != "btree":
+                continue
+            query = EXPRESSION.format(expression=key.text, column=quote.ident(column.name), type=column.type)
+            try:
+                sampled, different, nulls, width = session.execute(query, {"schema": relation.name[0], "table": relation.name[1], "name": column.name}).fetchone()
+            except dependencies.require("psycopg").Error:
+                continue
+            if sampled > 10:
+                many = different > 0.9 * sampled * (1 - nulls)
+                self.admin.execute("INSERT INTO pg_statistic SELECT %s, %s, false, %s, %s, %s, 0,0,0,0,0, 0,0,0,0,0, 0,0,0,0,0", [oid, number, nulls, width, column.distinct if many else max(different, 1)])
+
+    def show(self, tables: Collection[Name], wanted: Collection[Candidate]) -> None:
+        """Let the planner see these candidates of these tables, and no others."""
+        wanted = {one for one in wanted if one in self.candidates}
+        hide = {one for one in self._shown if one.table in tables} - wanted
+        for valid, changed in ((False, hide), (True, wanted - self._shown)):
+            if changed:
+                self.admin.execute("UPDATE pg_index SET indisvalid = %s WHERE indexrelid = ANY(%s)", [valid, [oid for one in changed for oid in self.candidates[one]]])
+        self._shown = self._shown - hide | wanted
+
+
+def cut(catalogue: Catalogue, empty: Catalogue, names: set[Name], words: set[str], extensions: set[str]) -> tuple[Catalogue, set[str]]:
+    """The part of the schema that the statements speak of, with all that it needs; and the extensions that this needs and that are not to be had: what depends on them is left out."""
+    wanted = {Id(kind, name) for name in names for kind in ("table", "materialized_view") if Id(kind, name) in catalogue}
+    wanted |= {fact.id for fact in catalogue.of_kind(*NAMED) if fact.id.name[min(1, len(fact.id.name) - 1)] in words}
+    wanted |= closure.needed(catalogue, wanted)
+    tables = {one for one in wanted if one.kind in ("table", "materialized_view")}
+    grown = None
+    while grown != len(wanted):
+        grown = len(wanted)
+        for fact in catalogue.of_kind(*PARTS):
+            if fact.parent in wanted and fact.id not in wanted and keeps(fact, tables):
+                wanted.add(fact.id)
+        wanted |= closure.needed(catalogue, wanted)
+    lacking = {one.name[0] for one in wanted if one.kind == "extension"} - extensions
+    lost = closure.reached([Id("extension", (name,)) for name in lacking], catalogue, catalogue.dependants)
+    made = closure.cut(catalogue, (wanted - lost) | set(empty.facts))
+    made.facts = {identity: plain(fact) for identity, fact in made.facts.items()}
+    return made, lacking
+
+
+def keeps(fact: Fact, tables: set[Id]) -> bool:
+    if fact.id.kind != "constraint":
+        return True
+    kind = fact.attributes["type"]
+    return kind in "pux" or kind == "f" and Id("table", tuple(fact.attributes["references"])) in tables
+
+
+def plain(fact: Fact) -> Fact:
+    """Without the tablespace, which the stand-in has not."""
+    return Fact(fact.id, {name: value for name, value in fact.attributes.items() if name != "tablespace"}, fact.parent, fact.depends, fact.order) if "tablespace" in fact.text else fact

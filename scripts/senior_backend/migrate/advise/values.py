@@ -1,0 +1,234 @@
+"""Plausible values for the parameters of a statement, since pg_stat_statements keeps no constants: from the statistics of the column that each is compared with.
+
+They go into EXPLAIN on the stand-in and nowhere else, but for the constant of a partial index.
+"""
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+import re
+from typing import Any, Iterator, Sequence
+
+from senior_backend import dependencies
+from senior_backend.migrate.advise.facts import Column, Facts, Relation
+from senior_backend.migrate.advise.statements import Statement
+from senior_backend.migrate.analyze.workload import walk
+from senior_backend.postgres.quote import literal
+
+Name = tuple[str, str]
+PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\d+)\b")
+LIMIT, ELEMENTS = 20, 4
+# where in the column's values a bound lies, as a share: (lower bound, upper bound) of a range; the first is tried first
+SPANS = ((0.95, 0.97), (0.995, 0.997), (0.5, 0.8))
+LOWER, UPPER = (">", ">="), ("<", "<=")
+PATTERNS = {"~~": "like", "!~~": "like", "~~*": "contains", "!~~*": "contains", "~": "part", "~*": "part", "%": "part"}
+TIMES = ("timestamp", "date")
+UNITS = ("date_trunc", "extract", "date_part")
+NUMBERS = ("bigint", "integer", "smallint", "numeric", "real", "double precision")
+
+
+@dataclasses.dataclass(frozen=True)
+class Use:
+    """What a parameter is compared with. form: equal, among, lower, upper, like, contains, part, limit, offset, unit, words, config, holds; column: None where it is no plain column."""
+    form: str
+    relation: Relation | None = None
+    column: Column | None = None
+    paged: bool = False
+    before: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """A statement that can be explained. assumed: (table, column) of constants that were chosen here."""
+    sql: str
+    assumed: frozenset[tuple[Name, str]] = frozenset()
+
+
+class Chooser:
+    """The parameters of one statement. types: by number, as the server infers them."""
+
+    def __init__(self, statement: Statement, types: Sequence[str], facts: Facts):
+        self.statement, self.types, self.facts = statement, types, facts
+        self.aliases: dict[str, Relation] = {}
+        for one in walk(statement.tree):
+            if one.DESCRIPTOR.name == "RangeVar" and (relation := facts.find(one.schemaname, one.relname)):
+                self.aliases[one.alias.aliasname or one.relname] = facts.relations.get(relation.root, relation)
+        self.ordered = {text for one in walk(statement.tree) if one.DESCRIPTOR.name == "SortBy" for _, text in names_in(one.node)}
+        self.uses = {number: use for number, use in self._uses()}
+
+    def scenarios(self) -> Iterator[Scenario]:
+        """The likeliest first; all of one statement differ."""
+        seen = set()
+        for span, place in itertools.product(range(len(SPANS)), range(3)):
+            sql = PARAMETER.sub(lambda found: self.value(int(found[1]), span, place) if found[1] else found[0], self.statement.text)
+            if sql not in seen:
+                seen.add(sql)
+                yield Scenario(sql, frozenset((use.relation.root, use.column.name) for use in self.uses.values() if use.relation and use.column))
+
+    def _uses(self) -> Iterator[tuple[int, Use]]:
+        for one in walk(self.statement.tree):
+            kind = one.DESCRIPTOR.name
+            if kind == "A_Expr":
+                yield from self._compared(one)
+            elif kind == "SelectStmt":
+                yield from ((number, Use("limit")) for number in parameters(one.limit_count))
+                yield from ((number, Use("offset")) for number in parameters(one.limit_offset))
+            elif kind == "FuncCall" and one.funcname[-1].string.sval in UNITS and one.args:
+                yield from ((number, Use("unit")) for number in parameters(one.args[0]))
+
+    def _compared(self, one: Any) -> Iterator[tuple[int, Use]]:
+        operator = one.name[-1].string.sval if one.name else ""
+        pb = dependencies.require("postgast").pg_query_pb2
+        sides = ((one.lexpr, one.rexpr, operator), (one.rexpr, one.lexpr, {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)))
+        for left, right, meaning in sides:
+            names, numbers = names_in(left), parameters(right)
+            if not names or not numbers or names_in(right) and operator not in ("@@",):
+                continue
+            if one.kind in (pb.AEXPR_BETWEEN, pb.AEXPR_BETWEEN_SYM):
+                bounds = [parameters(item) for item in right.list.items]
+                yield from ((number, self._use("lower" if place == 0 else "upper", left)) for place, found in enumerate(bounds) for number in found)
+                return
+            if kind(left) == "row_expr" and kind(right) == "row_expr":
+                for item, other in zip(left.row_expr.args, right.row_expr.args):
+                    yield from ((number, self._use(form(meaning), item)) for number in parameters(other))
+                return
+            among = one.kind == pb.AEXPR_OP_ANY and kind(right) != "a_array_expr"
+            yield from ((number, dataclasses.replace(self._use("among" if among else form(meaning), left), before=before_now(right))) for number in numbers)
+            if operator == "@@":
+                yield from ((number, self._use("words", left)) for number in parameters(left))
+            return
+
+    def _use(self, form: str, node: Any) -> Use:
+        for alias, name in names_in(node):
+            relation = self.aliases.get(alias) if alias in self.aliases else next((one for one in self.aliases.values() if name in one.columns), None)
+            if relation and name in relation.columns:
+                return Use(form, relation, relation.columns[name], name in self.ordered)
+        return Use(form)
+
+    def value(self, number: int, span: int, place: int) -> str:
+        """As SQL. What is compared with nothing known is a value that the planner cannot look into."""
+        type = self.types[number - 1] if number <= len(self.types) else "text"
+        use = self.uses.get(number, Use(""))
+        unknown = f"(SELECT NULL::{type})"
+        if use.form in ("limit", "offset"):
+            return str(self._limit()) if use.form == "limit" else "0"
+        if type == "regconfig":
+            return f"'{self._setting('default_text_search_config', 'english')}'::regconfig"
+        if use.form == "unit":
+            return f"'day'::{type}"
+        if use.column is None:
+            return unknown
+        text = self._chosen(use, type, SPANS[span], place)
+        if text is None:
+            return unknown
+        if type == "interval" and use.column.type.startswith(TIMES):
+            return f"(now() {'-' if use.before else '+'} {literal(text)}::timestamptz)" if use.before else f"({literal(text)}::timestamptz - now())"
+        return f"{literal(text)}::{type}"
+
+    def _setting(self, name: str, usual: str) -> str:
+        return next((one["setting"] for one in self.facts.parts.get("settings", ()) if one["name"] == name), usual)
+
+    def _limit(self) -> int:
+        per_call = (self.statement.rows or 0) / max(self.statement.calls, 1)
+        return math.ceil(per_call) if per_call >= 1 else LIMIT
+
+    def _chosen(self, use: Use, type: str, span: tuple[float, float], place: int) -> str | None:
+        column = use.column
+        if use.form in ("lower", "upper") or type == "interval":
+            share = 0.5 if use.paged and self.statement.node.DESCRIPTOR.name == "SelectStmt" and self._one_sided(use) else span[use.form == "upper"]
+            return at(column, share if use.form == "lower" or self._bounded(use) else 1 - share)
+        if use.form in ("like", "contains", "part", "words") and column.type != "tsvector":
+            return pattern(use.form, typical(column, place), typical(column, place + 1), column)
+        if column.type == "tsvector" or column.elements and use.form != "equal":
+            element = column.elements[len(column.elements) // 2] if column.elements else None
+            return element if not type.endswith("[]") else array([element]) if element is not None else None
+        if column.type == "jsonb" and type == "jsonb":
+            return part_of_document(typical(column, place))
+        if type.endswith("[]"):
+            return array([value for value in (typical(column, place + number) for number in range(ELEMENTS)) if value is not None])
+        return typical(column, place)
+
+    def _bounded(self, use: Use) -> bool:
+        """Whether the column has a lower bound too."""
+        return any(other.column is use.column and other.form == "lower" for other in self.uses.values())
+
+    def _one_sided(self, use: Use) -> bool:
+        return len({other.form for other in self.uses.values() if other.column is use.column}) == 1
+
+
+def kind(node: Any) -> str:
+    return (node.WhichOneof("node") or "") if node is not None and node.DESCRIPTOR.name == "Node" else ""
+
+
+def form(operator: str) -> str:
+    return "lower" if operator in LOWER else "upper" if operator in UPPER else "words" if operator == "@@" else PATTERNS.get(operator, "equal" if operator in ("=", "<>") else "holds")
+
+
+def names_in(node: Any) -> list[tuple[str, str]]:
+    """(alias, column) of the columns in an expression, subqueries left out."""
+    if node is None or kind(node) == "sub_link":
+        return []
+    return [(one.fields[-2].string.sval if len(one.fields) > 1 else "", one.fields[-1].string.sval) for one in walk(node)
+            if one.DESCRIPTOR.name == "ColumnRef" and one.fields[-1].WhichOneof("node") == "string"]
+
+
+def parameters(node: Any) -> list[int]:
+    return [one.number for one in walk(node) if one.DESCRIPTOR.name == "ParamRef"] if node is not None and kind(node) != "sub_link" else []
+
+
+def before_now(node: Any) -> bool:
+    """Whether an expression takes something away (now() - $1)."""
+    return any(one.DESCRIPTOR.name == "A_Expr" and one.name and one.name[-1].string.sval == "-" for one in walk(node))
+
+
+def at(column: Column, share: float) -> str | None:
+    """The value below which this share of the values lies."""
+    bounds = column.bounds or sorted(column.values)
+    return bounds[min(len(bounds) - 1, int(share * len(bounds)))] if bounds else None
+
+
+def typical(column: Column, place: int) -> str | None:
+    """A value that is asked for by equality: of few values one of the middle, of many none of the most common; then others."""
+    if column.listed:
+        middle = len(column.values) // 2
+        return [column.values[middle], column.values[0], column.values[-1]][place] if place < 3 else column.values[place % len(column.values)]
+    if column.bounds:
+        return column.bounds[(len(column.bounds) // 2 + 7 * place) % len(column.bounds)] if place == 0 or not column.values else column.values[(place - 1) % len(column.values)]
+    return column.values[place % len(column.values)] if column.values else None
+
+
+def pattern(form: str, value: str | None, other: str | None, column: Column) -> str | None:
+    """LIKE without more: a beginning where the values are codes or names in one word, a part where they are text; ILIKE: a part. Parts of two values, since one of the
+    histogram's own would seem more frequent than it is.
+    """
+    clean, more = (re.sub(r"[%_\\]", "", one or "") for one in (value, other))
+    if len(clean) < 3:
+        return None
+    if form == "words":
+        return max(re.findall(r"\w+", clean) or [clean], key=len)
+    if form == "like" and one_word(column):
+        return f"{clean[:max(3, min(8, len(clean) * 2 // 3))]}%"
+    middle = "".join(re.sub(r"\W", "", one[max(0, len(one) // 2 - 2):])[:3] for one in (clean, more))
+    return middle if form == "part" else f"%{middle}%"
+
+
+def one_word(column: Column) -> bool:
+    values = column.bounds or column.values
+    return sum(" " in value for value in values) * 5 < len(values)
+
+
+def part_of_document(text: str | None) -> str | None:
+    """One key of a JSON object with its value."""
+    try:
+        document = json.loads(text or "")
+    except ValueError:
+        return None
+    pairs = [(key, value) for key, value in document.items() if not isinstance(value, (dict, list))] if isinstance(document, dict) else []
+    return json.dumps(dict(pairs[:1])) if pairs else None
+
+
+def array(values: Sequence[str]) -> str:
+    quoted = ('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in dict.fromkeys(values))
+    return "{" + ",".join(quoted) + "}"
