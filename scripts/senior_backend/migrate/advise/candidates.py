@@ -10,7 +10,7 @@ from typing import Any, Iterable, Iterator, Sequence
 
 from senior_backend.migrate.advise.facts import PAGE, Column, Facts, Relation
 from senior_backend.migrate.advise.plans import Access, Condition, Key
-from senior_backend.postgres.quote import ident, listed, qualified
+from senior_backend.postgres.quote import ident, listed, literal, qualified
 
 Name = tuple[str, str]
 MOST, MOST_KEYS, MOST_INCLUDED, MOST_INCLUDED_BYTES = 40, 5, 4, 64
@@ -44,6 +44,7 @@ class Candidate:
     where: str = ""
     where_columns: tuple[str, ...] = ()
     assumed: bool = False
+    options: str = ""
 
     @property
     def columns(self) -> list[str]:
@@ -58,16 +59,25 @@ class Candidate:
         """As people write it: (user_id, created_at DESC) WHERE ..."""
         using = f"USING {self.method} " if self.method != "btree" else ""
         include = f" INCLUDE ({listed(self.include)})" if self.include else ""
-        return f"{using}({', '.join(key.text + key.suffix for key in self.keys)}){include}{f' WHERE {self.where}' if self.where else ''}"
+        options = f" WITH ({self.options})" if self.options else ""
+        return f"{using}({', '.join(key.text + key.suffix for key in self.keys)}){include}{options}{f' WHERE {self.where}' if self.where else ''}"
 
     def sql(self, name: str, concurrently: bool = False, table: Name | None = None, only: bool = False) -> str:
         return f"CREATE INDEX {'CONCURRENTLY ' if concurrently else ''}{ident(name)} ON {'ONLY ' if only else ''}{qualified(*(table or self.table))} {self.shape}"
 
     def simple_name(self) -> str:
-        words = [key.columns[0] if key.plain else "_".join(re.findall(r"\w+", key.text)) for key in self.keys]
-        kind = {"gin": "_trgm" if self.extension else "_gin", "gist": "_gist", "brin": "_brin"}.get(self.method, "")
-        partial = "_" + "_".join(re.findall(r"\w+", self.where)) if self.where else ""
-        return f"{self.table[1]}_{'_'.join(words)}{partial}{kind}"
+        kind = {"gin": "trgm" if self.extension else "gin", "gist": "gist", "brin": "brin"}.get(self.method, "")
+        partial = [word for word in words(self.where) if word not in self.columns or word not in self.where_columns]
+        return "_".join(filter(None, [self.table[1], *(key.columns[0] if key.plain else "_".join(words(key.text)) for key in self.keys), *partial, kind]))
+
+
+def words(expression: str) -> list[str]:
+    """What a name takes from an expression.
+
+    >>> words("status = 'pending'::text"), words("NOT seen AND deleted_at IS NULL"), words("lower(email::text)")
+    (['status', 'pending'], ['not', 'seen', 'deleted_at', 'null'], ['lower', 'email'])
+    """
+    return [word for word in re.findall(r"\w+", re.sub(r"::[a-z ]+", "", expression).lower()) if word not in ("is", "and")]
 
 
 class Maker:
@@ -170,10 +180,10 @@ class Shapes:
 
     def partial(self, keys: tuple[Key, ...]) -> Iterator[Candidate]:
         """With conditions that each call shares, where these leave many rows out; a column that is constant then is no key."""
-        usable = [(one, share) for one in self.conditions if (share := self.share(one)) is not None and share <= SELECTIVE]
+        usable = [(self.without_common(one), share) for one in self.conditions if (share := self.share(one)) is not None and share <= SELECTIVE]
         usable.sort(key=lambda pair: (pair[1], pair[0].text))
         for chosen in dict.fromkeys((tuple(one for one, _ in usable), tuple(one for one, _ in usable[:1]))):
-            constant = {one.keys[0].text for one in chosen if one.kind != "present"}
+            constant = {one.keys[0].text for one in chosen if one.kind not in ("present", "unequal")}
             rest = tuple(key for key in keys if key.text not in constant) or keys
             if chosen:
                 yield self.where(rest, [one.text for one in chosen], {column for one in chosen for column in one.keys[0].columns}, any(self.supposed(one) for one in chosen))
@@ -182,6 +192,14 @@ class Shapes:
             if key.plain and column and column.nulls >= 1 - SELECTIVE and not any(one.kind == "null" and one.keys[0].text == key.text for one in self.conditions):
                 if any(one.keys[0].text == key.text for one in self.conditions):
                     yield self.where(keys, [f"{key.text} IS NOT NULL"], {key.columns[0]}, False)
+
+    def without_common(self, condition: Condition) -> Condition:
+        """A constant that is not known, of a column with several rare values: all but the common one."""
+        column = self.column(condition.keys[0])
+        if not column or not self.supposed(condition) or len(column.values) < 3 or condition.kind == "unequal":
+            return condition
+        common = column.values[column.shares.index(max(column.shares))]
+        return dataclasses.replace(condition, kind="unequal", operator="<>", text=f"{condition.keys[0].text} <> {literal(common)}::{column.type}")
 
     def where(self, keys: tuple[Key, ...], texts: list[str], columns: set[str], assumed: bool) -> Candidate:
         return Candidate(self.table, keys, where=" AND ".join(texts), where_columns=tuple(sorted(columns)), assumed=assumed)
@@ -224,7 +242,7 @@ class Shapes:
         for one in self.of_kind("range"):
             column = self.column(one.keys[0])
             if column and one.keys[0].plain and abs(column.correlation) >= BRIN_CORRELATION and self.relation.pages >= BRIN_PAGES and self.relation.kind != "p":
-                yield Candidate(self.table, (one.keys[0],), "brin")
+                yield Candidate(self.table, (one.keys[0],), "brin", options="pages_per_range = 32")
 
 
 def constants(value: str) -> list[str]:
@@ -271,7 +289,7 @@ def pages(candidate: Candidate, relation: Relation, share: float) -> int:
     columns = [relation.columns.get(name) for name in (*candidate.columns, *candidate.include)]
     widths = [column.width if column else 16 for column in columns]
     if candidate.method == "brin":
-        return 3 + relation.pages // 128 // 200
+        return 3 + relation.pages // 32 // 200
     if candidate.method == "gin":
         return 2 + math.ceil(rows * max(sum(widths), 4) * (3.2 if candidate.extension else 1.0) / PAGE)
     data = sum(math.ceil(width / 4) * 4 for width in widths)

@@ -90,14 +90,14 @@ class Writer:
     def create(self, choice: Choice, one: Candidate) -> Suggestion:
         queries = sorted(choice.gains(one), key=lambda query: -query.total)
         told = [figures(choice, query) for query in queries]
-        saved, whole = choice.saved(one), sum(query.total for query in choice.queries) or 1.0
+        before, after, whole = (sum(query.total for query in queries), sum(query.time(choice.planning.explain(query, choice.chosen)[1]) for query in queries), sum(query.total for query in choice.queries) or 1.0)
         bytes = choice.stage.bytes[one]
         evidence = "; ".join([f"{len(told)} statement{'s' * (len(told) != 1)}", *(f"{row['calls']:,} calls{mean(row)}, planner's cost {row['cost_before']:,.0f} -> {row['cost_after']:,.0f}"
                                                                                   for row in told[:MOST_QUERIES])])
         if self.facts.imagined:
             evidence = f"no figure was measured: planned with {self.facts.relations[one.table].rows:,.0f} rows in each table; {evidence}"
         else:
-            evidence += f"; saves about {saved / whole:.1%} of the workload's time"
+            evidence += f"; together {before / whole:.1%} of the workload's time, then about {after / whole:.1%}"
         made = self.statement(one, reason(one, queries), evidence)
         made.guess, made.bytes, made.queries, made.writers, made.candidate = self.facts.imagined, bytes, told, writers(choice, one), one
         return made

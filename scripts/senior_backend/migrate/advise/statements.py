@@ -56,7 +56,8 @@ class Statement:
 
     def names(self) -> Iterator[tuple[str, str]]:
         """(schema, name) of all relations it names; schema "" where it leaves that to search_path."""
-        return ((one.schemaname, one.relname) for one in workload.walk(self.tree) if one.DESCRIPTOR.name == "RangeVar")
+        with_names = {one.ctename for one in workload.walk(self.tree) if one.DESCRIPTOR.name == "CommonTableExpr"}
+        return ((one.schemaname, one.relname) for one in workload.walk(self.tree) if one.DESCRIPTOR.name == "RangeVar" and (one.schemaname or one.relname not in with_names))
 
 
 def counted(session: psycopg.Connection[Any], sent: Iterable[str]) -> tuple[list[Statement] | None, str]:

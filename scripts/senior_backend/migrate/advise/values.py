@@ -47,7 +47,7 @@ class Scenario:
 
 
 class Chooser:
-    """The parameters of one statement. types: by number, as the server infers them."""
+    """The parameters of one statement. types: by number, as the server infers them; none where it cannot, and the compared columns tell."""
 
     def __init__(self, statement: Statement, types: Sequence[str], facts: Facts):
         self.statement, self.types, self.facts = statement, types, facts
@@ -109,8 +109,8 @@ class Chooser:
 
     def value(self, number: int, span: int, place: int) -> str:
         """As SQL. What is compared with nothing known is a value that the planner cannot look into."""
-        type = self.types[number - 1] if number <= len(self.types) else "text"
         use = self.uses.get(number, Use(""))
+        type = self.types[number - 1] if number <= len(self.types) else "text" if use.column is None else use.column.type + "[]" * (use.form == "among")
         unknown = f"(SELECT NULL::{type})"
         if use.form in ("limit", "offset"):
             return str(self._limit()) if use.form == "limit" else "0"
