@@ -10,6 +10,7 @@ from typing import Any, Iterable, Iterator, Sequence
 
 from senior_backend.migrate.advise.facts import PAGE, Column, Facts, Relation
 from senior_backend.migrate.advise.plans import Access, Condition, Key
+from senior_backend.migrate.advise.values import Scenario
 from senior_backend.postgres.quote import ident, listed, literal, qualified
 
 Name = tuple[str, str]
@@ -89,23 +90,22 @@ class Maker:
         for access in accesses:
             self.popularity.update({(access.table, key.text) for one in access.conditions if one.kind in ("equal", "among") for key in one.keys})
 
-    def candidates(self, access: Access, assumed: set[tuple[Name, str]]) -> list[Candidate]:
-        """assumed: (table, column) whose constants in this statement come from the statistics."""
+    def candidates(self, access: Access, scenario: Scenario) -> list[Candidate]:
         relation = self.facts.relations.get(access.table)
         if relation is None or relation.root not in self.facts.relations:
             return []
         relation = self.facts.relations[relation.root] if self.facts.relations[relation.root].columns else relation
         made: dict[Candidate, None] = {}
         for conditions in [access.conditions, *([*access.conditions, *branch] for branches in access.branches for branch in branches)]:
-            made.update(dict.fromkeys(itertools.islice(Shapes(self, relation, access, conditions, assumed).all(), MOST)))
+            made.update(dict.fromkeys(itertools.islice(Shapes(self, relation, access, conditions, scenario).all(), MOST)))
         return list(made)
 
 
 class Shapes:
     """The indexes for one set of conditions that hold together."""
 
-    def __init__(self, maker: Maker, relation: Relation, access: Access, conditions: Sequence[Condition], assumed: set[tuple[Name, str]]):
-        self.maker, self.relation, self.access, self.conditions, self.assumed = maker, relation, access, conditions, assumed
+    def __init__(self, maker: Maker, relation: Relation, access: Access, conditions: Sequence[Condition], scenario: Scenario):
+        self.maker, self.relation, self.access, self.conditions, self.scenario = maker, relation, access, conditions, scenario
         self.table = relation.root
 
     def all(self) -> Iterator[Candidate]:
@@ -205,7 +205,7 @@ class Shapes:
         return Candidate(self.table, keys, where=" AND ".join(texts), where_columns=tuple(sorted(columns)), assumed=assumed)
 
     def supposed(self, condition: Condition) -> bool:
-        return (self.table, condition.keys[0].columns[0]) in self.assumed
+        return (self.table, condition.keys[0].columns[0]) in self.scenario.assumed
 
     def share(self, condition: Condition) -> float | None:
         """The rows that it leaves, as a share; None where it is no constant of the application."""
@@ -222,6 +222,8 @@ class Shapes:
             return 1 - yes if condition.text.startswith("NOT") else yes
         named = sum(shares.get(value, 0.0) for value in constants(condition.value))
         left = 1 - named if condition.kind == "unequal" else named
+        if self.supposed(condition) and not self.scenario.trusted:
+            return None
         if self.supposed(condition):
             return left if max(column.shares) >= COMMON and left <= 1 - max(column.shares) + 1e-6 else None
         return left if left <= RARE or condition.kind == "unequal" else None

@@ -14,12 +14,13 @@ from senior_backend.migrate.advise.stage import Stage
 from senior_backend.migrate.advise.statements import Statement
 from senior_backend.migrate.advise.values import Chooser, Scenario
 
+FEW_CALLS = 5
 OVERHEAD = 2.0          # cost units of a call that finds its row at once: parsing, locks, the answer
 MS_PER_UNIT = 0.006         # where nothing was measured: of a cached sequential scan on the machine this was written on
 CHEAP = 12.0            # a statement below this cost is left as it is
 ENTRY_MS, SEARCH_ENTRY_MS = 0.006, 0.08         # measured: writing one entry of a btree, of a trigram index
-SIZE_WEIGHT = 0.4           # an index that takes this share of all new bytes must save as large a share of the time that is left, times this
-SIMPLER = 0.005         # of the time that is left: what fewer columns are worth by themselves
+SIZE_WEIGHT = 0.6           # an index that takes this share of all new bytes must save as large a share of the time that is left, times this
+SIMPLER = 0.003         # of the time that is left: what each further column must save
 LEAST_GAIN = 0.25           # of a statement's cost
 MOST_ROUNDS = 12
 
@@ -35,6 +36,7 @@ class Query:
     accesses: list[Access]
     candidates: list[Candidate] = dataclasses.field(default_factory=list)
     total: float = 0.0
+    calls: float = 0.0
     rate: float = MS_PER_UNIT
     known: list[tuple[frozenset[Candidate], frozenset[Candidate], float]] = dataclasses.field(default_factory=list)
 
@@ -42,7 +44,7 @@ class Query:
         """Of all calls, in ms: in proportion to the cost, or what such a cost takes elsewhere, if that is less (the planner underestimates what expensive functions take)."""
         if cost >= self.cost:
             return self.total * (cost + OVERHEAD) / (self.cost + OVERHEAD)
-        return min(self.total * (cost + OVERHEAD) / (self.cost + OVERHEAD), self.statement.calls * self.rate * (cost + OVERHEAD))
+        return min(self.total * (cost + OVERHEAD) / (self.cost + OVERHEAD), self.calls * self.rate * (cost + OVERHEAD))
 
 
 class Planning:
@@ -54,54 +56,67 @@ class Planning:
         self.explained = 0
 
     def queries(self, statements: Iterable[Statement]) -> list[Query]:
-        found = [query for one in statements if (query := self.query(one))]
+        found = [query for one in statements for query in self.explained_as(one)]
         rates = [one.statement.mean / (one.cost + OVERHEAD) for one in found if one.statement.mean]
         rate = statistics.median(rates) if rates else MS_PER_UNIT
         for one in found:
-            one.rate = rate
-            one.total = one.statement.total if one.statement.total is not None else one.statement.calls * rate * (one.cost + OVERHEAD)
+            counted = one.statement.total if one.statement.total is not None else one.statement.calls * rate * (one.cost + OVERHEAD)
+            one.total, one.calls, one.rate = counted * one.scenario.weight, one.statement.calls * one.scenario.weight, rate
         return found
 
-    def query(self, statement: Statement) -> Query | None:
+    def explained_as(self, statement: Statement) -> list[Query]:
+        """With each set of constants that it may have had; none for what no index makes faster, and for what cannot be explained."""
         if statement.kind == "insert" and not statement.node.select_stmt.select_stmt.from_clause:
-            return None
+            return []
         if time.monotonic() > self.deadline:
             self.failed.append((statement, "there was no time left for it"))
-            return None
+            return []
         try:
-            scenario = self.likeliest(statement)
-            plan = self.stage.plan(scenario.sql)
-            cached = self.stage.plan(scenario.sql, self.stage.cached)
-            seen = accesses(self.stage.plan(scenario.sql, self.stage.bare))
+            return [self.query(statement, one) for one in self.scenarios(statement)]
         except dependencies.require("psycopg").Error as error:
             self.failed.append((statement, (error.diag.message_primary or str(error)).strip()))
-            return None
+            return []
+
+    def query(self, statement: Statement, scenario: Scenario) -> Query:
+        plan, cached = self.stage.plan(scenario.sql), self.stage.plan(scenario.sql, self.stage.cached)
+        seen = accesses(self.stage.plan(scenario.sql, self.stage.bare))
         for one in seen:
             relation = self.facts.relations.get(one.table)
             one.table = relation.root if relation else one.table
         return Query(statement, scenario, frozenset(one.table for one in seen), cached["Total Cost"], plan["Total Cost"], seen)
 
-    def likeliest(self, statement: Statement) -> Scenario:
-        """As it was sent where that was seen; else the values by which the planner expects as many rows as were counted."""
+    def scenarios(self, statement: Statement) -> list[Scenario]:
+        """As it was sent where that was seen. Else by the rows that were counted, as far as they tell; else a rare and a common value, each for half of the calls."""
         if statement.literals or "$" not in statement.text:
-            return Scenario((statement.literals or [statement.text])[0])
+            sent = statement.literals or [statement.text]
+            return [Scenario(one, weight=1 / len(sent)) for one in sent]
         try:
             types = self.stage.types(statement.text)
         except dependencies.require("psycopg").Error:
             types = []
-        scenarios = list(Chooser(statement, types, self.facts).scenarios())
-        plan = self.stage.plan(scenarios[0].sql)
-        if len(scenarios) == 1 or statement.rows is None or plan["Node Type"] in ("Limit", "Aggregate", "ModifyTable"):
-            return scenarios[0]
-        counted = max(statement.rows / max(statement.calls, 1), 0.5)
+        chooser = Chooser(statement, types, self.facts)
+        all, uneven = chooser.scenarios(), chooser.uneven()
+        top = self.stage.plan(all[0].sql)["Node Type"]
+        per_call = statement.rows / max(statement.calls, 1) if statement.rows is not None else None
+        if per_call is not None and top not in ("Limit", "Aggregate"):
+            return [self.nearest(all, max(per_call, 0.5), trusted=uneven is not None)]
+        if not uneven:
+            return all[:1]
+        unfilled = per_call is not None and top == "Limit" and statement.calls >= FEW_CALLS and abs(per_call - round(per_call)) > 0.01
+        if unfilled or chooser.takes_turns():           # a common value would have filled each answer up to its limit
+            return [dataclasses.replace(uneven[0], trusted=True)]
+        return [dataclasses.replace(one, weight=0.5) for one in uneven]
 
+    def nearest(self, scenarios: Sequence[Scenario], counted: float, trusted: bool) -> Scenario:
+        """The first, or one that the planner expects to give about as many rows as were counted."""
         def distance(scenario: Scenario) -> float:
-            rows = max(self.stage.plan(scenario.sql)["Plan Rows"], 0.5)
+            plan = self.stage.plan(scenario.sql)
+            rows = max((plan["Plans"][0] if plan["Node Type"] == "ModifyTable" else plan)["Plan Rows"], 0.5)
             return max(rows / counted, counted / rows)
 
         first = distance(scenarios[0])
-        best = min(scenarios[1:], key=distance)
-        return best if first > 5 and distance(best) < first / 3 else scenarios[0]
+        best = min(scenarios, key=distance) if first > 3 else scenarios[0]
+        return dataclasses.replace(best if distance(best) < first / 3 else scenarios[0], trusted=trusted)
 
     def explain(self, query: Query, visible: Collection[Candidate]) -> tuple[frozenset[Candidate], float]:
         """Which of the visible candidates the server would use, and what the statement costs with these."""
@@ -132,11 +147,12 @@ class Choice:
 
     def run(self) -> list[Candidate]:
         self.gather()
-        self.scale = max(sum(self.stage.bytes[one] for one in self.chosen), 1)
         for _ in range(MOST_ROUNDS):
             if not self.round() or time.monotonic() > self.planning.deadline:
                 break
-        return sorted((one for one in self.chosen if self.gains(one)), key=lambda one: -self.saved(one))
+        while idle := [one for one in self.chosen if not self.gains(one)]:
+            self.chosen.remove(min(idle, key=lambda one: (self.saved(one), one.shape)))
+        return sorted(self.chosen, key=lambda one: (-self.saved(one), one.shape))
 
     def gather(self) -> None:
         """What the planner would take for each statement alone: of plain indexes, of partial ones too, of all."""
@@ -151,7 +167,7 @@ class Choice:
     def round(self) -> bool:
         """Take out, exchange or add what makes the whole better; whether anything did."""
         self.left = sum(one.time(self.planning.explain(one, self.chosen)[1]) for one in self.queries)
-        self.price = SIZE_WEIGHT * self.left / self.scale
+        self.price = SIZE_WEIGHT * self.left / max(sum(self.stage.bytes[one] for one in self.chosen), 1)
         moved = False
         for one in sorted(self.chosen, key=lambda one: (-self.stage.bytes[one], one.shape)):
             if one not in self.chosen:
@@ -176,11 +192,11 @@ class Choice:
         asked = {id(query): query for table in tables for query in self.by_table.get(table, ())}.values()
         reading = sum(one.time(self.planning.explain(one, self.chosen)[1]) - one.time(self.planning.explain(one, after)[1]) for one in asked)
         cost = sum(self.burden(one) for one in without) - sum(self.burden(one) for one in extra)
-        plainer = extra and all(simpler(one, other) for one in extra for other in without)
-        return reading + cost + (SIMPLER * self.left if plainer else 0)
+        return reading + cost
 
     def burden(self, one: Candidate) -> float:
-        return self.writes.milliseconds(one, self.stage.share(one.table, one.where)) + self.price * self.stage.bytes[one]
+        more_columns = len(one.keys) + len(one.include) - 1
+        return self.writes.milliseconds(one, self.stage.share(one.table, one.where)) + self.price * self.stage.bytes[one] + SIMPLER * self.left * more_columns
 
     def gains(self, one: Candidate) -> list[Query]:
         """The statements that it makes faster by more than a little."""
@@ -231,8 +247,7 @@ def propose(planning: Planning, queries: Sequence[Query], varied: set[tuple[Name
     maker = Maker(planning.facts, [access for one in queries for access in one.accesses], varied)
     for one in queries:
         if one.cost > CHEAP:
-            assumed = set(one.scenario.assumed)
-            one.candidates = list(dict.fromkeys(made for access in one.accesses for made in maker.candidates(access, assumed)))
+            one.candidates = list(dict.fromkeys(made for access in one.accesses for made in maker.candidates(access, one.scenario)))
     planning.stage.make(list(dict.fromkeys(made for one in queries for made in one.candidates)))
     for one in queries:
         one.candidates = [made for made in one.candidates if made in planning.stage.bytes]

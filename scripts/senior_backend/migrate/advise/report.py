@@ -89,7 +89,7 @@ class Writer:
 
     def create(self, choice: Choice, one: Candidate) -> Suggestion:
         queries = sorted(choice.gains(one), key=lambda query: -query.total)
-        told = [figures(choice, query) for query in queries]
+        told = [figures(choice, query) for query in {id(query.statement): query for query in reversed(queries)}.values()]
         before, after, whole = (sum(query.total for query in queries), sum(query.time(choice.planning.explain(query, choice.chosen)[1]) for query in queries), sum(query.total for query in choice.queries) or 1.0)
         bytes = choice.stage.bytes[one]
         evidence = "; ".join([f"{len(told)} statement{'s' * (len(told) != 1)}", *(f"{row['calls']:,} calls{mean(row)}, planner's cost {row['cost_before']:,.0f} -> {row['cost_after']:,.0f}"
@@ -189,7 +189,7 @@ def figures(choice: Choice, query: Query) -> dict[str, Any]:
     real = choice.stage.plan(query.scenario.sql)["Total Cost"]
     one, mean = query.statement, query.statement.mean
     return {"query": one.shown, "calls": one.calls, "total_ms": None if one.total is None else round(one.total, 3), "mean_ms": None if mean is None else round(mean, 3),
-            "estimated_mean_ms": None if mean is None else round(query.time(after) / max(one.calls, 1), 3), "cost_before": round(query.real, 2), "cost_after": round(real, 2),
+            "estimated_mean_ms": None if mean is None else round(query.time(after) / max(query.calls, 1e-9), 3), "cost_before": round(query.real, 2), "cost_after": round(real, 2),
             **({"note": one.note} if one.note else {})}
 
 

@@ -19,7 +19,7 @@ from senior_backend.postgres.quote import literal
 
 Name = tuple[str, str]
 PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\d+)\b")
-LIMIT, ELEMENTS = 20, 4
+LIMIT, ELEMENTS, UNEVEN = 20, 4, 0.5
 # where in the column's values a bound lies, as a share: (lower bound, upper bound) of a range; the first is tried first
 SPANS = ((0.95, 0.97), (0.995, 0.997), (0.5, 0.8))
 LOWER, UPPER = (">", ">="), ("<", "<=")
@@ -41,9 +41,11 @@ class Use:
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """A statement that can be explained. assumed: (table, column) of constants that were chosen here."""
+    """A statement that can be explained. assumed: (table, column) of constants that were chosen here; trusted: something speaks for them; weight: the share of the calls that it stands for."""
     sql: str
     assumed: frozenset[tuple[Name, str]] = frozenset()
+    trusted: bool = False
+    weight: float = 1.0
 
 
 class Chooser:
@@ -58,14 +60,29 @@ class Chooser:
         self.ordered = {text for one in walk(statement.tree) if one.DESCRIPTOR.name == "SortBy" for _, text in names_in(one.node)}
         self.uses = {number: use for number, use in self._uses()}
 
-    def scenarios(self) -> Iterator[Scenario]:
+    def scenarios(self) -> list[Scenario]:
         """The likeliest first; all of one statement differ."""
-        seen = set()
-        for span, place in itertools.product(range(len(SPANS)), range(3)):
-            sql = PARAMETER.sub(lambda found: self.value(int(found[1]), span, place) if found[1] else found[0], self.statement.text)
-            if sql not in seen:
-                seen.add(sql)
-                yield Scenario(sql, frozenset((use.relation.root, use.column.name) for use in self.uses.values() if use.relation and use.column))
+        assumed = frozenset((use.relation.root, use.column.name) for use in self.uses.values() if use.relation and use.column)
+        pairs = itertools.product(range(len(SPANS)), range(3))
+        return [Scenario(sql, assumed) for sql in dict.fromkeys(itertools.starmap(self.filled, pairs))]
+
+    def filled(self, span: int, place: int) -> str:
+        return PARAMETER.sub(lambda found: self.value(int(found[1]), span, place) if found[1] else found[0], self.statement.text)
+
+    def uneven(self) -> tuple[Scenario, Scenario] | None:
+        """With a rare and with the common value, where a parameter stands for one of a few values of which one is much more common than the rest."""
+        if not any(use.form == "equal" and use.column and use.column.listed and max(use.column.shares) >= UNEVEN for use in self.uses.values()):
+            return None
+        assumed = self.scenarios()[0].assumed
+        return Scenario(self.filled(0, 0), assumed), Scenario(self.filled(0, 1), assumed)
+
+    def takes_turns(self) -> bool:
+        """Whether it looks like the reader of a queue, who asks for the few that wait: rows are locked, or the first ones come first."""
+        node = self.statement.node
+        if self.statement.kind != "select":
+            return False
+        pb = dependencies.require("postgast").pg_query_pb2
+        return bool(node.locking_clause) or node.HasField("limit_count") and bool(node.sort_clause) and all(one.sort_by.sortby_dir != pb.SORTBY_DESC for one in node.sort_clause)
 
     def _uses(self) -> Iterator[tuple[int, Use]]:
         for one in walk(self.statement.tree):
@@ -95,7 +112,8 @@ class Chooser:
                     yield from ((number, self._use(form(meaning), item)) for number in parameters(other))
                 return
             among = one.kind == pb.AEXPR_OP_ANY and kind(right) != "a_array_expr"
-            yield from ((number, dataclasses.replace(self._use("among" if among else form(meaning), left), before=before_now(right))) for number in numbers)
+            use = dataclasses.replace(self._use("among" if among else form(meaning), left), before=before_now(right))
+            yield from ((number, use if place == 0 or use.form not in ("lower", "upper") else Use("more")) for place, number in enumerate(numbers))
             if operator == "@@":
                 yield from ((number, self._use("words", left)) for number in parameters(left))
             return
@@ -114,6 +132,8 @@ class Chooser:
         unknown = f"(SELECT NULL::{type})"
         if use.form in ("limit", "offset"):
             return str(self._limit()) if use.form == "limit" else "0"
+        if use.form == "more" and type in ("interval", *NUMBERS):
+            return f"'0'::{type}"
         if type == "regconfig":
             return f"'{self._setting('default_text_search_config', 'english')}'::regconfig"
         if use.form == "unit":
@@ -220,13 +240,13 @@ def one_word(column: Column) -> bool:
 
 
 def part_of_document(text: str | None) -> str | None:
-    """One key of a JSON object with its value."""
+    """One key of a JSON object, with a value next to its own, which the histogram would make seem more frequent than it is."""
     try:
         document = json.loads(text or "")
     except ValueError:
         return None
-    pairs = [(key, value) for key, value in document.items() if not isinstance(value, (dict, list))] if isinstance(document, dict) else []
-    return json.dumps(dict(pairs[:1])) if pairs else None
+    pairs = [(key, value) for key, value in document.items() if isinstance(value, (str, int, float))] if isinstance(document, dict) else []
+    return json.dumps({key: value if isinstance(value, bool) else value + "x" if isinstance(value, str) else value + 1 for key, value in pairs[:1]}) if pairs else None
 
 
 def array(values: Sequence[str]) -> str:
