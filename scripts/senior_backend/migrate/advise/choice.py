@@ -242,12 +242,23 @@ class Writes:
         return entry * (inserted * share + updated * (share + others))         # an update that was HOT before now writes to all other indexes too
 
 
-def propose(planning: Planning, queries: Sequence[Query], varied: set[tuple[Name, str]]) -> None:
+def propose(planning: Planning, queries: Sequence[Query]) -> None:
     """Give each statement its candidates, and build them all."""
-    maker = Maker(planning.facts, [access for one in queries for access in one.accesses], varied)
+    maker = Maker(planning.facts, [access for one in queries for access in one.accesses], varied(queries))
     for one in queries:
         if one.cost > CHEAP:
             one.candidates = list(dict.fromkeys(made for access in one.accesses for made in maker.candidates(access, one.scenario)))
     planning.stage.make(list(dict.fromkeys(made for one in queries for made in one.candidates)))
     for one in queries:
         one.candidates = [made for made in one.candidates if made in planning.stage.bytes]
+
+
+def varied(queries: Iterable[Query]) -> set[tuple[Name, str]]:
+    """(table, column) that one statement was seen to compare with several constants: it is a parameter of the application."""
+    seen: dict[tuple[int, Name, str], set[str]] = {}
+    for query in queries:
+        for access in query.accesses if len(query.statement.literals) > 1 else ():
+            for one in access.conditions:
+                if one.value and one.keys[0].plain:
+                    seen.setdefault((id(query.statement), access.table, one.keys[0].columns[0]), set()).add(one.value)
+    return {(table, column) for (_, table, column), values in seen.items() if len(values) > 1}

@@ -102,9 +102,14 @@ class Facts:
     def imagine(cls, schema: Schema) -> Facts:
         """Of tables that nobody has counted: IMAGINED rows each."""
         counters = dict.fromkeys(("visible", "inserted", "updated", "hot", "deleted"), 0)
-        rows = [{"oid": number, "schema": one.name[0], "name": one.name[1], "kind": "p" if table.partitions else "r", "root_schema": root[0], "root_name": root[1], "pages": IMAGINED // 60,
-                 "rows": IMAGINED, "pages_then": IMAGINED // 60, **counters} for number, (one, table) in enumerate(schema.tables.items(), 1) for root in [root_of(schema, table)]]
-        facts = cls({"relations": rows}, "public", [], True)
+        pages, relations, indexes = IMAGINED // 60, [], []
+        for number, (one, table) in enumerate(schema.tables.items(), 1):
+            root = root_of(schema, table)
+            relations.append({"oid": number, "schema": one.name[0], "name": one.name[1], "kind": "p" if "partitioned" in table.fact.attributes else "r", "root_schema": root[0], "root_name": root[1],
+                              "pages": pages, "rows": IMAGINED, "pages_then": pages, **counters})
+            indexes += [{"oid": 0, "table": number, "schema": index.schema, "name": index.name, "pages": pages // 4, "rows": IMAGINED, "valid": index.valid, "unique": index.unique,
+                         "partial": bool(index.predicate), "method": index.method, "columns": [name or "" for name in index.columns]} for index in table.indexes]
+        facts = cls({"relations": relations, "indexes": indexes, "server": [{"trigrams_possible": True}]}, "public", [], True)
         for one in facts.relations.values():
             columns = schema.tables[Id("table", one.name)].columns
             one.columns = {name: Column(name, attributes["type"], "A" if attributes["type"].endswith("]") else "S" if TEXT.match(attributes["type"]) else "") for name, attributes in columns.items()}

@@ -78,6 +78,7 @@ class Writer:
 
     def __init__(self, facts: Facts, catalogue: Catalogue, schema: Schema):
         self.facts, self.schema, self.names = facts, schema, Names(catalogue)
+        self.confirmed: set[Candidate] = set()
 
     def chosen(self, choice: Choice, found: Sequence[Candidate]) -> Iterator[Suggestion]:
         extensions: set[str] = set()
@@ -98,6 +99,7 @@ class Writer:
             evidence = f"no figure was measured: planned with {self.facts.relations[one.table].rows:,.0f} rows in each table; {evidence}"
         else:
             evidence += f"; together {before / whole:.1%} of the workload's time, then about {after / whole:.1%}"
+            evidence += "; the database's own planner takes it too (asked with hypopg)" if one in self.confirmed else ""
         made = self.statement(one, reason(one, queries), evidence)
         made.guess, made.bytes, made.queries, made.writers, made.candidate = self.facts.imagined, bytes, told, writers(choice, one), one
         return made
@@ -145,12 +147,12 @@ class Writer:
         return Suggestion("drop", finding.table, [name for name in index.columns if name], finding.message + ("; the new index does its work" if replaced else ""), sql, finding.evidence, finding.object,
                           bytes=None if bytes is None else bytes * 8192, up=[Step(sql, transactional=not concurrently)], down=[Step(down, transactional=not concurrently)])
 
-    def guesses(self) -> Iterator[Suggestion]:
-        """Foreign keys without an index: nothing was seen that needs one."""
+    def guesses(self, known: set[tuple[str, ...]]) -> Iterator[Suggestion]:
+        """Foreign keys without an index: nothing was seen that needs one. known: columns that are spoken of already."""
         for finding in rules.foreign_key_indexes(self.schema):
             table, columns = finding.values["key"]
             relation = self.facts.relations.get(table.name)
-            if relation and (self.facts.imagined or relation.pages >= 128):
+            if relation and tuple(columns) not in known and (self.facts.imagined or relation.pages >= 128):
                 one = Candidate(relation.root, tuple(rules_key(name) for name in columns))
                 made = self.statement(one, finding.message, "no evidence: a guess from the schema; whether rows are looked up by it, or deleted from the other table, was not seen")
                 made.guess = True

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any, Iterable, Iterator
 from senior_backend import dependencies
 from senior_backend.console import CommandError
 from senior_backend.migrate.analyze import workload
+from senior_backend.migrate.analyze.schema import shown
 from senior_backend.migrate.apply.script import contents
 from senior_backend.postgres.lexer import Lexer, Unfinished
+from senior_backend.postgres.quote import ident, qualified
 
 if TYPE_CHECKING:
     import psycopg
+
+    from senior_backend.migrate.advise.facts import Facts, Name
+    from senior_backend.migrate.analyze.schema import ForeignKey
 
 MOST_LITERALS = 5
 READ = ("select_stmt", "update_stmt", "delete_stmt", "insert_stmt", "merge_stmt")
@@ -146,3 +151,24 @@ def parsed(text: str) -> Any:
 
 def fingerprint(text: str) -> str:
     return dependencies.require("postgast").fingerprint(text).hex
+
+
+def checks(found: Iterable[Statement], keys: Iterable[ForeignKey], facts: Facts) -> list[Statement]:
+    """What deletes look up in the tables that refer to theirs, once for each row. keys: all foreign keys."""
+    deleted: dict[Name, int] = {}
+    for one in found:
+        if one.kind == "delete" and (relation := facts.find(one.node.relation.schemaname, one.node.relation.relname)):
+            deleted[relation.root] = deleted.get(relation.root, 0) + (one.rows if one.rows is not None else one.calls)
+    return lookups(deleted, keys)
+
+
+def lookups(deleted: dict[Name, int], keys: Iterable[ForeignKey]) -> list[Statement]:
+    """deleted: rows by table."""
+    made = []
+    for key in keys:
+        if rows := deleted.get(key.target.name):
+            condition = " AND ".join(f"x.{ident(column)} = ${number}" for number, column in enumerate(key.columns, 1))
+            one = statement(f"SELECT 1 FROM {qualified(*key.table.name)} x WHERE {condition} FOR KEY SHARE OF x", strict=True)
+            one.calls, one.note = rows, f"what deleting a row of {shown(key.target.name)} looks up for the foreign key {key.name}"
+            made.append(one)
+    return made

@@ -1,0 +1,81 @@
+"""hypopg on the target itself: indexes that exist in one session's planner alone. For where there is no stand-in, and to ask the target about what the stand-in has chosen."""
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Collection, Sequence
+
+from senior_backend import dependencies
+from senior_backend.migrate.advise import candidates as shapes
+from senior_backend.migrate.advise.candidates import Candidate
+from senior_backend.migrate.advise.facts import PAGE, Facts, Name
+from senior_backend.migrate.advise.stage import BARE, FIXED, Stage
+from senior_backend.postgres import connection
+from senior_backend.postgres.quote import qualified
+
+if TYPE_CHECKING:
+    import psycopg
+
+READ_ONLY = {"default_transaction_read_only": "on", "lock_timeout": "2s"}
+METHODS = ("btree", "brin")
+
+
+class Hypothetical(Stage):
+    """url: the target, which is only asked to explain."""
+
+    def __init__(self, url: str, facts: Facts, stack: contextlib.ExitStack):
+        self.url, self.facts, self.stack = url, facts, stack
+        self.schema = facts.server["hypopg"]
+        self.candidates, self.bytes, self._owner = {}, {}, {}
+        self._shown: set[Candidate] = set()
+        self._shares: dict[tuple[Name, str], float] = {}
+        self._made: dict[psycopg.Connection[Any], frozenset[Candidate]] = {}
+        factor = max(0.05, min(1.0, facts.miss_share))
+        costs = {one["name"]: one["setting"] for one in facts.parts.get("settings", ()) if one["name"].endswith("_page_cost")}
+        cached = {name: str(float(value) * factor) for name, value in costs.items()}
+        self.real, self.cached, self.bare = (self._connect(more) for more in ({}, cached, BARE))
+        self.text = self.real.execute("SHOW server_version").fetchone()[0].split(" ")[0]
+
+    def _connect(self, settings: dict[str, str]) -> psycopg.Connection[Any]:
+        session = self.stack.enter_context(contextlib.closing(connection.connect(self.url, **FIXED, **READ_ONLY, **settings)))
+        session.prepare_threshold = None
+        return session
+
+    def plan(self, sql: str, session: psycopg.Connection[Any] | None = None) -> dict[str, Any]:
+        session = session or self.real
+        wanted = frozenset() if session is self.bare else frozenset(self._shown)
+        if self._made.get(session, frozenset()) != wanted:
+            session.execute(f"SELECT {self.schema_call('hypopg_reset')}()")
+            for one in wanted:
+                self._owner[self._create(session, one)] = one
+            self._made[session] = wanted
+        return super().plan(sql, session)
+
+    def schema_call(self, name: str) -> str:
+        return qualified(self.schema, name)
+
+    def _create(self, session: psycopg.Connection[Any], one: Candidate) -> str:
+        return session.execute(f"SELECT indexname FROM {self.schema_call('hypopg_create_index')}(%s)", [one.sql("hypothetical")]).fetchone()[0]
+
+    def make(self, wanted: Collection[Candidate]) -> None:
+        """Those that hypopg can stand for."""
+        for one in wanted:
+            if one.method in METHODS and one not in self.candidates:
+                with contextlib.suppress(dependencies.require("psycopg").Error):
+                    self._create(self.bare, one)
+                    self.candidates[one] = []
+                    self.bytes[one] = PAGE * shapes.pages(one, self.facts.relations[one.table], self.share(one.table, one.where))
+        self.bare.execute(f"SELECT {self.schema_call('hypopg_reset')}()")
+
+    def show(self, tables: Collection[Name], wanted: Collection[Candidate]) -> None:
+        self._shown = {one for one in self._shown if one.table not in tables} | {one for one in wanted if one in self.candidates}
+
+
+def asked(target: Hypothetical, chosen: Sequence[Candidate], statements: dict[Candidate, list[str]]) -> dict[Candidate, bool]:
+    """Whether the target's own planner takes each index for one of its statements; nothing is said of what hypopg cannot stand for, or may not be asked."""
+    target.make(chosen)
+    found: dict[Candidate, bool] = {}
+    for one in target.candidates:
+        target.show({other.table for other in target.candidates}, target.candidates)
+        with contextlib.suppress(dependencies.require("psycopg").Error):
+            found[one] = any(one in target.used(target.plan(sql)) for sql in statements[one])
+    return found
