@@ -16,6 +16,7 @@ from senior_backend.postgres.quote import ident, listed, literal, qualified
 Name = tuple[str, str]
 MOST, MOST_KEYS, MOST_INCLUDED, MOST_INCLUDED_BYTES = 40, 5, 4, 64
 SELECTIVE, RARE, COMMON = 0.7, 0.25, 0.9         # shares of the rows: where a partial index saves something; what may be its subject; what hides the others
+MANY = 100              # different values of another column that is looked up: then that is what finds the rows
 BRIN_CORRELATION, BRIN_PAGES = 0.95, 1000
 WILD = re.compile(r"[%_\\]")
 STRING = re.compile(r"'((?:[^']|'')*)'")
@@ -205,7 +206,7 @@ class Shapes:
         return Candidate(self.table, keys, where=" AND ".join(texts), where_columns=tuple(sorted(columns)), assumed=assumed)
 
     def supposed(self, condition: Condition) -> bool:
-        return (self.table, condition.keys[0].columns[0]) in self.scenario.assumed
+        return condition.kind not in ("null", "present") and (self.table, condition.keys[0].columns[0]) in self.scenario.assumed
 
     def share(self, condition: Condition) -> float | None:
         """The rows that it leaves, as a share; None where it is no constant of the application."""
@@ -217,16 +218,13 @@ class Shapes:
         if condition.kind not in ("true", "equal", "among", "unequal") or not column.listed:
             return None
         shares = dict(zip(column.values, column.shares))
-        if condition.kind == "true":
-            yes = shares.get("t", 0.0)
-            return 1 - yes if condition.text.startswith("NOT") else yes
-        named = sum(shares.get(value, 0.0) for value in constants(condition.value))
-        left = 1 - named if condition.kind == "unequal" else named
-        if self.supposed(condition) and not self.scenario.trusted:
-            return None
+        named = shares.get("t", 0.0) if condition.kind == "true" else sum(shares.get(value, 0.0) for value in constants(condition.value))
+        left = 1 - named if condition.kind == "unequal" or condition.text.startswith("NOT ") else named
         if self.supposed(condition):
-            return left if max(column.shares) >= COMMON and left <= 1 - max(column.shares) + 1e-6 else None
-        return left if left <= RARE or condition.kind == "unequal" else None
+            others = [one for one in self.conditions if one.kind == "equal" and not self.supposed(one) and self.different(one.keys[0]) > MANY]
+            sure = self.scenario.trusted and not others and max(column.shares) >= COMMON
+            return left if sure and left <= 1 - max(column.shares) + 1e-6 else None
+        return left if left <= RARE or condition.kind in ("unequal", "true") else None
 
     def searches(self) -> Iterator[Candidate]:
         for one in self.of_kind("search", "range"):

@@ -98,12 +98,12 @@ class Planning:
         all, uneven = chooser.scenarios(), chooser.uneven()
         top = self.stage.plan(all[0].sql)["Node Type"]
         per_call = statement.rows / max(statement.calls, 1) if statement.rows is not None else None
-        if per_call is not None and top not in ("Limit", "Aggregate"):
-            return [self.nearest(all, max(per_call, 0.5), trusted=uneven is not None)]
+        unfilled = per_call is not None and top == "Limit" and statement.calls >= FEW_CALLS and abs(per_call - round(per_call)) > 0.01
+        if per_call is not None and (top not in ("Limit", "Aggregate") or unfilled and uneven):         # a limit that was always reached says nothing
+            return [self.nearest(uneven if unfilled and uneven else all, max(per_call, 0.5), trusted=uneven is not None)]
         if not uneven:
             return all[:1]
-        unfilled = per_call is not None and top == "Limit" and statement.calls >= FEW_CALLS and abs(per_call - round(per_call)) > 0.01
-        if unfilled or chooser.takes_turns():           # a common value would have filled each answer up to its limit
+        if chooser.takes_turns():
             return [dataclasses.replace(uneven[0], trusted=True)]
         return [dataclasses.replace(one, weight=0.5) for one in uneven]
 
@@ -111,7 +111,7 @@ class Planning:
         """The first, or one that the planner expects to give about as many rows as were counted."""
         def distance(scenario: Scenario) -> float:
             plan = self.stage.plan(scenario.sql)
-            rows = max((plan["Plans"][0] if plan["Node Type"] == "ModifyTable" else plan)["Plan Rows"], 0.5)
+            rows = max((plan["Plans"][0] if plan["Node Type"] in ("ModifyTable", "Limit") else plan)["Plan Rows"], 0.5)
             return max(rows / counted, counted / rows)
 
         first = distance(scenarios[0])

@@ -86,7 +86,7 @@ def advise(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> Advice
         run.plan(found)
     advice.suggestions += run.writer.redundant(list(advice.suggestions))
     if advice.workload is None:
-        advice.suggestions += run.writer.guesses({tuple(one.columns) for one in advice.suggestions})
+        advice.suggestions += run.writer.guesses(advice.suggestions)
     advice.suggestions.sort(key=lambda one: one.guess)
     return advice
 
@@ -115,6 +115,8 @@ class Run:
         if self.arguments.workload and not advice.seen:
             raise CommandError(f"{self.arguments.workload}: none of its {len(found)} statements speaks of a table of {advice.source}", "see that file and database belong together",
                                identifier="NO_STATEMENTS")
+        if not self.session and not self.arguments.workload:
+            advice.notes.append("of the schema alone: --workload FILE gives the statements that indexes are for")
         if advice.workload and not advice.seen:
             advice.workload = None
             advice.notes.append("pg_stat_statements has counted no statement on these tables yet")

@@ -9,7 +9,7 @@ from senior_backend.console import VERSION
 from senior_backend.migrate import output
 from senior_backend.migrate.advise.candidates import Candidate
 from senior_backend.migrate.advise.choice import Choice, Query
-from senior_backend.migrate.advise.facts import Facts, Name
+from senior_backend.migrate.advise.facts import PAGE, Facts, Name
 from senior_backend.migrate.analyze import rules
 from senior_backend.migrate.analyze.measured import size
 from senior_backend.migrate.analyze.schema import INDEX, Index, Schema, column_of, index_parts, shown
@@ -145,14 +145,17 @@ class Writer:
         sql = finding.sql if concurrently else finding.sql.replace(" CONCURRENTLY", "")
         down = HEAD.sub(lambda found: f"{found[0]}CONCURRENTLY ", again, count=1) if concurrently else again
         return Suggestion("drop", finding.table, [name for name in index.columns if name], finding.message + ("; the new index does its work" if replaced else ""), sql, finding.evidence, finding.object,
-                          bytes=None if bytes is None else bytes * 8192, up=[Step(sql, transactional=not concurrently)], down=[Step(down, transactional=not concurrently)])
+                          bytes=None if bytes is None or self.facts.imagined else bytes * PAGE, up=[Step(sql, transactional=not concurrently)], down=[Step(down, transactional=not concurrently)])
 
-    def guesses(self, known: set[tuple[str, ...]]) -> Iterator[Suggestion]:
-        """Foreign keys without an index: nothing was seen that needs one. known: columns that are spoken of already."""
+    def guesses(self, made: Sequence[Suggestion]) -> Iterator[Suggestion]:
+        """Foreign keys without an index: nothing was seen that needs one. made: what is suggested already."""
+        known = {(one.table, tuple(one.columns)) for one in made}
         for finding in rules.foreign_key_indexes(self.schema):
             table, columns = finding.values["key"]
             relation = self.facts.relations.get(table.name)
-            if relation and tuple(columns) not in known and (self.facts.imagined or relation.pages >= 128):
+            here = (shown(relation.root), tuple(columns)) if relation else None
+            if relation and here not in known and (self.facts.imagined or relation.pages >= 128):
+                known.add(here)
                 one = Candidate(relation.root, tuple(rules_key(name) for name in columns))
                 made = self.statement(one, finding.message, "no evidence: a guess from the schema; whether rows are looked up by it, or deleted from the other table, was not seen")
                 made.guess = True

@@ -185,8 +185,7 @@ class Stage:
             relation, root = self.facts.relations[schema, table], self.facts.relations[one.table]
             if relation.kind == "p":
                 continue
-            share = relation.rows / root.rows if root.rows else 1.0
-            pages = max(1, int(shapes.pages(one, root, shares[one]) * share))
+            pages = shapes.pages(one, relation if relation.columns else root, shares[one])
             self.bytes[one] = self.bytes.get(one, 0) + pages * PAGE
             sizes.setdefault(top, []).append((path, pages, relation.rows * shares[one]))
             self._lengthen(path, pages)

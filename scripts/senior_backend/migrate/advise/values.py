@@ -8,6 +8,7 @@ import dataclasses
 import itertools
 import json
 import math
+import os
 import re
 from typing import Any, Iterator, Sequence
 
@@ -19,13 +20,14 @@ from senior_backend.postgres.quote import literal
 
 Name = tuple[str, str]
 PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\d+)\b")
-LIMIT, ELEMENTS, UNEVEN = 20, 4, 0.5
+LIMIT, ELEMENTS, BEGINNING, UNEVEN = 20, 4, 4, 0.5
 # where in the column's values a bound lies, as a share: (lower bound, upper bound) of a range; the first is tried first
 SPANS = ((0.95, 0.97), (0.995, 0.997), (0.5, 0.8))
 LOWER, UPPER = (">", ">="), ("<", "<=")
 PATTERNS = {"~~": "like", "!~~": "like", "~~*": "contains", "!~~*": "contains", "~": "part", "~*": "part", "%": "part"}
 TIMES = ("timestamp", "date")
 UNITS = ("date_trunc", "extract", "date_part")
+TEXTS = ("text", "character varying", "character", "bpchar", "citext", "name", "tsquery", "tsvector")
 NUMBERS = ("bigint", "integer", "smallint", "numeric", "real", "double precision")
 
 
@@ -129,6 +131,7 @@ class Chooser:
         """As SQL. What is compared with nothing known is a value that the planner cannot look into."""
         use = self.uses.get(number, Use(""))
         type = self.types[number - 1] if number <= len(self.types) else "text" if use.column is None else use.column.type + "[]" * (use.form == "among")
+        type = re.sub(r"^character(?! varying)", "bpchar", type)         # without its length it would be one letter
         unknown = f"(SELECT NULL::{type})"
         if use.form in ("limit", "offset"):
             return str(self._limit()) if use.form == "limit" else "0"
@@ -138,7 +141,7 @@ class Chooser:
             return f"'{self._setting('default_text_search_config', 'english')}'::regconfig"
         if use.form == "unit":
             return f"'day'::{type}"
-        if use.column is None:
+        if use.column is None or family(type) != family(use.column.type) and type != "interval":
             return unknown
         text = self._chosen(use, type, SPANS[span], place)
         if text is None:
@@ -176,6 +179,16 @@ class Chooser:
 
     def _one_sided(self, use: Use) -> bool:
         return len({other.form for other in self.uses.values() if other.column is use.column}) == 1
+
+
+def family(type: str) -> str:
+    """Types whose constants are written alike.
+
+    >>> family("character varying"), family("bigint[]"), family("uuid")
+    ('text', 'number', 'uuid')
+    """
+    base = type.removesuffix("[]").split("(")[0]
+    return "text" if base in TEXTS else "number" if base in NUMBERS else "time" if base.startswith(TIMES) else base
 
 
 def kind(node: Any) -> str:
@@ -229,7 +242,7 @@ def pattern(form: str, value: str | None, other: str | None, column: Column) -> 
     if form == "words":
         return max(re.findall(r"\w+", clean) or [clean], key=len)
     if form == "like" and one_word(column):
-        return f"{clean[:max(3, min(8, len(clean) * 2 // 3))]}%"
+        return f"{clean[:len(os.path.commonprefix(column.bounds or column.values)) + BEGINNING]}%"
     middle = "".join(re.sub(r"\W", "", one[max(0, len(one) // 2 - 2):])[:3] for one in (clean, more))
     return middle if form == "part" else f"%{middle}%"
 
