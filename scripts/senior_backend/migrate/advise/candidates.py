@@ -125,19 +125,21 @@ class Shapes:
         return column.different(self.relation.rows) if column and key.plain else self.relation.rows / 10
 
     def equalities(self) -> Iterator[tuple[Key, ...]]:
-        """What is looked up by equality: constants alone, and with the columns that join each other relation, in two orders."""
+        """What is looked up by equality: constants alone, and with the columns that join each other relation, in two orders; lists left out, since they break an order; nothing."""
         constant = list(dict.fromkeys(one.keys[0] for one in self.of_kind("equal", "among", "null", "true") if not one.others))
+        single = [key for key in constant if not any(one.keys[0] == key for one in self.of_kind("among"))]
         joins: dict[frozenset[str], list[Key]] = {}
         for one in self.of_kind("equal"):
             if one.others:
                 joins.setdefault(one.others, []).append(one.keys[0])
-        groups = [constant, *([*constant, *(key for key in keys if key not in constant)] for keys in joins.values()), *joins.values()]
+        groups = [constant, single, *([*constant, *(key for key in keys if key not in constant)] for keys in joins.values()), *joins.values()]
         for keys in dict.fromkeys(map(tuple, groups)):
             popular = tuple(sorted(keys, key=lambda key: (-self.maker.popularity[self.table, key.text], -self.different(key), key.text)))
             selective = tuple(sorted(keys, key=lambda key: (-self.different(key), key.text)))
             yield from dict.fromkeys((popular, selective))
         if len(constant) > 1:
             yield from ((key,) for key in constant)
+        yield ()
 
     def tails(self, equal: tuple[Key, ...]) -> Iterator[tuple[Key, ...]]:
         """After the equalities: what orders, then what bounds."""
@@ -221,7 +223,7 @@ class Shapes:
         named = shares.get("t", 0.0) if condition.kind == "true" else sum(shares.get(value, 0.0) for value in constants(condition.value))
         left = 1 - named if condition.kind == "unequal" or condition.text.startswith("NOT ") else named
         if self.supposed(condition):
-            others = [one for one in self.conditions if one.kind == "equal" and not self.supposed(one) and self.different(one.keys[0]) > MANY]
+            others = [one for one in self.conditions if one.kind == "equal" and not one.others and not self.supposed(one) and self.different(one.keys[0]) > MANY]
             sure = self.scenario.trusted and not others and max(column.shares) >= COMMON
             return left if sure and left <= 1 - max(column.shares) + 1e-6 else None
         return left if left <= RARE or condition.kind in ("unequal", "true") else None

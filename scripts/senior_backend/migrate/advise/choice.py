@@ -14,7 +14,7 @@ from senior_backend.migrate.advise.stage import Stage
 from senior_backend.migrate.advise.statements import Statement
 from senior_backend.migrate.advise.values import Chooser, Scenario
 
-FEW_CALLS = 5
+FEW_CALLS, CLEARLY = 5, 3.0
 OVERHEAD = 2.0          # cost units of a call that finds its row at once: parsing, locks, the answer
 MS_PER_UNIT = 0.006         # where nothing was measured: of a cached sequential scan on the machine this was written on
 CHEAP = 12.0            # a statement below this cost is left as it is
@@ -99,24 +99,30 @@ class Planning:
         top = self.stage.plan(all[0].sql)["Node Type"]
         per_call = statement.rows / max(statement.calls, 1) if statement.rows is not None else None
         unfilled = per_call is not None and top == "Limit" and statement.calls >= FEW_CALLS and abs(per_call - round(per_call)) > 0.01
-        if per_call is not None and (top not in ("Limit", "Aggregate") or unfilled and uneven):         # a limit that was always reached says nothing
-            return [self.nearest(uneven if unfilled and uneven else all, max(per_call, 0.5), trusted=uneven is not None)]
+        told = per_call is not None and (top not in ("Limit", "Aggregate") or unfilled)         # a limit that was always reached says nothing
+        if uneven and told and self.countable(all[0]):
+            rare, common = (self.distance(one, per_call) for one in uneven)
+            if max(rare, common) >= CLEARLY * min(rare, common):
+                return [dataclasses.replace(uneven[0], trusted=True) if rare < common else uneven[1]]
+        if told and not uneven and (first := self.distance(all[0], per_call)) > CLEARLY:
+            best = min(all, key=lambda one: self.distance(one, per_call))
+            return [best if self.distance(best, per_call) * CLEARLY < first else all[0]]
         if not uneven:
             return all[:1]
-        if chooser.takes_turns():
+        if not told and chooser.takes_turns():
             return [dataclasses.replace(uneven[0], trusted=True)]
         return [dataclasses.replace(one, weight=0.5) for one in uneven]
 
-    def nearest(self, scenarios: Sequence[Scenario], counted: float, trusted: bool) -> Scenario:
-        """The first, or one that the planner expects to give about as many rows as were counted."""
-        def distance(scenario: Scenario) -> float:
-            plan = self.stage.plan(scenario.sql)
-            rows = max((plan["Plans"][0] if plan["Node Type"] in ("ModifyTable", "Limit") else plan)["Plan Rows"], 0.5)
-            return max(rows / counted, counted / rows)
+    def countable(self, scenario: Scenario) -> bool:
+        """Whether the planner's number of rows is worth something: one relation, and no expression, of which it has no statistics."""
+        found = accesses(self.stage.plan(scenario.sql, self.stage.bare))
+        return len(found) == 1 and all(key.plain for one in found[0].conditions for key in one.keys)
 
-        first = distance(scenarios[0])
-        best = min(scenarios, key=distance) if first > 3 else scenarios[0]
-        return dataclasses.replace(best if distance(best) < first / 3 else scenarios[0], trusted=trusted)
+    def distance(self, scenario: Scenario, counted: float) -> float:
+        """How many times more or fewer rows the planner expects than were counted for each call."""
+        plan = self.stage.plan(scenario.sql)
+        rows, counted = max((plan["Plans"][0] if plan["Node Type"] in ("ModifyTable", "Limit") else plan)["Plan Rows"], 0.5), max(counted, 0.5)
+        return max(rows / counted, counted / rows)
 
     def explain(self, query: Query, visible: Collection[Candidate]) -> tuple[frozenset[Candidate], float]:
         """Which of the visible candidates the server would use, and what the statement costs with these."""

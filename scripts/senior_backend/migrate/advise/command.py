@@ -138,7 +138,8 @@ class Run:
         queries = planning.queries(found)
         choice.propose(planning, queries)
         chosen = choice.Choice(planning, queries, choice.Writes(found, facts))
-        picked = self.confirmed(chosen, chosen.run(), planner)
+        picked = chosen.run()
+        self.confirm(chosen, picked, planner)
         new = list(self.writer.chosen(chosen, picked))
         advice.suggestions += self.verified(new, chosen, words) if self.arguments.verify else new
         advice.not_costed = planning.failed
@@ -162,21 +163,15 @@ class Run:
         advice.missing.append(f"costs, and so all but guesses: there is no stand-in: {reason}; nor hypopg in the database")
         return None
 
-    def confirmed(self, chosen: choice.Choice, picked: list[Candidate], planner: Stage) -> list[Candidate]:
-        """Where hypopg is in the database, its own planner is asked too; what it would not use is left out."""
+    def confirm(self, chosen: choice.Choice, picked: list[Candidate], planner: Stage) -> None:
+        """Where hypopg is in the database, its own planner is asked too. Its no says nothing: hypopg 1.3 passes over partial indexes with IS NOT NULL and indexes of partitioned tables."""
         if not self.session or not self.facts.server.get("hypopg") or isinstance(planner, Hypothetical):
-            return picked
+            return
         try:
             target = Hypothetical(self.arguments.connection, self.facts, self.stack)
-            answers = asked(target, picked, {one: [query.scenario.sql for query in chosen.gains(one)] for one in picked})
+            self.writer.confirmed = asked(target, picked, {one: [query.scenario.sql for query in chosen.gains(one)] for one in picked})
         except (CommandError, dependencies.require("psycopg").Error) as error:
             self.advice.missing.append(f"confirmation by hypopg: {getattr(error, 'message', None) or str(error).strip()}")
-            return picked
-        self.writer.confirmed = {one for one, used in answers.items() if used}
-        for one in (one for one, used in answers.items() if not used):
-            self.advice.notes.append(f"left out: {shown(one.table)} {one.shape}, since the database's own planner does not take it (asked with hypopg)")
-            chosen.chosen.discard(one)
-        return [one for one in picked if answers.get(one, True)]
 
     def verified(self, new: list[Suggestion], chosen: choice.Choice, words: set[str]) -> list[Suggestion]:
         if not self.session or not any(one.candidate for one in new):

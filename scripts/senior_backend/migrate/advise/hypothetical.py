@@ -70,12 +70,13 @@ class Hypothetical(Stage):
         self._shown = {one for one in self._shown if one.table not in tables} | {one for one in wanted if one in self.candidates}
 
 
-def asked(target: Hypothetical, chosen: Sequence[Candidate], statements: dict[Candidate, list[str]]) -> dict[Candidate, bool]:
-    """Whether the target's own planner takes each index for one of its statements; nothing is said of what hypopg cannot stand for, or may not be asked."""
+def asked(target: Hypothetical, chosen: Sequence[Candidate], statements: dict[Candidate, list[str]]) -> set[Candidate]:
+    """Those that the target's own planner takes for one of their statements."""
     target.make(chosen)
-    found: dict[Candidate, bool] = {}
+    target.show({one.table for one in target.candidates}, target.candidates)
+    found: set[Candidate] = set()
     for one in target.candidates:
-        target.show({other.table for other in target.candidates}, target.candidates)
         with contextlib.suppress(dependencies.require("psycopg").Error):
-            found[one] = any(one in target.used(target.plan(sql)) for sql in statements[one])
+            if any(one in target.used(target.plan(sql)) for sql in statements[one]):
+                found.add(one)
     return found
