@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import itertools
 import math
 import re
@@ -36,7 +37,7 @@ SEARCHES: tuple[tuple[frozenset[str], Any, str, str], ...] = tuple((frozenset(op
 ALIGNMENT = {"smallint": 2, "boolean": 1, "integer": 4, "date": 4, "real": 4, "oid": 4}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class Candidate:
     """where: of a partial index, as SQL, over where_columns; assumed: its constant is no more than what the statistics suggest."""
     table: Name
@@ -47,6 +48,13 @@ class Candidate:
     where_columns: tuple[str, ...] = ()
     assumed: bool = False
     options: str = ""
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash((self.table, self.keys, self.include, self.where))
 
     @property
     def columns(self) -> list[str]:

@@ -21,6 +21,7 @@ CHEAP = 12.0            # a statement below this cost is left as it is
 ENTRY_MS, SEARCH_ENTRY_MS = 0.006, 0.08         # measured: writing one entry of a btree, of a trigram index
 SIZE_WEIGHT = 0.6           # an index that takes this share of all new bytes must save as large a share of the time that is left, times this
 SIMPLER = 0.003         # of the time that is left: what each further column must save
+NEGLIGIBLE = 0.001
 LEAST_GAIN = 0.25           # of a statement's cost
 MOST_ROUNDS = 12
 
@@ -83,7 +84,9 @@ class Planning:
         for one in seen:
             relation = self.facts.relations.get(one.table)
             one.table = relation.root if relation else one.table
-        return Query(statement, scenario, frozenset(one.table for one in seen), cached["Total Cost"], plan["Total Cost"], seen)
+        made = Query(statement, scenario, frozenset(one.table for one in seen), cached["Total Cost"], plan["Total Cost"], seen)
+        made.known.append((frozenset(), frozenset(), made.cost))
+        return made
 
     def scenarios(self, statement: Statement) -> list[Scenario]:
         """As it was sent where that was seen. Else by the rows that were counted, as far as they tell; else a rare and a common value, each for half of the calls."""
@@ -124,15 +127,15 @@ class Planning:
         rows, counted = max((plan["Plans"][0] if plan["Node Type"] in ("ModifyTable", "Limit") else plan)["Plan Rows"], 0.5), max(counted, 0.5)
         return max(rows / counted, counted / rows)
 
-    def explain(self, query: Query, visible: Collection[Candidate]) -> tuple[frozenset[Candidate], float]:
-        """Which of the visible candidates the server would use, and what the statement costs with these."""
-        wanted = frozenset(one for one in visible if one.table in query.tables)
+    def explain(self, query: Query, wanted: frozenset[Candidate]) -> tuple[frozenset[Candidate], float]:
+        """Which of the candidates the server would use, and what the statement costs with these. wanted: on tables of the statement."""
         for shown, used, cost in query.known:
             if used <= wanted <= shown:
                 return used, cost
         self.stage.show(query.tables, wanted)
         used = self.stage.used(self.stage.plan(query.scenario.sql))
-        self.stage.show(query.tables, used)
+        if used != wanted:
+            self.stage.show(query.tables, used)
         cost = self.stage.plan(query.scenario.sql, self.stage.cached)["Total Cost"] if used else query.cost
         self.explained += 1
         query.known.append((wanted, used, cost))
@@ -150,6 +153,7 @@ class Choice:
                 self.by_table.setdefault(table, []).append(one)
         self.pool: set[Candidate] = set()
         self.chosen: set[Candidate] = set()
+        self._near: dict[frozenset[Name], frozenset[Candidate]] = {}
 
     def run(self) -> list[Candidate]:
         self.gather()
@@ -157,46 +161,65 @@ class Choice:
             if not self.round() or time.monotonic() > self.planning.deadline:
                 break
         while idle := [one for one in self.chosen if not self.gains(one)]:
-            self.chosen.remove(min(idle, key=lambda one: (self.saved(one), one.shape)))
+            self.change({min(idle, key=lambda one: (self.saved(one), one.shape))}, set())
         return sorted(self.chosen, key=lambda one: (-self.saved(one), one.shape))
+
+    def now(self, query: Query) -> tuple[frozenset[Candidate], float]:
+        """Which of the chosen indexes a statement uses, and what it costs."""
+        return self.planning.explain(query, self.near(query))
+
+    def near(self, query: Query) -> frozenset[Candidate]:
+        """The chosen indexes on the tables of a statement."""
+        if query.tables not in self._near:
+            self._near[query.tables] = frozenset(one for one in self.chosen if one.table in query.tables)
+        return self._near[query.tables]
+
+    def change(self, without: set[Candidate], extra: set[Candidate]) -> None:
+        self.chosen = self.chosen - without | extra
+        touched = {one.table for one in without | extra}
+        self._near = {tables: near for tables, near in self._near.items() if not tables & touched}
 
     def gather(self) -> None:
         """What the planner would take for each statement alone: of plain indexes, of partial ones too, of all."""
         for query in self.queries:
             groups = [lambda one: not one.include and not one.where, lambda one: not one.include, lambda one: True]
             for number, group in enumerate(groups):
-                used, _ = self.planning.explain(query, [one for one in query.candidates if group(one)])
+                used, _ = self.planning.explain(query, frozenset(one for one in query.candidates if group(one)))
                 self.pool |= used.union(other for one in used for other in query.candidates if simpler(other, one) or other.method == "brin")
                 if number == 1:
                     self.chosen |= used
 
     def round(self) -> bool:
         """Take out, exchange or add what makes the whole better; whether anything did."""
-        self.left = sum(one.time(self.planning.explain(one, self.chosen)[1]) for one in self.queries)
+        self.left = sum(one.time(self.now(one)[1]) for one in self.queries)
         self.price = SIZE_WEIGHT * self.left / max(sum(self.stage.bytes[one] for one in self.chosen), 1)
         moved = False
         for one in sorted(self.chosen, key=lambda one: (-self.stage.bytes[one], one.shape)):
-            if one not in self.chosen:
-                continue
-            rivals = [other for other in self.pool if other.table == one.table and other not in self.chosen]
-            moves = [({one}, set()), *(({one}, {other}) for other in rivals)]
-            moved |= self.best(moves)
-        moved |= any([self.best([(set(), {one})]) for one in sorted(self.pool - self.chosen, key=lambda one: one.shape)])
+            if one in self.chosen:
+                moved |= self.best([({one}, set()), *(({one}, {other}) for other in self.rivals(one))])
+        for one in sorted(self.pool - self.chosen, key=lambda one: one.shape):
+            moved |= self.best([(set(), {one})])
         return moved
 
+    def rivals(self, one: Candidate) -> list[Candidate]:
+        """What else could serve the statements that use it, where the exchange may be worth a look."""
+        users = [query for query in self.by_table[one.table] if one in self.now(query)[0]]
+        time = sum(query.time(self.now(query)[1]) for query in users)
+        others = {other for query in users for other in query.candidates if other in self.pool and other.table == one.table and other not in self.chosen}
+        return sorted((other for other in others if time + self.burden(one) - self.burden(other) > NEGLIGIBLE * self.left), key=lambda other: other.shape)
+
     def best(self, moves: list[tuple[set[Candidate], set[Candidate]]]) -> bool:
-        values = [(self.value(without, extra), number) for number, (without, extra) in enumerate(moves)]
-        value, number = max(values)
+        if time.monotonic() > self.planning.deadline:
+            return False
+        value, number = max((self.value(without, extra), -number) for number, (without, extra) in enumerate(moves))
         if value > 1e-9:
-            self.chosen = self.chosen - moves[number][0] | moves[number][1]
+            self.change(*moves[-number])
         return value > 1e-9
 
     def value(self, without: set[Candidate], extra: set[Candidate]) -> float:
-        """Milliseconds that an exchange saves over the whole workload, with a price on bytes."""
-        after = self.chosen - without | extra
-        tables = {one.table for one in without | extra}
-        asked = {id(query): query for table in tables for query in self.by_table.get(table, ())}.values()
-        reading = sum(one.time(self.planning.explain(one, self.chosen)[1]) - one.time(self.planning.explain(one, after)[1]) for one in asked)
+        """Milliseconds that an exchange saves over the whole workload, with a price on bytes. All are on one table."""
+        asked = self.by_table[next(iter(without | extra)).table]
+        reading = sum(one.time(self.now(one)[1]) - one.time(self.planning.explain(one, self.near(one) - without | extra)[1]) for one in asked)
         cost = sum(self.burden(one) for one in without) - sum(self.burden(one) for one in extra)
         return reading + cost
 
@@ -206,11 +229,13 @@ class Choice:
 
     def gains(self, one: Candidate) -> list[Query]:
         """The statements that it makes faster by more than a little."""
-        return [query for query in self.by_table.get(one.table, ()) if one in self.planning.explain(query, self.chosen)[0]
-                and self.planning.explain(query, self.chosen)[1] <= (1 - LEAST_GAIN) * self.planning.explain(query, self.chosen - {one})[1]]
+        return [query for query in self.by_table[one.table] if one in self.now(query)[0] and self.now(query)[1] <= (1 - LEAST_GAIN) * self.without(query, one)]
 
     def saved(self, one: Candidate) -> float:
-        return sum(query.time(self.planning.explain(query, self.chosen - {one})[1]) - query.time(self.planning.explain(query, self.chosen)[1]) for query in self.by_table.get(one.table, ()))
+        return sum(query.time(self.without(query, one)) - query.time(self.now(query)[1]) for query in self.by_table[one.table])
+
+    def without(self, query: Query, one: Candidate) -> float:
+        return self.planning.explain(query, self.near(query) - {one})[1]
 
 
 def simpler(one: Candidate, other: Candidate) -> bool:

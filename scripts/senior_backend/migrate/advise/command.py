@@ -144,7 +144,7 @@ class Run:
         advice.suggestions += self.verified(new, chosen, words) if self.arguments.verify else new
         advice.not_costed = planning.failed
         advice.before = sum(one.total for one in queries)
-        advice.after = sum(one.time(planning.explain(one, chosen.chosen)[1]) for one in queries)
+        advice.after = sum(one.time(chosen.now(one)[1]) for one in queries)
 
     def planner(self, names: set[Name], words: set[str]) -> Stage | None:
         """The stand-in; where there is none, hypopg on the target itself, if it is there."""

@@ -91,7 +91,7 @@ class Writer:
     def create(self, choice: Choice, one: Candidate) -> Suggestion:
         queries = sorted(choice.gains(one), key=lambda query: -query.total)
         told = [figures(choice, query) for query in {id(query.statement): query for query in reversed(queries)}.values()]
-        before, after, whole = (sum(query.total for query in queries), sum(query.time(choice.planning.explain(query, choice.chosen)[1]) for query in queries), sum(query.total for query in choice.queries) or 1.0)
+        before, after, whole = (sum(query.total for query in queries), sum(query.time(choice.now(query)[1]) for query in queries), sum(query.total for query in choice.queries) or 1.0)
         bytes = choice.stage.bytes[one]
         evidence = "; ".join([f"{len(told)} statement{'s' * (len(told) != 1)}", *(f"{row['calls']:,} calls{mean(row)}, planner's cost {row['cost_before']:,.0f} -> {row['cost_after']:,.0f}"
                                                                                   for row in told[:MOST_QUERIES])])
@@ -189,8 +189,8 @@ def as_index(one: Candidate, name: str) -> Index:
 
 def figures(choice: Choice, query: Query) -> dict[str, Any]:
     """Times are the server's own; the estimate is in proportion to the planner's cost with a cached table."""
-    _, after = choice.planning.explain(query, choice.chosen)
-    choice.stage.show(query.tables, choice.chosen)
+    _, after = choice.now(query)
+    choice.stage.show(query.tables, choice.near(query))
     real = choice.stage.plan(query.scenario.sql)["Total Cost"]
     one, mean = query.statement, query.statement.mean
     return {"query": one.shown, "calls": one.calls, "total_ms": None if one.total is None else round(one.total, 3), "mean_ms": None if mean is None else round(mean, 3),

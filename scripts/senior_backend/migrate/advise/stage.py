@@ -66,6 +66,7 @@ class Stage:
         self._owner: dict[str, Candidate] = {}
         self._shown: set[Candidate] = set()
         self._shares: dict[tuple[Name, str], float] = {}
+        self._files: dict[str, int] = {}
         self._paths = {(row[0], row[1]): row[2] for row in self.admin.execute(
             "SELECT n.nspname, c.relname, pg_relation_filepath(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm', 'i') AND c.oid >= 16384")}
         self._furnish()
@@ -103,19 +104,19 @@ class Stage:
             self._lengthen(self._paths[name], pages)
 
     def _lengthen(self, path: str, pages: int) -> None:
-        first = self.folder / path
-        for number in range(max(1, -(-pages // SEGMENT))):
+        """Make a relation's files as long as so many pages, whatever they were."""
+        first, needed = self.folder / path, max(1, -(-pages // SEGMENT))
+        for number in range(max(needed, self._files.get(path, 1))):
             part = first if number == 0 else first.with_name(f"{first.name}.{number}")
-            with open(part, "r+b" if part.exists() else "w+b") as stream:
-                stream.truncate(PAGE * min(SEGMENT, pages - number * SEGMENT))
-            if number:
-                os.chmod(part, 0o600)
-                owner = first.stat()
-                if os.name != "nt":
-                    os.chown(part, owner.st_uid, owner.st_gid)
-        for part in first.parent.glob(f"{first.name}.*"):
-            if int(part.suffix[1:]) >= -(-pages // SEGMENT):
+            if number >= needed:
                 part.unlink()
+                continue
+            with open(part, "r+b" if number < self._files.get(path, 1) else "x+b") as stream:
+                stream.truncate(PAGE * min(SEGMENT, pages - number * SEGMENT))
+            if number and os.name != "nt":
+                os.chmod(part, 0o600)
+                os.chown(part, first.stat().st_uid, first.stat().st_gid)
+        self._files[path] = needed
 
     def _open(self) -> None:
         """Sessions that have not looked at a file before: real plans as the target does, in memory as if most pages were cached, bare without indexes."""
@@ -212,9 +213,9 @@ class Stage:
         """Let the planner see these candidates of these tables, and no others."""
         wanted = {one for one in wanted if one in self.candidates}
         hide = {one for one in self._shown if one.table in tables} - wanted
-        for valid, changed in ((False, hide), (True, wanted - self._shown)):
-            if changed:
-                self.admin.execute("UPDATE pg_index SET indisvalid = %s WHERE indexrelid = ANY(%s)", [valid, [oid for one in changed for oid in self.candidates[one]]])
+        hidden, shown = ([oid for one in changed for oid in self.candidates[one]] for changed in (hide, wanted - self._shown))
+        if hidden or shown:
+            self.admin.execute("UPDATE pg_index SET indisvalid = NOT indisvalid WHERE indexrelid = ANY(%s)", [hidden + shown])
         self._shown = self._shown - hide | wanted
 
 

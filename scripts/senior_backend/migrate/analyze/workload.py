@@ -19,6 +19,7 @@ MOST_STATEMENTS, MOST_FINDINGS, SHOWN = 500, 20, 160
 SLOW_MS, HEAVY_SHARE, HEAVY_MS, FELT_MS = 100.0, 0.2, 10.0, 5.0
 N1_RATIO, N1_CALLS, FEW_ROWS, MANY_ROWS = 10, 50, 100, 5
 ENABLE = "shared_preload_libraries = 'pg_stat_statements', restart, CREATE EXTENSION pg_stat_statements"
+UTILITY = r"^\s*(create|alter|drop|grant|revoke|comment|set|reset|show|begin|commit|rollback|savepoint|release|copy|vacuum|analyze|truncate|lock|deallocate|discard|explain)\M"
 LITERAL = re.compile(r"""/\*.*?\*/|--[^\n]*|\b[eExXbB]?'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$|(?<![\w$."])\d+(?:\.\d+)?""", re.S)
 READ = re.compile(r"(?:/\*.*?\*/|--[^\n]*\n|[\s(])*(?:select|with|insert|update|delete|merge|prepare|declare)\b", re.I | re.S)
 
@@ -75,7 +76,7 @@ def counted(session: psycopg.Connection[Any]) -> tuple[list[tuple[Any, ...]] | N
         rows = session.execute(f"""SELECT query, sum(calls)::bigint, sum(total_exec_time), sum(total_exec_time) / greatest(sum(calls), 1), sum(rows)::bigint,
                 sum(shared_blks_hit)::bigint, sum(shared_blks_read)::bigint
             FROM {qualified(found[0], 'pg_stat_statements')}
-            WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY queryid, query ORDER BY 3 DESC LIMIT {MOST_STATEMENTS}""").fetchall()
+            WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query !~* '{UTILITY}' GROUP BY queryid, query ORDER BY 3 DESC LIMIT {MOST_STATEMENTS}""").fetchall()
     except dependencies.require("psycopg").Error as error:
         said = (error.diag.message_primary or str(error)).strip()
         return None, f"not assessable, pg_stat_statements says: {said}; to enable it: {ENABLE}; ALTER EXTENSION pg_stat_statements UPDATE after an upgrade"
