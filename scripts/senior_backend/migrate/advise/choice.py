@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 import time
 from typing import Collection, Iterable, Sequence
@@ -19,8 +20,9 @@ OVERHEAD = 2.0          # cost units of a call that finds its row at once: parsi
 MS_PER_UNIT = 0.006         # where nothing was measured: of a cached sequential scan on the machine this was written on
 CHEAP = 12.0            # a statement below this cost is left as it is
 ENTRY_MS, SEARCH_ENTRY_MS = 0.006, 0.08         # measured: writing one entry of a btree, of a trigram index
-SIZE_WEIGHT = 0.6           # an index that takes this share of all new bytes must save as large a share of the time that is left, times this
-SIMPLER = 0.003         # of the time that is left: what each further column must save
+SIZE_WEIGHT = 0.1           # an index that takes this share of all new bytes must save as large a share of the time that is left, times this and the logarithm of the whole gain
+COLUMN_WEIGHT = 0.0005         # the same for each column more than one
+LEAST_RATIO = 1.2
 NEGLIGIBLE = 0.001
 LEAST_GAIN = 0.25           # of a statement's cost
 MOST_ROUNDS = 12
@@ -156,13 +158,23 @@ class Choice:
         self._near: dict[frozenset[Name], frozenset[Candidate]] = {}
 
     def run(self) -> list[Candidate]:
+        """Twice to where no move helps: the price of a byte is known only when the indexes that nobody needs are gone."""
         self.gather()
-        for _ in range(MOST_ROUNDS):
-            if not self.round() or time.monotonic() > self.planning.deadline:
-                break
+        for _ in range(2):
+            self.set_price()
+            for _ in range(MOST_ROUNDS):
+                if not self.round():
+                    break
         while idle := [one for one in self.chosen if not self.gains(one)]:
             self.change({min(idle, key=lambda one: (self.saved(one), one.shape))}, set())
         return sorted(self.chosen, key=lambda one: (-self.saved(one), one.shape))
+
+    def set_price(self) -> None:
+        """In ms: the logarithm of all that is saved, times the share of all bytes, makes large gains and small ones comparable."""
+        self.left = sum(one.time(self.now(one)[1]) for one in self.queries)
+        weight = math.log(max(sum(one.total for one in self.queries) / max(self.left, 1e-9), LEAST_RATIO))
+        self.column_price = COLUMN_WEIGHT * weight * self.left
+        self.price = SIZE_WEIGHT * weight * self.left / max(sum(self.stage.bytes[one] for one in self.chosen), 1)
 
     def now(self, query: Query) -> tuple[frozenset[Candidate], float]:
         """Which of the chosen indexes a statement uses, and what it costs."""
@@ -191,8 +203,6 @@ class Choice:
 
     def round(self) -> bool:
         """Take out, exchange or add what makes the whole better; whether anything did."""
-        self.left = sum(one.time(self.now(one)[1]) for one in self.queries)
-        self.price = SIZE_WEIGHT * self.left / max(sum(self.stage.bytes[one] for one in self.chosen), 1)
         moved = False
         for one in sorted(self.chosen, key=lambda one: (-self.stage.bytes[one], one.shape)):
             if one in self.chosen:
@@ -225,7 +235,7 @@ class Choice:
 
     def burden(self, one: Candidate) -> float:
         more_columns = len(one.keys) + len(one.include) - 1
-        return self.writes.milliseconds(one, self.stage.share(one.table, one.where)) + self.price * self.stage.bytes[one] + SIMPLER * self.left * more_columns
+        return self.writes.milliseconds(one, self.stage.share(one.table, one.where)) + self.price * self.stage.bytes[one] + self.column_price * more_columns
 
     def gains(self, one: Candidate) -> list[Query]:
         """The statements that it makes faster by more than a little."""

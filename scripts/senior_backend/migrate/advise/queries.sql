@@ -32,7 +32,7 @@ where c.relkind = 'i' and (not i.indisvalid or i.indcheckxmin and not pg_is_in_r
 -- part activity
 select distinct query from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and query ~* '^\s*(/\*.*\*/\s*)?(select|with|update|delete)\M' limit 200
 -- part columns
-select a.attrelid::bigint as oid, a.attnum as number, a.attname as name, format_type(a.atttypid, null) as type, a.attnotnull as not_null, t.typcategory as category, coalesce(s.inherited, false) as inherited,
+select a.attrelid::bigint as oid, a.attnum as number, a.attname as name, format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null) as type, a.attnotnull as not_null, t.typcategory as category, coalesce(s.inherited, false) as inherited,
   s.null_frac as nulls, s.avg_width as width, s.n_distinct as distinct, s.most_common_vals::text as raw_values, s.most_common_freqs as shares, s.histogram_bounds::text as raw_bounds, s.correlation,
   s.most_common_elems::text as raw_elements, s.most_common_elem_freqs as element_shares, s.elem_count_histogram as element_counts, s.most_common_vals::text::text[] as values, s.histogram_bounds::text::text[] as bounds,
   s.most_common_elems::text::text[] as elements

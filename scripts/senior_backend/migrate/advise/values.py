@@ -26,27 +26,33 @@ SPANS = ((0.95, 0.97), (0.995, 0.997), (0.5, 0.8))
 LOWER, UPPER = (">", ">="), ("<", "<=")
 PATTERNS = {"~~": "like", "!~~": "like", "~~*": "contains", "!~~*": "contains", "~": "part", "~*": "part", "%": "part"}
 TIMES = ("timestamp", "date")
-UNITS = ("date_trunc", "extract", "date_part")
+WORDS = {"date_trunc": "'day'", "extract": "'day'", "date_part": "'day'", "timezone": "'UTC'"}            # function -> what its first argument may be
 TEXTS = ("text", "character varying", "character", "bpchar", "citext", "name", "tsquery", "tsvector")
 NUMBERS = ("bigint", "integer", "smallint", "numeric", "real", "double precision")
 
 
 @dataclasses.dataclass(frozen=True)
 class Use:
-    """What a parameter is compared with. form: equal, among, lower, upper, like, contains, part, limit, offset, unit, words, config, holds; column: None where it is no plain column."""
+    """What a parameter is compared with. form: equal, among, lower, upper, like, contains, part, limit, offset, words, holds, more (of a sum, whose first part says all), or a constant as SQL; column: None where none is known. plain: the column itself, no expression;
+    paged: the answer is ordered by it; before: so long before now.
+    """
     form: str
     relation: Relation | None = None
     column: Column | None = None
     paged: bool = False
     before: bool = False
+    plain: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """A statement that can be explained. assumed: (table, column) of constants that were chosen here; trusted: something speaks for them; weight: the share of the calls that it stands for."""
+    """A statement that can be explained. assumed: (table, column) of constants that were chosen here; trusted: something speaks for them; blurred: some
+    stand within what is compared (coalesce(a, $1)), so that no index can be made of that; weight: the share of the calls that it stands for.
+    """
     sql: str
     assumed: frozenset[tuple[Name, str]] = frozenset()
     trusted: bool = False
+    blurred: bool = False
     weight: float = 1.0
 
 
@@ -66,7 +72,7 @@ class Chooser:
         """The likeliest first; all of one statement differ."""
         assumed = frozenset((use.relation.root, use.column.name) for use in self.uses.values() if use.relation and use.column)
         pairs = itertools.product(range(len(SPANS)), range(3))
-        return [Scenario(sql, assumed) for sql in dict.fromkeys(itertools.starmap(self.filled, pairs))]
+        return [Scenario(sql, assumed, blurred=self.blurred()) for sql in dict.fromkeys(itertools.starmap(self.filled, pairs))]
 
     def filled(self, span: int, place: int) -> str:
         return PARAMETER.sub(lambda found: self.value(int(found[1]), span, place) if found[1] else found[0], self.statement.text)
@@ -75,8 +81,12 @@ class Chooser:
         """With a rare and with the common value, where a parameter stands for one of a few values of which one is much more common than the rest."""
         if not any(use.form == "equal" and use.column and use.column.listed and max(use.column.shares) >= UNEVEN for use in self.uses.values()):
             return None
-        assumed = self.scenarios()[0].assumed
-        return Scenario(self.filled(0, 0), assumed), Scenario(self.filled(0, 1), assumed)
+        one = self.scenarios()[0]
+        return dataclasses.replace(one, sql=self.filled(0, 0)), dataclasses.replace(one, sql=self.filled(0, 1))
+
+    def blurred(self) -> bool:
+        sides = (side for one in walk(self.statement.tree) if one.DESCRIPTOR.name == "A_Expr" for side in (one.lexpr, one.rexpr))
+        return any(names_in(side) and any(number > len(self.types) or self.types[number - 1] != "regconfig" for number in parameters(side)) for side in sides)
 
     def takes_turns(self) -> bool:
         """Whether it looks like the reader of a queue, who asks for the few that wait: rows are locked, or the first ones come first."""
@@ -94,8 +104,8 @@ class Chooser:
             elif kind == "SelectStmt":
                 yield from ((number, Use("limit")) for number in parameters(one.limit_count))
                 yield from ((number, Use("offset")) for number in parameters(one.limit_offset))
-            elif kind == "FuncCall" and one.funcname[-1].string.sval in UNITS and one.args:
-                yield from ((number, Use("unit")) for number in parameters(one.args[0]))
+            elif kind == "FuncCall" and one.args and (form := WORDS.get(one.funcname[-1].string.sval)):
+                yield from ((number, Use(form)) for number in parameters(one.args[0]))
 
     def _compared(self, one: Any) -> Iterator[tuple[int, Use]]:
         operator = one.name[-1].string.sval if one.name else ""
@@ -106,12 +116,12 @@ class Chooser:
             if not names or not numbers or names_in(right) and operator not in ("@@",):
                 continue
             if one.kind in (pb.AEXPR_BETWEEN, pb.AEXPR_BETWEEN_SYM):
-                bounds = [parameters(item) for item in right.list.items]
-                yield from ((number, self._use("lower" if place == 0 else "upper", left)) for place, found in enumerate(bounds) for number in found)
+                for form_, item in zip(("lower", "upper"), right.list.items):
+                    yield from ((number, dataclasses.replace(self._use(form_, left), before=before_now(item))) for number in parameters(item))
                 return
             if kind(left) == "row_expr" and kind(right) == "row_expr":
                 for item, other in zip(left.row_expr.args, right.row_expr.args):
-                    yield from ((number, self._use(form(meaning), item)) for number in parameters(other))
+                    yield from ((number, dataclasses.replace(self._use(form(meaning), item), before=before_now(other))) for number in parameters(other))
                 return
             among = one.kind == pb.AEXPR_OP_ANY and kind(right) != "a_array_expr"
             use = dataclasses.replace(self._use("among" if among else form(meaning), left), before=before_now(right))
@@ -124,31 +134,31 @@ class Chooser:
         for alias, name in names_in(node):
             relation = self.aliases.get(alias) if alias in self.aliases else next((one for one in self.aliases.values() if name in one.columns), None)
             if relation and name in relation.columns:
-                return Use(form, relation, relation.columns[name], name in self.ordered)
+                return Use(form, relation, relation.columns[name], name in self.ordered, plain=kind(node) == "column_ref")
         return Use(form)
 
     def value(self, number: int, span: int, place: int) -> str:
-        """As SQL. What is compared with nothing known is a value that the planner cannot look into."""
-        use = self.uses.get(number, Use(""))
-        type = self.types[number - 1] if number <= len(self.types) else "text" if use.column is None else use.column.type + "[]" * (use.form == "among")
+        """As SQL. What is compared with nothing known is a value that the planner cannot look into; where no type is known either, a constant that takes the type it meets."""
+        use, typed = self.uses.get(number, Use("")), number <= len(self.types)
+        type = self.types[number - 1] if typed else "" if use.column is None else use.column.type + "[]" * (use.form == "among")
         type = re.sub(r"^character(?! varying)", "bpchar", type)         # without its length it would be one letter
-        unknown = f"(SELECT NULL::{type})"
+        unknown = f"(SELECT NULL::{type})" if typed else "'1'"
         if use.form in ("limit", "offset"):
             return str(self._limit()) if use.form == "limit" else "0"
         if use.form == "more" and type in ("interval", *NUMBERS):
             return f"'0'::{type}"
         if type == "regconfig":
             return f"'{self._setting('default_text_search_config', 'english')}'::regconfig"
-        if use.form == "unit":
-            return f"'day'::{type}"
-        if use.column is None or family(type) != family(use.column.type) and type != "interval":
+        if use.form.startswith("'"):
+            return use.form
+        if use.column is None or not typed and not use.plain or family(type) != family(use.column.type) and type != "interval":
             return unknown
         text = self._chosen(use, type, SPANS[span], place)
         if text is None:
             return unknown
         if type == "interval" and use.column.type.startswith(TIMES):
-            return f"(now() {'-' if use.before else '+'} {literal(text)}::timestamptz)" if use.before else f"({literal(text)}::timestamptz - now())"
-        return f"{literal(text)}::{type}"
+            return f"(now() - {literal(text)}::timestamptz)" if use.before else f"({literal(text)}::timestamptz - now())"
+        return f"{literal(text)}::{type}" if typed else text if family(type) == "number" and re.fullmatch(r"\d+(\.\d+)?", text) else literal(text)
 
     def _setting(self, name: str, usual: str) -> str:
         return next((one["setting"] for one in self.facts.parts.get("settings", ()) if one["name"] == name), usual)
@@ -187,7 +197,7 @@ def family(type: str) -> str:
     >>> family("character varying"), family("bigint[]"), family("uuid")
     ('text', 'number', 'uuid')
     """
-    base = type.removesuffix("[]").split("(")[0]
+    base = type.removesuffix("[]").split("(")[0].rpartition(".")[2].strip('"')
     return "text" if base in TEXTS else "number" if base in NUMBERS else "time" if base.startswith(TIMES) else base
 
 
