@@ -17,6 +17,7 @@ from senior_backend.postgres.quote import ident, listed, literal, qualified
 Name = tuple[str, str]
 MOST, MOST_KEYS, MOST_INCLUDED, MOST_INCLUDED_BYTES = 40, 5, 4, 64
 SELECTIVE, RARE, COMMON = 0.7, 0.25, 0.9         # shares of the rows: where a partial index saves something; what may be its subject; what hides the others
+POSTING = 6             # bytes of an entry in a gin index whose keys repeat
 MANY = 100              # different values of another column that is looked up: then that is what finds the rows
 BRIN_CORRELATION, BRIN_PAGES = 0.95, 1000
 WILD = re.compile(r"[%_\\]")
@@ -301,15 +302,20 @@ def typed(text: str, column: Column | None) -> str:
     return "jsonb" if column and column.type == "jsonb" and "->" in text and "->>" not in text else "text"
 
 
-def pages(candidate: Candidate, relation: Relation, share: float) -> int:
-    """Estimated size. share: of the rows that a partial index holds. Measured on PostgreSQL 15: within a third for btree."""
+def pages(candidate: Candidate, relation: Relation, share: float, known: dict[str, int]) -> int:
+    """Estimated size. share: of the rows that a partial index holds; known: widths of expressions. Measured on PostgreSQL 15: within a third for btree."""
     rows = max(relation.rows * share, 1)
-    columns = [relation.columns.get(name) for name in (*candidate.columns, *candidate.include)]
+    columns = [relation.columns.get(name) for name in (*(key.columns[0] for key in candidate.keys if key.columns), *candidate.include)]
     widths = [column.width if column else 16 for column in columns]
+    for place, key in enumerate(candidate.keys[:len(widths)]):
+        widths[place] = known.get(key.text, widths[place])
     if candidate.method == "brin":
         return 3 + relation.pages // 32 // 200
     if candidate.method == "gin":
-        return 2 + math.ceil(rows * max(sum(widths), 4) * (3.2 if candidate.extension else 1.0) / PAGE)
+        if columns[0] and columns[0].each:
+            return 2 + math.ceil(rows * columns[0].each * POSTING / PAGE)
+        words = candidate.extension or "to_tsvector" in candidate.keys[0].text
+        return 2 + math.ceil(rows * max(sum(widths), 4) * (3.0 if words else 1.0) / PAGE)
     data = sum(math.ceil(width / 4) * 4 for width in widths)
     entry = 8 + math.ceil(data / 8) * 8 + 4
     different = 1.0
@@ -318,5 +324,5 @@ def pages(candidate: Candidate, relation: Relation, share: float) -> int:
         different *= column.different(relation.rows) if column else rows
     repeats = rows / min(max(different, 1), rows)
     if candidate.include or repeats < 2 or candidate.method != "btree":
-        return 1 + math.ceil(rows * entry / (PAGE * 0.89))
+        return 1 + math.ceil(rows * entry / (PAGE * (0.89 if candidate.method == "btree" else 0.35)))
     return 1 + math.ceil(rows * (6 + entry / min(repeats, 100)) / (PAGE * 0.89))

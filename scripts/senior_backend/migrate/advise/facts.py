@@ -25,7 +25,10 @@ Name = tuple[str, str]
 
 @dataclasses.dataclass(slots=True)
 class Column:
-    """As pg_stats has it. distinct: their number, or minus their share of the rows, 0 unknown; values and shares: the most common; bounds: of the others, in equal parts."""
+    """As pg_stats has it. distinct: their number, or minus their share of the rows, 0 unknown; values and shares: the most common; bounds: of the others, in equal parts.
+
+    elements: the most common of arrays; each: how many there are in the average row.
+    """
     name: str
     type: str
     category: str = ""
@@ -37,6 +40,7 @@ class Column:
     shares: list[float] = dataclasses.field(default_factory=list)
     bounds: list[str] = dataclasses.field(default_factory=list)
     elements: list[str] = dataclasses.field(default_factory=list)
+    each: float = 0.0
     correlation: float = 0.0
     known: bool = False
 
@@ -165,4 +169,4 @@ def relation(row: dict[str, Any]) -> Relation:
 
 def column(row: dict[str, Any]) -> Column:
     given = {name: row[name] for name in ("nulls", "width", "distinct", "values", "shares", "bounds", "elements", "correlation") if row[name] is not None}
-    return Column(row["name"], row["type"], row["category"], row["not_null"], known=row["nulls"] is not None, **given)
+    return Column(row["name"], row["type"], row["category"], row["not_null"], each=(row["element_counts"] or [0.0])[-1], known=row["nulls"] is not None, **given)

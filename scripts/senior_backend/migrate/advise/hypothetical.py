@@ -63,7 +63,7 @@ class Hypothetical(Stage):
                 with contextlib.suppress(dependencies.require("psycopg").Error):
                     self._create(self.bare, one)
                     self.candidates[one] = []
-                    self.bytes[one] = PAGE * shapes.pages(one, self.facts.relations[one.table], self.share(one.table, one.where))
+                    self.bytes[one] = PAGE * shapes.pages(one, self.facts.relations[one.table], self.share(one.table, one.where), {})
         self.bare.execute(f"SELECT {self.schema_call('hypopg_reset')}()")
 
     def show(self, tables: Collection[Name], wanted: Collection[Candidate]) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SEGMENT = 131072            # pages in each file of a table
 PARTS = ("column", "constraint", "index", "partition", "index_partition", "inheritance")
 NAMED = ("view", "materialized_view", "function", "aggregate", "enum", "domain", "composite_type", "range_type")
-LEFT_OUT = ("tablespace", "row_security", "force_row_security")
+LEFT_OUT = ("owner", "tablespace", "row_security", "force_row_security")
 FIXED = {"max_parallel_workers_per_gather": "0", "jit": "off", "statement_timeout": "20s", "plan_cache_mode": "auto"}
 BARE = {"enable_indexscan": "off", "enable_indexonlyscan": "off", "enable_bitmapscan": "off", "enable_mergejoin": "off"}
 PREFIX = "senior_backend_candidate_"
@@ -53,7 +53,6 @@ class Stage:
         bench = Bench(server, self.name, "", None, stack)
         empty = live.read(bench.connection)
         self.catalogue, self.lacking = cut(catalogue, empty, set(names), words, self._extensions())
-        server.ensure_roles(closure.roles(self.catalogue))
         bench.run(plan.migration(empty, self.catalogue))
         bench.connection.close()
         self.admin = stack.enter_context(contextlib.closing(connection.connect(server.url(self.name))))
@@ -186,16 +185,17 @@ class Stage:
             relation, root = self.facts.relations[schema, table], self.facts.relations[one.table]
             if relation.kind == "p":
                 continue
-            pages = shapes.pages(one, relation if relation.columns else root, shares[one])
+            widths = self._explain_expressions(one, oid, root, session)
+            pages = shapes.pages(one, relation if relation.columns else root, shares[one], widths)
             self.bytes[one] = self.bytes.get(one, 0) + pages * PAGE
             sizes.setdefault(top, []).append((path, pages, relation.rows * shares[one]))
             self._lengthen(path, pages)
             self.admin.execute("UPDATE pg_class SET relpages = %s, reltuples = %s WHERE oid = %s", [pages, relation.rows * shares[one], oid])
-            self._explain_expressions(one, oid, root, session)
         self.admin.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = ANY(%s)", [[oid for one in shares for oid in self.candidates.get(one, ())]])
 
-    def _explain_expressions(self, one: Candidate, oid: int, relation: Relation, session: psycopg.Connection[Any]) -> None:
-        """Statistics of expressions, made from those of their column: without them the planner takes 200 different values for granted."""
+    def _explain_expressions(self, one: Candidate, oid: int, relation: Relation, session: psycopg.Connection[Any]) -> dict[str, int]:
+        """Statistics of expressions, made from those of their column: without them the planner takes 200 different values for granted. Gives their widths."""
+        widths: dict[str, int] = {}
         for number, key in enumerate(one.keys, 1):
             column = relation.columns.get(key.columns[0]) if len(key.columns) == 1 and not key.plain else None
             if column is None or not column.known or one.method != "btree":
@@ -207,7 +207,9 @@ class Stage:
                 continue
             if sampled > 10:
                 many = different > 0.9 * sampled * (1 - nulls)
+                widths[key.text] = width
                 self.admin.execute("INSERT INTO pg_statistic SELECT %s, %s, false, %s, %s, %s, 0,0,0,0,0, 0,0,0,0,0, 0,0,0,0,0", [oid, number, nulls, width, column.distinct if many else max(different, 1)])
+        return widths
 
     def show(self, tables: Collection[Name], wanted: Collection[Candidate]) -> None:
         """Let the planner see these candidates of these tables, and no others."""
@@ -247,7 +249,7 @@ def keeps(fact: Fact, tables: set[Id]) -> bool:
 
 
 def plain(fact: Fact) -> Fact:
-    """Without the tablespace, which the stand-in has not, and row security, which would hide all rows from whoever asks there."""
+    """Without owner and tablespace, which the stand-in has not, and row security, which would hide all rows from whoever asks there."""
     if not any(name in fact.text for name in LEFT_OUT):
         return fact
     return Fact(fact.id, {name: value for name, value in fact.attributes.items() if name not in LEFT_OUT}, fact.parent, fact.depends, fact.order)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Sequence
 
 from senior_backend import dependencies
-from senior_backend.migrate import closure, plan
+from senior_backend.migrate import plan
 from senior_backend.migrate.advise.choice import Choice, Query
 from senior_backend.migrate.advise.facts import PAGE, Facts, Relation
 from senior_backend.migrate.advise.plans import indexes_in
@@ -38,7 +38,6 @@ class Copy:
         extensions = {row[0] for row in server.admin.execute("SELECT name FROM pg_available_extensions")}
         made, _ = cut(catalogue, empty, names, words, extensions)
         made.facts = {identity: fact for identity, fact in made.facts.items() if identity.kind != "constraint" or fact.attributes["type"] != "f"}
-        server.ensure_roles(closure.roles(made))
         bench.run(plan.migration(empty, made))
         self.relations = [facts.relations[name] for name in sorted(names) if facts.relations[name].kind == "r"]
         whole = sum(one.pages for one in self.relations) * PAGE
