@@ -65,13 +65,12 @@ CASES = {
 WORKLOAD = [
     (30, "select * from tickets where owner_id = {n} order by made desc limit 5"), (30, "select id from people where lower(email) = 'p{n}@x.org'"), (20, "select id, title from tickets where tags @> array['t{n}']"),
     (9, "select id from tickets where state = 'waiting' order by made limit 20"), (9, "select id from tickets where title ilike '%{n:05x}%'"), (20, "select id from people where parent_id = {n}"),
-    (4, "select state, count(*), max(note) from tickets where made between now() - interval '{n} hours' - interval '30 hours' and now() - interval '{n} hours' group by state"),
     (60, "insert into audit (what) values ('{n}')"), (9, "update tickets set note = 'n{n}' where id = {n}"), (9, "select * from lookup where person_id = {n}"),
 ]
 CHOSEN = {
     "CREATE INDEX CONCURRENTLY tickets_owner_id_idx ON public.tickets (owner_id)", "CREATE INDEX CONCURRENTLY people_lower_email_idx ON public.people (lower(email::text))",
     "CREATE INDEX CONCURRENTLY tickets_tags_gin_idx ON public.tickets USING gin (tags)", "CREATE INDEX CONCURRENTLY tickets_made_state_waiting_idx ON public.tickets (made) WHERE state = 'waiting'::text",
-    "CREATE INDEX CONCURRENTLY tickets_made_idx ON public.tickets (made)", "CREATE EXTENSION IF NOT EXISTS pg_trgm", "CREATE INDEX CONCURRENTLY tickets_title_trgm_idx ON public.tickets USING gin (title gin_trgm_ops)",
+    "CREATE EXTENSION IF NOT EXISTS pg_trgm", "CREATE INDEX CONCURRENTLY tickets_title_trgm_idx ON public.tickets USING gin (title gin_trgm_ops)",
     "CREATE INDEX CONCURRENTLY people_parent_id_not_null_idx ON public.people (parent_id) WHERE parent_id IS NOT NULL", "DROP INDEX CONCURRENTLY public.lookup_again",
 }
 
@@ -161,7 +160,7 @@ def test_advice_for_a_workload_is_applied_taken_back_and_then_enough(counted, tm
     assert [one["sql"] for one in again["suggestions"]] == []
     with contextlib.closing(connection.connect(url)) as session:
         used = session.execute("select count(*) from pg_stat_user_indexes where idx_scan > 0 and indexrelname = any(%s)", [[one["index"] for one in made]]).fetchone()[0]
-    assert used == 7 and tool("--connection", url, "--rollback", up)[0] == 0 and down.is_file()
+    assert used == 6 and tool("--connection", url, "--rollback", up)[0] == 0 and down.is_file()
 
 
 def test_a_file_of_statements_instead_of_counted_ones(filled, tmp_path):
@@ -213,7 +212,7 @@ def test_without_a_server_here_hypopg_is_asked_on_the_database(counted, monkeypa
 
     monkeypatch.setattr(binaries, "find", nothing)
     told = advice("--connection", url)
-    assert {"CREATE INDEX CONCURRENTLY tickets_owner_id_idx ON public.tickets (owner_id)"} <= {one["sql"] for one in told["suggestions"]} <= CHOSEN and "hypopg" in told["planner"]
+    assert {"CREATE INDEX CONCURRENTLY tickets_owner_id_idx ON public.tickets (owner_id)"} < {one["sql"] for one in told["suggestions"]} < CHOSEN and "hypopg" in told["planner"]
     execute(url, "drop extension hypopg")
     told = advice("--connection", url)
     assert told["planner"] is None and any("no stand-in" in one for one in told["not_assessed"]) and all(one["guess"] for one in told["suggestions"] if one["action"] == "create")
