@@ -36,7 +36,6 @@ SEARCHES: tuple[tuple[frozenset[str], Any, str, str], ...] = tuple((frozenset(op
     ("<< <<= >> >>= &&", lambda column: column.type in ("inet", "cidr"), "gist", " inet_ops"),
     ("&& @> <@ ~ <<", lambda column: GEOMETRY.match(column.type) is not None, "gist", ""),
 ))
-ALIGNMENT = {"smallint": 2, "boolean": 1, "integer": 4, "date": 4, "real": 4, "oid": 4}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,12 +205,13 @@ class Shapes:
             constant = {one.keys[0].text for one in chosen if one.kind not in ("present", "unequal")}
             rest = tuple(key for key in keys if key.text not in constant) or keys
             if chosen:
-                yield self.where(rest, [one.text for one in chosen], {column for one in chosen for column in one.keys[0].columns}, any(self.supposed(one) for one in chosen))
+                columns = tuple(sorted({column for one in chosen for column in one.keys[0].columns}))
+                yield Candidate(self.table, rest, where=" AND ".join(one.text for one in chosen), where_columns=columns, assumed=any(map(self.supposed, chosen)))
         for key in keys:
             column = self.column(key)
-            if key.plain and column and column.nulls >= 1 - SELECTIVE and not any(one.kind == "null" and one.keys[0].text == key.text for one in self.conditions):
-                if any(one.keys[0].text == key.text for one in self.conditions):
-                    yield self.where(keys, [f"{key.text} IS NOT NULL"], {key.columns[0]}, False)
+            kinds = {one.kind for one in self.conditions if one.keys[0].text == key.text}
+            if key.plain and column and column.nulls >= 1 - SELECTIVE and kinds and "null" not in kinds:
+                yield Candidate(self.table, keys, where=f"{key.text} IS NOT NULL", where_columns=key.columns)
 
     def without_common(self, condition: Condition) -> Condition:
         """A constant that is not known, of a column with several rare values: all but the common one."""
@@ -220,9 +220,6 @@ class Shapes:
             return condition
         common = column.values[column.shares.index(max(column.shares))]
         return dataclasses.replace(condition, kind="unequal", operator="<>", text=f"{condition.keys[0].text} <> {literal(common)}::{column.type}")
-
-    def where(self, keys: tuple[Key, ...], texts: list[str], columns: set[str], assumed: bool) -> Candidate:
-        return Candidate(self.table, keys, where=" AND ".join(texts), where_columns=tuple(sorted(columns)), assumed=assumed)
 
     def supposed(self, condition: Condition) -> bool:
         return condition.kind not in ("null", "present") and (self.table, condition.keys[0].columns[0]) in self.scenario.assumed

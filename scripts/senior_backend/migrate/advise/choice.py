@@ -5,7 +5,7 @@ import dataclasses
 import math
 import statistics
 import time
-from typing import Collection, Iterable, Sequence
+from typing import Iterable, Sequence
 
 from senior_backend import dependencies
 from senior_backend.migrate.advise.candidates import Candidate, Maker
@@ -56,7 +56,6 @@ class Planning:
     def __init__(self, stage: Stage, facts: Facts, deadline: float):
         self.stage, self.facts, self.deadline = stage, facts, deadline
         self.failed: list[tuple[Statement, str]] = []
-        self.explained = 0
 
     def queries(self, statements: Iterable[Statement]) -> list[Query]:
         found = [query for one in statements for query in self.explained_as(one)]
@@ -139,7 +138,6 @@ class Planning:
         if used != wanted:
             self.stage.show(query.tables, used)
         cost = self.stage.plan(query.scenario.sql, self.stage.cached)["Total Cost"] if used else query.cost
-        self.explained += 1
         query.known.append((wanted, used, cost))
         return used, cost
 

@@ -67,10 +67,6 @@ class Relation:
     raw: dict[str, Any]
     columns: dict[str, Column] = dataclasses.field(default_factory=dict)
 
-    @property
-    def changes(self) -> dict[str, int]:
-        return {name: self.raw[name] for name in ("inserted", "updated", "hot", "deleted")}
-
 
 class Facts:
     """missing: what could not be asked, and what lacks for it. imagined: of a file, where nothing was measured."""

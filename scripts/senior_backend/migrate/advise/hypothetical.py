@@ -9,8 +9,7 @@ from senior_backend.migrate.advise import candidates as shapes
 from senior_backend.migrate.advise.candidates import Candidate
 from senior_backend.migrate.advise.facts import PAGE, Facts, Name
 from senior_backend.migrate.advise.stage import BARE, FIXED, Stage
-from senior_backend.postgres import connection
-from senior_backend.postgres.quote import qualified
+from senior_backend.postgres import connection, quote
 
 if TYPE_CHECKING:
     import psycopg
@@ -23,38 +22,26 @@ class Hypothetical(Stage):
     """url: the target, which is only asked to explain."""
 
     def __init__(self, url: str, facts: Facts, stack: contextlib.ExitStack):
-        self.url, self.facts, self.stack = url, facts, stack
-        self.schema = facts.server["hypopg"]
-        self.candidates, self.bytes, self._owner = {}, {}, {}
-        self._shown: set[Candidate] = set()
-        self._shares: dict[tuple[Name, str], float] = {}
+        self._start(stack, facts)
+        self._reset, self._new = (call.format(quote.ident(facts.server["hypopg"])) for call in ("SELECT {}.hypopg_reset()", "SELECT indexname FROM {}.hypopg_create_index(%s)"))
         self._made: dict[psycopg.Connection[Any], frozenset[Candidate]] = {}
-        factor = max(0.05, min(1.0, facts.miss_share))
-        costs = {one["name"]: one["setting"] for one in facts.parts.get("settings", ()) if one["name"].endswith("_page_cost")}
-        cached = {name: str(float(value) * factor) for name, value in costs.items()}
-        self.real, self.cached, self.bare = (self._connect(more) for more in ({}, cached, BARE))
+        self.real, self.cached, self.bare = (stack.enter_context(contextlib.closing(connection.connect(url, **FIXED, **READ_ONLY, **more))) for more in ({}, self.memory_costs(), BARE))
+        for one in (self.real, self.cached, self.bare):
+            one.prepare_threshold = None
         self.text = self.real.execute("SHOW server_version").fetchone()[0].split(" ")[0]
-
-    def _connect(self, settings: dict[str, str]) -> psycopg.Connection[Any]:
-        session = self.stack.enter_context(contextlib.closing(connection.connect(self.url, **FIXED, **READ_ONLY, **settings)))
-        session.prepare_threshold = None
-        return session
 
     def plan(self, sql: str, session: psycopg.Connection[Any] | None = None) -> dict[str, Any]:
         session = session or self.real
         wanted = frozenset() if session is self.bare else frozenset(self._shown)
         if self._made.get(session, frozenset()) != wanted:
-            session.execute(f"SELECT {self.schema_call('hypopg_reset')}()")
+            session.execute(self._reset)
             for one in wanted:
                 self._owner[self._create(session, one)] = one
             self._made[session] = wanted
         return super().plan(sql, session)
 
-    def schema_call(self, name: str) -> str:
-        return qualified(self.schema, name)
-
     def _create(self, session: psycopg.Connection[Any], one: Candidate) -> str:
-        return session.execute(f"SELECT indexname FROM {self.schema_call('hypopg_create_index')}(%s)", [one.sql("hypothetical")]).fetchone()[0]
+        return session.execute(self._new, [one.sql("hypothetical")]).fetchone()[0]
 
     def make(self, wanted: Collection[Candidate]) -> None:
         """Those that hypopg can stand for."""
@@ -64,7 +51,7 @@ class Hypothetical(Stage):
                     self._create(self.bare, one)
                     self.candidates[one] = []
                     self.bytes[one] = PAGE * shapes.pages(one, self.facts.relations[one.table], self.share(one.table, one.where), {})
-        self.bare.execute(f"SELECT {self.schema_call('hypopg_reset')}()")
+        self.bare.execute(self._reset)
 
     def show(self, tables: Collection[Name], wanted: Collection[Candidate]) -> None:
         self._shown = {one for one in self._shown if one.table not in tables} | {one for one in wanted if one in self.candidates}

@@ -106,17 +106,16 @@ def expression(text: str) -> Any:
 
 def kind_of(node: Any) -> tuple[str, Any]:
     """Which node of the grammar it is, and the node."""
-    name = node.WhichOneof("node") if node is not None else None
+    name = node.WhichOneof("node") if node is not None and node.DESCRIPTOR.name == "Node" else None
     return (name or "", getattr(node, name)) if name else ("", None)
 
 
-def columns_in(node: Any) -> set[tuple[str, str]]:
-    """(alias, column) of all columns in an expression."""
-    found = set()
-    for one in walk(node):
-        if one.DESCRIPTOR.name == "ColumnRef" and len(one.fields) >= 2 and one.fields[-1].WhichOneof("node") == "string":
-            found.add((one.fields[-2].string.sval, one.fields[-1].string.sval))
-    return found
+def columns_in(node: Any) -> list[tuple[str, str]]:
+    """(alias, column) of all columns in an expression, alias "" where none stands there; subqueries left out."""
+    if node is None or kind_of(node)[0] == "sub_link":
+        return []
+    return [(one.fields[-2].string.sval if len(one.fields) > 1 else "", one.fields[-1].string.sval) for one in walk(node)
+            if one.DESCRIPTOR.name == "ColumnRef" and one.fields[-1].WhichOneof("node") == "string"]
 
 
 def use(node: Any, found: dict[str, Access]) -> None:

@@ -9,10 +9,10 @@ from senior_backend.console import VERSION
 from senior_backend.migrate import output
 from senior_backend.migrate.advise.candidates import Candidate
 from senior_backend.migrate.advise.choice import Choice, Query
-from senior_backend.migrate.advise.facts import PAGE, Facts, Name
+from senior_backend.migrate.advise.facts import PAGE, Facts
+from senior_backend.migrate.advise.plans import Key
 from senior_backend.migrate.analyze import rules
-from senior_backend.migrate.analyze.measured import size
-from senior_backend.migrate.analyze.schema import INDEX, Index, Schema, column_of, index_parts, shown
+from senior_backend.migrate.analyze.schema import Index, Schema, column_of, shown
 from senior_backend.migrate.kinds.indexes import HEAD
 from senior_backend.migrate.steps import Step
 from senior_backend.postgres.model import Catalogue, Id
@@ -24,7 +24,7 @@ PURPOSE = {"gin": "finds what is in {keys}", "gist": "finds what overlaps {keys}
 
 @dataclasses.dataclass
 class Suggestion:
-    """action: create, drop, extension. queries: the statements it helps, with figures; measured: what --verify found. up, down: as steps of a migration."""
+    """action: create, drop, extension. queries: the statements it helps, with figures; measured: what --verify found. up, down: as steps of a migration; candidate: of a new index."""
     action: str
     table: str
     columns: list[str]
@@ -42,8 +42,8 @@ class Suggestion:
     candidate: Candidate | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return {"action": self.action, "table": self.table, "columns": self.columns, "reason": self.reason, "sql": self.sql, "evidence": self.evidence, "index": self.index, "guess": self.guess,
-                "size_bytes": self.bytes, "queries": self.queries, "writers": self.writers, "measured": self.measured}
+        names = ("action", "table", "columns", "reason", "sql", "evidence", "index", "guess", "queries", "writers", "measured")
+        return {**{name: getattr(self, name) for name in names}, "size_bytes": self.bytes}
 
 
 class Names:
@@ -109,43 +109,42 @@ class Writer:
         name, relation = self.names.free(schema, one.simple_name()), self.facts.relations[one.table]
         one = placed(one, self.facts)
         sql = one.sql(name, concurrently=relation.kind != "p" and not self.facts.imagined)
-        up = [Step(sql, transactional=" CONCURRENTLY " not in sql)] if relation.kind != "p" else list(self.by_partition(one, name))
-        concurrently = "" if relation.kind == "p" or self.facts.imagined else "CONCURRENTLY "
-        down = [Step(f"DROP INDEX {concurrently}{qualified(schema, name)}", transactional=not concurrently)]
+        up = [step(sql)] if relation.kind != "p" else list(self.by_partition(one, name))
+        down = [step(f"DROP INDEX {'CONCURRENTLY ' * (' CONCURRENTLY ' in sql)}{qualified(schema, name)}")]
         return Suggestion("create", shown(one.table), one.columns, reason, sql, evidence, name, up=up, down=down)
 
     def by_partition(self, one: Candidate, name: str) -> Iterator[Step]:
         """A partitioned index without blocking writers: each partition's own, then joined. Where partitions have partitions: the plain statement."""
         parts = [relation for relation in self.facts.relations.values() if relation.root == one.table and relation.name != one.table]
         if any(relation.kind == "p" for relation in parts) or self.facts.imagined:
-            yield Step(one.sql(name))
+            yield step(one.sql(name))
             return
-        yield Step(one.sql(name, only=True))
+        yield step(one.sql(name, only=True))
         for relation in parts:
             own = self.names.free(relation.name[0], one.simple_name().replace(one.table[1], relation.name[1], 1))
-            yield Step(one.sql(own, concurrently=True, table=relation.name), transactional=False)
-            yield Step(f"ALTER INDEX {qualified(one.table[0], name)} ATTACH PARTITION {qualified(relation.name[0], own)}")
+            yield step(one.sql(own, concurrently=True, table=relation.name))
+            yield step(f"ALTER INDEX {qualified(one.table[0], name)} ATTACH PARTITION {qualified(relation.name[0], own)}")
 
     def redundant(self, new: Iterable[Suggestion]) -> Iterator[Suggestion]:
         """Indexes that others of the database, or the new ones, make needless."""
         mine = {one.index for one in new}
         for one in new:
-            if one.candidate:
-                self.schema.tables[Id("table", one.candidate.table)].indexes.append(as_index(one.candidate, one.index)) if Id("table", one.candidate.table) in self.schema.tables else None
+            if one.candidate and (table := self.schema.tables.get(Id("table", one.candidate.table))):
+                table.indexes.append(as_index(one.candidate, one.index))
         for finding in rules.needless_indexes(self.schema):
             if finding.object not in mine and "DROP CONSTRAINT" not in finding.sql:
                 yield self.drop(finding, finding.values["other"] in mine)
 
     def drop(self, finding: rules.Finding, replaced: bool) -> Suggestion:
-        identity, fact = next((one, fact) for one, fact in self.schema.catalogue.facts.items() if one.kind == "index" and finding.sql.endswith(f" {qualified(*one.name)}"))
-        again = fact.attributes["definition"]
-        index = next(one for table in self.schema.tables.values() for one in table.indexes if (one.schema, one.name) == identity.name)
-        bytes = self.facts.indexes.get(identity.name, {}).get("pages")
-        concurrently = "CONCURRENTLY" in finding.sql and not self.facts.imagined
-        sql = finding.sql if concurrently else finding.sql.replace(" CONCURRENTLY", "")
-        down = HEAD.sub(lambda found: f"{found[0]}CONCURRENTLY ", again, count=1) if concurrently else again
-        return Suggestion("drop", finding.table, [name for name in index.columns if name], finding.message + ("; the new index does its work" if replaced else ""), sql, finding.evidence, finding.object,
-                          bytes=None if bytes is None or self.facts.imagined else bytes * PAGE, up=[Step(sql, transactional=not concurrently)], down=[Step(down, transactional=not concurrently)])
+        schema, index = next((one.schema, one) for table in self.schema.tables.values() for one in table.indexes if finding.sql.endswith(f" {qualified(one.schema, one.name)}"))
+        again, known = self.schema.catalogue[Id("index", (schema, index.name))].attributes["definition"], self.facts.indexes.get((schema, index.name))
+        sql = finding.sql
+        if self.facts.imagined:
+            sql = sql.replace(" CONCURRENTLY", "")
+        elif "CONCURRENTLY" in sql:
+            again = HEAD.sub(lambda found: f"{found[0]}CONCURRENTLY ", again, count=1)
+        return Suggestion("drop", finding.table, [name for name in index.columns if name], finding.message + ("; the new index does its work" if replaced else ""), sql, finding.evidence, index.name,
+                          bytes=known["pages"] * PAGE if known and not self.facts.imagined else None, up=[step(sql)], down=[step(again)])
 
     def guesses(self, made: Sequence[Suggestion]) -> Iterator[Suggestion]:
         """Foreign keys without an index: nothing was seen that needs one. made: what is suggested already."""
@@ -156,22 +155,20 @@ class Writer:
             here = (shown(relation.root), tuple(columns)) if relation else None
             if relation and here not in known and (self.facts.imagined or relation.pages >= 128):
                 known.add(here)
-                one = Candidate(relation.root, tuple(rules_key(name) for name in columns))
+                one = Candidate(relation.root, tuple(Key(ident(name), (name,)) for name in columns))
                 made = self.statement(one, finding.message, "no evidence: a guess from the schema; whether rows are looked up by it, or deleted from the other table, was not seen")
                 made.guess = True
                 yield made
 
 
-def rules_key(name: str) -> Any:
-    from senior_backend.migrate.advise.plans import Key
-
-    return Key(ident(name), (name,))
+def step(sql: str) -> Step:
+    return Step(sql, transactional=" CONCURRENTLY " not in sql)
 
 
 def extension(one: Candidate, imagined: bool) -> Suggestion:
     sql = f"CREATE EXTENSION IF NOT EXISTS {one.extension}"
     return Suggestion("extension", shown(one.table), one.columns, f"the index on {', '.join(one.columns)} that follows needs it", sql, "pg_extension does not list it; it is among those that can be installed",
-                      guess=imagined, up=[Step(sql)], down=[])
+                      guess=imagined, up=[step(sql)])
 
 
 def placed(one: Candidate, facts: Facts) -> Candidate:
@@ -220,7 +217,7 @@ def reason(one: Candidate, queries: Sequence[Query]) -> str:
 
 def writers(choice: Choice, one: Candidate) -> str:
     inserted, updated = choice.writes.entries(one)
-    counted = choice.planning.facts.relations[one.table].changes
+    counted = choice.planning.facts.relations[one.table].raw
     told = [f"{inserted:,} rows inserted" if inserted else "", f"{updated:,} updates that change its columns, which are not HOT any more" if updated else ""]
     seen = " and ".join(filter(None, told))
     text = f"in this workload: {seen}" if seen else "no statement of this workload writes to it"
@@ -232,16 +229,10 @@ def writers(choice: Choice, one: Candidate) -> str:
 
 def pair(source: str, suggestions: Sequence[Suggestion]) -> tuple[str, str, str]:
     """What changed in a few words, the migration, its rollback."""
-    real = [one for one in suggestions if one.up]
-    new = [one for one in real if one.action == "create"]
-    words = (f"index {new[0].table}" if new else f"drop index {real[0].index}") + (f" and {len(real) - 1} more" if len(real) > 1 else "")
-
-    def head(title: str) -> list[str]:
-        return [f"senior-backend {VERSION}, {title}: {words}", f"for {source}", "by --suggest-indexes; each statement with its evidence"]
-
-    def told(steps: Iterable[tuple[Suggestion, list[Step]]]) -> list[Step]:
-        return [step for _, own in steps for step in own]
-
-    up = output.script(head("migration"), told((one, one.up) for one in real), lambda hazard: hazard.message)
-    down = output.script(head("rollback"), told((one, one.down) for one in reversed(real)), lambda hazard: hazard.message)
-    return words, up, down
+    new = [one for one in suggestions if one.action == "create"]
+    words = (f"index {new[0].table}" if new else f"drop index {suggestions[0].index}") + (f" and {len(suggestions) - 1} more" if len(suggestions) > 1 else "")
+    made = []
+    for title, steps in (("migration", [one.up for one in suggestions]), ("rollback", [one.down for one in reversed(suggestions)])):
+        head = [f"senior-backend {VERSION}, {title}: {words}", f"for {source}, by --suggest-indexes"]
+        made.append(output.script(head, [each for own in steps for each in own], lambda hazard: hazard.message))
+    return words, made[0], made[1]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import re
 from typing import TYPE_CHECKING, Any, Collection, Iterable
 
 from senior_backend import dependencies
@@ -30,6 +29,7 @@ PARTS = ("column", "constraint", "index", "partition", "index_partition", "inher
 NAMED = ("view", "materialized_view", "function", "aggregate", "enum", "domain", "composite_type", "range_type")
 LEFT_OUT = ("owner", "tablespace", "row_security", "force_row_security")
 FIXED = {"max_parallel_workers_per_gather": "0", "jit": "off", "statement_timeout": "20s", "plan_cache_mode": "auto"}
+LEAST_MISSES = 0.05            # the planner's cost of a page that is in memory, as a share of one that is not
 BARE = {"enable_indexscan": "off", "enable_indexonlyscan": "off", "enable_bitmapscan": "off", "enable_mergejoin": "off"}
 PREFIX = "senior_backend_candidate_"
 CHILDREN = """
@@ -48,40 +48,27 @@ class Stage:
     """server: where it is made; names: the tables that matter; words: all words of the statements, which may name views, functions and types. CommandError or Failed when it cannot be made."""
 
     def __init__(self, server: scratch.Server, stack: contextlib.ExitStack, catalogue: Catalogue, facts: Facts, names: Iterable[Name], words: set[str]):
-        self.server, self.stack, self.facts, self.text = server, stack, facts, server.text
-        self.name = self._database()
-        bench = Bench(server, self.name, "", None, stack)
-        empty = live.read(bench.connection)
-        self.catalogue, self.lacking = cut(catalogue, empty, set(names), words, self._extensions())
-        bench.run(plan.migration(empty, self.catalogue))
-        bench.connection.close()
+        self._start(stack, facts)
+        self.name, self.catalogue, self.lacking = built(server, stack, catalogue, facts, set(names), words)
+        self.server, self.text = server, server.text
         self.admin = stack.enter_context(contextlib.closing(connection.connect(server.url(self.name))))
         if facts.server.get("trigrams") or facts.server.get("trigrams_possible"):
             with contextlib.suppress(dependencies.require("psycopg").Error):         # not with every installation; then these candidates cannot be built
                 self.admin.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         self.folder = pathlib.Path(self.admin.execute("SHOW data_directory").fetchone()[0])
-        self.candidates: dict[Candidate, list[int]] = {}
-        self.bytes: dict[Candidate, int] = {}
-        self._owner: dict[str, Candidate] = {}
-        self._shown: set[Candidate] = set()
-        self._shares: dict[tuple[Name, str], float] = {}
         self._files: dict[str, int] = {}
         self._paths = {(row[0], row[1]): row[2] for row in self.admin.execute(
             "SELECT n.nspname, c.relname, pg_relation_filepath(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm', 'i') AND c.oid >= 16384")}
         self._furnish()
         self._open()
 
-    def _database(self) -> str:
-        """With the target's locale, since it decides which index serves LIKE; the nearest that there is."""
-        server = self.facts.server
-        wanted = [(server.get("collate"), server.get("ctype")), *([("C.UTF-8", "C.UTF-8")] if server.get("collate") not in ("C", "POSIX") else [])]
-        for collate, ctype in (pair for pair in wanted if all(pair)):
-            with contextlib.suppress(CommandError):
-                return self.stack.enter_context(self.server.database(locale=f" LC_COLLATE {quote.literal(collate)} LC_CTYPE {quote.literal(ctype)}"))
-        return self.stack.enter_context(self.server.database())
-
-    def _extensions(self) -> set[str]:
-        return {row[0] for row in self.server.admin.execute("SELECT name FROM pg_available_extensions")}
+    def _start(self, stack: contextlib.ExitStack, facts: Facts) -> None:
+        self.stack, self.facts = stack, facts
+        self.candidates: dict[Candidate, list[int]] = {}
+        self.bytes: dict[Candidate, int] = {}
+        self._owner: dict[str, Candidate] = {}
+        self._shown: set[Candidate] = set()
+        self._shares: dict[tuple[Name, str], float] = {}
 
     def _furnish(self) -> None:
         """Statistics of columns, sizes of tables and of the indexes that are there."""
@@ -118,19 +105,16 @@ class Stage:
         self._files[path] = needed
 
     def _open(self) -> None:
-        """Sessions that have not looked at a file before: real plans as the target does, in memory as if most pages were cached, bare without indexes."""
+        """Sessions that have not looked at a file before: real plans as the target does, cached as if most pages were in memory, bare without indexes."""
         known = {row[0] for row in self.admin.execute("SELECT name FROM pg_settings")}
-        settings = {one["name"]: one["setting"] for one in self.facts.parts.get("settings", ()) if one["name"] in known} | FIXED
-        factor = max(0.05, min(1.0, self.facts.miss_share))
-        cached = {name: str(float(settings.get(name, usual)) * factor) for name, usual in (("seq_page_cost", 1), ("random_page_cost", 4))}
-        self.real, self.cached, self.bare = (self._session(settings | more) for more in ({}, cached, BARE))
+        settings = {one["name"]: one["setting"] for one in self.facts.parts.get("settings", ()) if one["name"] in known}
+        url = self.server.loader_url(self.name)
+        self.real, self.cached, self.bare = (session(self.stack, url, self.facts, self.catalogue, {**settings, **more}) for more in ({}, self.memory_costs(), BARE))
 
-    def _session(self, settings: dict[str, str]) -> psycopg.Connection[Any]:
-        session = self.stack.enter_context(contextlib.closing(connection.connect(self.server.loader_url(self.name), **settings)))
-        session.prepare_threshold = None
-        schemas = quote.listed(sorted({fact.id.name[0] for fact in self.catalogue.of_kind("schema")}))
-        session.execute("SELECT set_config('search_path', %s, false)", [", ".join(filter(None, (self.facts.path, schemas)))])
-        return session
+    def memory_costs(self) -> dict[str, str]:
+        given = {one["name"]: one["setting"] for one in self.facts.parts.get("settings", ())}
+        factor = max(LEAST_MISSES, min(1.0, self.facts.miss_share))
+        return {name: str(float(given.get(name, usual)) * factor) for name, usual in (("seq_page_cost", 1), ("random_page_cost", 4))}
 
     def types(self, sql: str) -> list[str]:
         """Of the parameters of a statement, as the server infers them."""
@@ -159,13 +143,13 @@ class Stage:
         psycopg = dependencies.require("psycopg")
         new = [one for one in wanted if one not in self.candidates]
         shares = {one: self.share(one.table, one.where) for one in new}
-        for session in (self.real, self.cached, self.bare):
-            session.close()
+        for one in (self.real, self.cached, self.bare):
+            one.close()
         roots = {one.table for one in new}
         for one in self.facts.relations.values():
             if one.root in roots and one.name in self._paths:
                 self._lengthen(self._paths[one.name], 0)
-        with contextlib.closing(self._session({})) as builder:
+        with contextlib.closing(session(self.stack, self.server.loader_url(self.name), self.facts, self.catalogue, {})) as builder:
             for number, one in enumerate(new, len(self.candidates)):
                 with contextlib.suppress(psycopg.Error):
                     builder.execute(one.sql(f"{PREFIX}{number}"))
@@ -221,7 +205,36 @@ class Stage:
         self._shown = self._shown - hide | wanted
 
 
-def cut(catalogue: Catalogue, empty: Catalogue, names: set[Name], words: set[str], extensions: set[str]) -> tuple[Catalogue, set[str]]:
+def built(server: scratch.Server, stack: contextlib.ExitStack, catalogue: Catalogue, facts: Facts, names: set[Name], words: set[str], keys: bool = True) -> tuple[str, Catalogue, set[str]]:
+    """A database with the part of the schema that the statements speak of: its name, what is in it, and the extensions that it lacks. keys: with foreign keys."""
+    name = database(server, stack, facts)
+    with contextlib.ExitStack() as inner:
+        bench = Bench(server, name, "", None, inner)
+        empty = live.read(bench.connection)
+        made, lacking = cut(catalogue, empty, names, words, {row[0] for row in server.admin.execute("SELECT name FROM pg_available_extensions")}, keys)
+        bench.run(plan.migration(empty, made))
+    return name, made, lacking
+
+
+def database(server: scratch.Server, stack: contextlib.ExitStack, facts: Facts) -> str:
+    """With the target's locale, since it decides which index serves LIKE; the nearest that there is."""
+    wanted = [(facts.server.get("collate"), facts.server.get("ctype")), *([("C.UTF-8", "C.UTF-8")] if facts.server.get("collate") not in ("C", "POSIX") else [])]
+    for collate, ctype in (pair for pair in wanted if all(pair)):
+        with contextlib.suppress(CommandError):
+            return stack.enter_context(server.database(locale=f" LC_COLLATE {quote.literal(collate)} LC_CTYPE {quote.literal(ctype)}"))
+    return stack.enter_context(server.database())
+
+
+def session(stack: contextlib.ExitStack, url: str, facts: Facts, catalogue: Catalogue, settings: dict[str, str]) -> psycopg.Connection[Any]:
+    """As the owner of a database of ours, who finds what the target's users find."""
+    opened = stack.enter_context(contextlib.closing(connection.connect(url, **settings | FIXED)))
+    opened.prepare_threshold = None
+    schemas = quote.listed(sorted({fact.id.name[0] for fact in catalogue.of_kind("schema")}))
+    opened.execute("SELECT set_config('search_path', %s, false)", [", ".join(filter(None, (facts.path, schemas)))])
+    return opened
+
+
+def cut(catalogue: Catalogue, empty: Catalogue, names: set[Name], words: set[str], extensions: set[str], keys: bool) -> tuple[Catalogue, set[str]]:
     """The part of the schema that the statements speak of, with all that it needs; and the extensions that this needs and that are not to be had: what depends on them is left out."""
     wanted = {Id(kind, name) for name in names for kind in ("table", "materialized_view") if Id(kind, name) in catalogue}
     wanted |= {fact.id for fact in catalogue.of_kind(*NAMED) if fact.id.name[min(1, len(fact.id.name) - 1)] in words}
@@ -231,7 +244,7 @@ def cut(catalogue: Catalogue, empty: Catalogue, names: set[Name], words: set[str
     while grown != len(wanted):
         grown = len(wanted)
         for fact in catalogue.of_kind(*PARTS):
-            if fact.parent in wanted and fact.id not in wanted and keeps(fact, tables):
+            if fact.parent in wanted and fact.id not in wanted and keeps(fact, tables if keys else set()):
                 wanted.add(fact.id)
         wanted |= closure.needed(catalogue, wanted)
     lacking = {one.name[0] for one in wanted if one.kind == "extension"} - extensions

@@ -2,19 +2,16 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Sequence
 
 from senior_backend import dependencies
-from senior_backend.migrate import plan
 from senior_backend.migrate.advise.choice import Choice, Query
 from senior_backend.migrate.advise.facts import PAGE, Facts, Relation
 from senior_backend.migrate.advise.plans import indexes_in
 from senior_backend.migrate.advise.report import Suggestion
-from senior_backend.migrate.advise.stage import FIXED, cut
-from senior_backend.migrate.bench import Bench
-from senior_backend.postgres import connection, live, scratch
+from senior_backend.migrate.advise.stage import built, session
+from senior_backend.postgres import connection, scratch
 from senior_backend.postgres.model import Catalogue
 from senior_backend.postgres.quote import listed, qualified
 
@@ -30,23 +27,14 @@ class Copy:
     """share: of the rows that were copied, 1.0 all."""
 
     def __init__(self, server: scratch.Server, stack: contextlib.ExitStack, catalogue: Catalogue, facts: Facts, choice: Choice, words: set[str]):
-        self.facts, self.choice, self.deadline = facts, choice, time.monotonic() + SECONDS
+        self.choice, self.deadline = choice, time.monotonic() + SECONDS
         names = {one.name for one in facts.relations.values() if any(one.root in query.tables for query in choice.queries)}
-        database = stack.enter_context(server.database())
-        bench = Bench(server, database, "", None, stack)
-        empty = live.read(bench.connection)
-        extensions = {row[0] for row in server.admin.execute("SELECT name FROM pg_available_extensions")}
-        made, _ = cut(catalogue, empty, names, words, extensions)
-        made.facts = {identity: fact for identity, fact in made.facts.items() if identity.kind != "constraint" or fact.attributes["type"] != "f"}
-        bench.run(plan.migration(empty, made))
-        self.relations = [facts.relations[name] for name in sorted(names) if facts.relations[name].kind == "r"]
-        whole = sum(one.pages for one in self.relations) * PAGE
-        self.share = min(1.0, MOST_BYTES / max(whole, 1))
-        self.admin = stack.enter_context(contextlib.closing(connection.connect(server.url(database))))
-        schemas = listed(sorted({fact.id.name[0] for fact in made.of_kind("schema")}))
-        self.session = stack.enter_context(contextlib.closing(connection.connect(server.loader_url(database), **{**FIXED, "statement_timeout": f"{STATEMENT_SECONDS}s"})))
-        self.session.execute("SELECT set_config('search_path', %s, false)", [", ".join(filter(None, (facts.path, schemas)))])
-        self.session.prepare_threshold = None
+        name, made, _ = built(server, stack, catalogue, facts, names, words, keys=False)
+        self.relations = [facts.relations[one] for one in sorted(names) if facts.relations[one].kind == "r"]
+        self.share = min(1.0, MOST_BYTES / max(sum(one.pages for one in self.relations) * PAGE, 1))
+        self.admin = stack.enter_context(contextlib.closing(connection.connect(server.url(name))))
+        self.session = session(stack, server.loader_url(name), facts, made, {})
+        self.session.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
 
     def fill(self, target: psycopg.Connection[Any]) -> None:
         """target: it is only read, in one transaction."""

@@ -14,6 +14,7 @@ from typing import Any, Iterator, Sequence
 
 from senior_backend import dependencies
 from senior_backend.migrate.advise.facts import Column, Facts, Relation
+from senior_backend.migrate.advise.plans import columns_in, kind_of
 from senior_backend.migrate.advise.statements import Statement
 from senior_backend.migrate.analyze.workload import walk
 from senior_backend.postgres.quote import literal
@@ -33,8 +34,8 @@ NUMBERS = ("bigint", "integer", "smallint", "numeric", "real", "double precision
 
 @dataclasses.dataclass(frozen=True)
 class Use:
-    """What a parameter is compared with. form: equal, among, lower, upper, like, contains, part, limit, offset, words, holds, more (of a sum, whose first part says all), or a constant as SQL; column: None where none is known. plain: the column itself, no expression;
-    paged: the answer is ordered by it; before: so long before now.
+    """What a parameter is compared with. form: equal, among, lower, upper, like, contains, part, limit, offset, words, holds, key (of a document), more (of a sum, whose first
+    part says all), or a constant as SQL. paged: the answer is ordered by the column; before: so long before now; plain: the column itself, no expression.
     """
     form: str
     relation: Relation | None = None
@@ -65,7 +66,7 @@ class Chooser:
         for one in walk(statement.tree):
             if one.DESCRIPTOR.name == "RangeVar" and (relation := facts.find(one.schemaname, one.relname)):
                 self.aliases[one.alias.aliasname or one.relname] = facts.relations.get(relation.root, relation)
-        self.ordered = {text for one in walk(statement.tree) if one.DESCRIPTOR.name == "SortBy" for _, text in names_in(one.node)}
+        self.ordered = {text for one in walk(statement.tree) if one.DESCRIPTOR.name == "SortBy" for _, text in columns_in(one.node)}
         self.uses = {number: use for number, use in self._uses()}
 
     def scenarios(self) -> list[Scenario]:
@@ -87,7 +88,7 @@ class Chooser:
     def blurred(self) -> bool:
         sides = (side for one in walk(self.statement.tree) if one.DESCRIPTOR.name == "A_Expr" for side in (one.lexpr, one.rexpr))
         known = {number for number, use in self.uses.items() if use.form == "key"} | {number for number, type in enumerate(self.types, 1) if type == "regconfig"}
-        return any(names_in(side) and not known.issuperset(parameters(side)) for side in sides)
+        return any(columns_in(side) and not known.issuperset(parameters(side)) for side in sides)
 
     def takes_turns(self) -> bool:
         """Whether it looks like the reader of a queue, who asks for the few that wait: rows are locked, or the first ones come first."""
@@ -99,45 +100,45 @@ class Chooser:
 
     def _uses(self) -> Iterator[tuple[int, Use]]:
         for one in walk(self.statement.tree):
-            kind = one.DESCRIPTOR.name
-            if kind == "A_Expr":
+            name = one.DESCRIPTOR.name
+            if name == "A_Expr":
                 yield from self._compared(one)
-            elif kind == "SelectStmt":
+            elif name == "SelectStmt":
                 yield from ((number, Use("limit")) for number in parameters(one.limit_count))
                 yield from ((number, Use("offset")) for number in parameters(one.limit_offset))
-            elif kind == "FuncCall" and one.args and (form := WORDS.get(one.funcname[-1].string.sval)):
+            elif name == "FuncCall" and one.args and (form := WORDS.get(one.funcname[-1].string.sval)):
                 yield from ((number, Use(form)) for number in parameters(one.args[0]))
 
     def _compared(self, one: Any) -> Iterator[tuple[int, Use]]:
         operator = one.name[-1].string.sval if one.name else ""
-        if operator == "->>" and kind(one.lexpr) == "column_ref":
+        if operator == "->>" and kind_of(one.lexpr)[0] == "column_ref":
             yield from ((number, self._use("key", one.lexpr)) for number in parameters(one.rexpr))
         pb = dependencies.require("postgast").pg_query_pb2
         sides = ((one.lexpr, one.rexpr, operator), (one.rexpr, one.lexpr, {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)))
         for left, right, meaning in sides:
-            names, numbers = names_in(left), parameters(right)
-            if not names or not numbers or operator == "->>" or names_in(right) and operator != "@@":
+            names, numbers = columns_in(left), parameters(right)
+            if not names or not numbers or operator == "->>" or columns_in(right) and operator != "@@":
                 continue
             if one.kind in (pb.AEXPR_BETWEEN, pb.AEXPR_BETWEEN_SYM):
                 for form_, item in zip(("lower", "upper"), right.list.items):
-                    yield from ((number, dataclasses.replace(self._use(form_, left), before=before_now(item))) for number in parameters(item))
+                    yield from ((number, self._use(form_, left, item)) for number in parameters(item))
                 return
-            if kind(left) == "row_expr" and kind(right) == "row_expr":
+            if kind_of(left)[0] == "row_expr" and kind_of(right)[0] == "row_expr":
                 for item, other in zip(left.row_expr.args, right.row_expr.args):
-                    yield from ((number, dataclasses.replace(self._use(form(meaning), item), before=before_now(other))) for number in parameters(other))
+                    yield from ((number, self._use(form(meaning), item, other)) for number in parameters(other))
                 return
-            among = one.kind == pb.AEXPR_OP_ANY and kind(right) != "a_array_expr"
-            use = dataclasses.replace(self._use("among" if among else form(meaning), left), before=before_now(right))
+            among = one.kind == pb.AEXPR_OP_ANY and kind_of(right)[0] != "a_array_expr"
+            use = self._use("among" if among else form(meaning), left, right)
             yield from ((number, use if place == 0 or use.form not in ("lower", "upper") else Use("more")) for place, number in enumerate(numbers))
             if operator == "@@":
                 yield from ((number, self._use("words", left)) for number in parameters(left))
             return
 
-    def _use(self, form: str, node: Any) -> Use:
-        for alias, name in names_in(node):
+    def _use(self, form: str, node: Any, value: Any = None) -> Use:
+        for alias, name in columns_in(node):
             relation = self.aliases.get(alias) if alias in self.aliases else next((one for one in self.aliases.values() if name in one.columns), None)
             if relation and name in relation.columns:
-                return Use(form, relation, relation.columns[name], name in self.ordered, plain=kind(node) == "column_ref")
+                return Use(form, relation, relation.columns[name], name in self.ordered, before_now(value), kind_of(node)[0] == "column_ref")
         return Use(form)
 
     def value(self, number: int, span: int, place: int) -> str:
@@ -221,29 +222,17 @@ def family(type: str) -> str:
     return "text" if base in TEXTS else "number" if base in NUMBERS else "time" if base.startswith(TIMES) else base
 
 
-def kind(node: Any) -> str:
-    return (node.WhichOneof("node") or "") if node is not None and node.DESCRIPTOR.name == "Node" else ""
-
-
 def form(operator: str) -> str:
     return "lower" if operator in LOWER else "upper" if operator in UPPER else "words" if operator == "@@" else PATTERNS.get(operator, "equal" if operator in ("=", "<>") else "holds")
 
 
-def names_in(node: Any) -> list[tuple[str, str]]:
-    """(alias, column) of the columns in an expression, subqueries left out."""
-    if node is None or kind(node) == "sub_link":
-        return []
-    return [(one.fields[-2].string.sval if len(one.fields) > 1 else "", one.fields[-1].string.sval) for one in walk(node)
-            if one.DESCRIPTOR.name == "ColumnRef" and one.fields[-1].WhichOneof("node") == "string"]
-
-
 def parameters(node: Any) -> list[int]:
-    return [one.number for one in walk(node) if one.DESCRIPTOR.name == "ParamRef"] if node is not None and kind(node) != "sub_link" else []
+    return [one.number for one in walk(node) if one.DESCRIPTOR.name == "ParamRef"] if node is not None and kind_of(node)[0] != "sub_link" else []
 
 
 def before_now(node: Any) -> bool:
     """Whether an expression takes something away (now() - $1)."""
-    return any(one.DESCRIPTOR.name == "A_Expr" and one.name and one.name[-1].string.sval == "-" for one in walk(node))
+    return node is not None and any(one.DESCRIPTOR.name == "A_Expr" and one.name and one.name[-1].string.sval == "-" for one in walk(node))
 
 
 def at(column: Column, share: float) -> str | None:
