@@ -116,8 +116,7 @@ class Shapes:
 
     def __init__(self, maker: Maker, relation: Relation, access: Access, conditions: Sequence[Condition], scenario: Scenario):
         self.maker, self.relation, self.access, self.scenario, self.table = maker, relation, access, scenario, relation.root
-        usual = [dataclasses.replace(one, keys=tuple(map(self.without_cast, one.keys))) for one in conditions]
-        self.conditions = [one for one in usual if not (scenario.blurred and any(CONSTANT.search(key.text) and "regconfig" not in key.text for key in one.keys if not key.plain))]
+        self.conditions = [one for one in conditions if not (scenario.blurred and any(CONSTANT.search(key.text) and "regconfig" not in key.text for key in one.keys if not key.plain))]
 
     def all(self) -> Iterator[Candidate]:
         yield from self.searches()
@@ -126,12 +125,6 @@ class Shapes:
                 if keys and not self.covered_by_key(keys):
                     yield from self.variants(keys[:MOST_KEYS])
         yield from self.ranges_by_block()
-
-    def without_cast(self, key: Key) -> Key:
-        """A column of a domain is shown with a cast to its type; the index is one on the column."""
-        column = self.column(key)
-        spelled = column and {"integer": "int"}.get(column.type, column.type)
-        return dataclasses.replace(key, text=ident(key.columns[0])) if column and key.text == f"({ident(key.columns[0])}::{spelled})" else key
 
     def of_kind(self, *kinds: str) -> list[Condition]:
         return [one for one in self.conditions if one.kind in kinds]

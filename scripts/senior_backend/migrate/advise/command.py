@@ -128,7 +128,7 @@ class Run:
         new = list(self.writer.chosen(chosen, picked))
         advice.suggestions += self.verified(new, chosen, words) if self.arguments.verify else new
         advice.not_costed = planning.failed
-        advice.notes += dict.fromkeys(f"{one.statement.note}: {one.statement.shown}" for one in queries if one.statement.note.startswith("a key"))
+        advice.notes += dict.fromkeys(f"{one.statement.note}: {one.statement.shown}" for one in queries if one.scenario.blurred)
         advice.before, advice.after = sum(one.total for one in queries), sum(one.time(chosen.now(one)[1]) for one in queries)
 
     def planner(self, names: set[Name], words: set[str]) -> Stage | None:

@@ -6,8 +6,8 @@ import pathlib
 from typing import TYPE_CHECKING, Any, Iterable
 
 from senior_backend.migrate.analyze import measured
-from senior_backend.migrate.analyze.rules import TEXT
-from senior_backend.migrate.analyze.schema import Schema, Table
+from senior_backend.migrate.analyze.rules import TEXT, some
+from senior_backend.migrate.analyze.schema import Schema, Table, shown
 from senior_backend.postgres.model import Id
 
 if TYPE_CHECKING:
@@ -148,6 +148,9 @@ class Facts:
             owner = self.by_oid.get(one["oid"])
             if owner and (one["name"] not in owner.columns or one["inherited"] == (owner.kind == "p")):
                 owner.columns[one["name"]] = column(one)
+        blank = [shown(one.name) for one in self.by_oid.values() if one.oid in tables and one.rows > 0 and not any(column.known for column in one.columns.values())]
+        if blank:
+            self.missing.append(f"statistics of {some(blank)}: never analyzed, or not to be read by this role (GRANT SELECT); the planner's defaults stand for them")
 
 
 def root_of(schema: Schema, table: Table) -> Name:

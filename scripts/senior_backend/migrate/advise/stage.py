@@ -5,7 +5,9 @@ disk), and every kind of index can be made in a moment, shown to the planner, an
 """
 from __future__ import annotations
 
+import collections
 import contextlib
+import itertools
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any, Collection, Iterable
@@ -24,6 +26,7 @@ from senior_backend.postgres.model import Catalogue, Fact, Id
 if TYPE_CHECKING:
     import psycopg
 
+MOST_BUILT = 5000           # indexes, each partition's counted: some 10 s
 SEGMENT = 131072            # pages in each file of a table
 PARTS = ("column", "constraint", "index", "partition", "index_partition", "inheritance")
 NAMED = ("view", "materialized_view", "function", "aggregate", "enum", "domain", "composite_type", "range_type")
@@ -141,7 +144,9 @@ class Stage:
     def make(self, wanted: Collection[Candidate]) -> None:
         """Build what can be built, hidden. The tables are short meanwhile: there is nothing to read then."""
         psycopg = dependencies.require("psycopg")
-        new = [one for one in wanted if one not in self.candidates]
+        parts = collections.Counter(one.root for one in self.facts.relations.values())
+        sizes = itertools.accumulate(parts[one.table] for one in wanted)
+        new = [one for one, built in zip(wanted, sizes) if one not in self.candidates and built <= MOST_BUILT]
         shares = {one: self.share(one.table, one.where) for one in new}
         for one in (self.real, self.cached, self.bare):
             one.close()

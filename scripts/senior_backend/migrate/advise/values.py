@@ -34,8 +34,8 @@ NUMBERS = ("bigint", "integer", "smallint", "numeric", "real", "double precision
 
 @dataclasses.dataclass(frozen=True)
 class Use:
-    """What a parameter is compared with. form: equal, among, lower, upper, like, contains, part, limit, offset, words, holds, key (of a document), more (of a sum, whose first
-    part says all), or a constant as SQL. paged: the answer is ordered by the column; before: so long before now; plain: the column itself, no expression.
+    """What a parameter is compared with. form: equal, among, lower, upper, like, contains, part, limit, offset, words, holds, more (of a sum, whose first part says
+    all), or a constant as SQL. paged: the answer is ordered by the column; before: so long before now; plain: the column itself, no expression.
     """
     form: str
     relation: Relation | None = None
@@ -87,7 +87,7 @@ class Chooser:
 
     def blurred(self) -> bool:
         sides = (side for one in walk(self.statement.tree) if one.DESCRIPTOR.name == "A_Expr" for side in (one.lexpr, one.rexpr))
-        known = {number for number, use in self.uses.items() if use.form == "key"} | {number for number, type in enumerate(self.types, 1) if type == "regconfig"}
+        known = {number for number, type in enumerate(self.types, 1) if type == "regconfig"}
         return any(columns_in(side) and not known.issuperset(parameters(side)) for side in sides)
 
     def takes_turns(self) -> bool:
@@ -111,8 +111,6 @@ class Chooser:
 
     def _compared(self, one: Any) -> Iterator[tuple[int, Use]]:
         operator = one.name[-1].string.sval if one.name else ""
-        if operator == "->>" and kind_of(one.lexpr)[0] == "column_ref":
-            yield from ((number, self._use("key", one.lexpr)) for number in parameters(one.rexpr))
         pb = dependencies.require("postgast").pg_query_pb2
         sides = ((one.lexpr, one.rexpr, operator), (one.rexpr, one.lexpr, {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)))
         for left, right, meaning in sides:
@@ -155,8 +153,6 @@ class Chooser:
             return f"'{self._setting('default_text_search_config', 'english')}'::regconfig"
         if use.form.startswith("'"):
             return use.form
-        if use.form == "key" and use.column and (key := self._key(use)):
-            return f"{literal(key)}::{type or 'text'}"
         if use.column is None or not typed and not use.plain or family(type) != family(use.column.type) and type != "interval":
             return unknown
         text = self._chosen(use, type, SPANS[span], place)
@@ -165,21 +161,6 @@ class Chooser:
         if type == "interval" and use.column.type.startswith(TIMES):
             return f"(now() - {literal(text)}::timestamptz)" if use.before else f"({literal(text)}::timestamptz - now())"
         return f"{literal(text)}::{type}" if typed else text if family(type) == "number" and re.fullmatch(r"\d+(\.\d+)?", text) else literal(text)
-
-    def _key(self, use: Use) -> str | None:
-        """The key of a document whose values would find about as many rows as were counted; None where several would."""
-        found: dict[str, list[str]] = {}
-        for text in (*use.column.bounds, *use.column.values):
-            for key, value in pairs(text):
-                found.setdefault(key, []).append(str(value))
-        counted = max((self.statement.rows or 0) / max(self.statement.calls, 1), 1)
-        expected = {key: 1 if len(set(values)) > 0.9 * len(values) else use.relation.rows / len(set(values)) for key, values in found.items()}
-        best = sorted((abs(math.log(rows / counted)), key) for key, rows in expected.items() if rows >= 1)[:2]
-        if not best or len(best) > 1 and best[1][0] - best[0][0] < 1:
-            self.statement.note = "a key of the document is hidden; --workload FILE with the statement as it is sent shows it"
-            return None
-        self.statement.note = f"the key of the document, {best[0][1]}, is what the statistics suggest"
-        return best[0][1]
 
     def _setting(self, name: str, usual: str) -> str:
         return next((one["setting"] for one in self.facts.parts.get("settings", ()) if one["name"] == name), usual)
@@ -271,18 +252,14 @@ def one_word(column: Column) -> bool:
     return sum(" " in value for value in values) * 5 < len(values)
 
 
-def pairs(text: str | None) -> list[tuple[str, Any]]:
-    """The scalars of a JSON object by their keys."""
+def part_of_document(text: str | None) -> str | None:
+    """One key of a JSON object, with a value next to its own, which the histogram would make seem more frequent than it is."""
     try:
         document = json.loads(text or "")
     except ValueError:
-        return []
-    return [(key, value) for key, value in document.items() if isinstance(value, (str, int, float))] if isinstance(document, dict) else []
-
-
-def part_of_document(text: str | None) -> str | None:
-    """One key of a JSON object, with a value next to its own, which the histogram would make seem more frequent than it is."""
-    return next((json.dumps({key: value if isinstance(value, bool) else value + "x" if isinstance(value, str) else value + 1}) for key, value in pairs(text)), None)
+        return None
+    pairs = [(key, value) for key, value in document.items() if isinstance(value, (str, int, float))] if isinstance(document, dict) else []
+    return next((json.dumps({key: value if isinstance(value, bool) else value + "x" if isinstance(value, str) else value + 1}) for key, value in pairs), None)
 
 
 def array(values: Sequence[str]) -> str:
