@@ -30,8 +30,8 @@ class Hypothetical(Stage):
             one.prepare_threshold = None
         self.text = self.real.execute("SHOW server_version").fetchone()[0].split(" ")[0]
 
-    def plan(self, sql: str, session: psycopg.Connection[Any] | None = None) -> dict[str, Any]:
-        session = session or self.real
+    def plan(self, sql: str, on: psycopg.Connection[Any] | None = None) -> dict[str, Any]:
+        session = on or self.real
         wanted = frozenset() if session is self.bare else frozenset(self._shown)
         if self._made.get(session, frozenset()) != wanted:
             session.execute(self._reset)

@@ -127,8 +127,8 @@ class Stage:
         finally:
             self.real.execute("DEALLOCATE senior_backend_types")
 
-    def plan(self, sql: str, session: psycopg.Connection[Any] | None = None) -> dict[str, Any]:
-        return (session or self.real).execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}").fetchone()[0][0]["Plan"]
+    def plan(self, sql: str, on: psycopg.Connection[Any] | None = None) -> dict[str, Any]:
+        return (on or self.real).execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}").fetchone()[0][0]["Plan"]
 
     def used(self, plan: dict[str, Any]) -> frozenset[Candidate]:
         return frozenset(self._owner[name] for name in indexes_in(plan) if name in self._owner)
@@ -164,7 +164,6 @@ class Stage:
         self._open()
 
     def _register(self, shares: dict[Candidate, float], session: psycopg.Connection[Any]) -> None:
-        sizes: dict[str, list[tuple[str, int, float]]] = {}
         for top, name, oid, schema, table, path in self.admin.execute(CHILDREN).fetchall():
             one = self._owner[top]
             if one not in shares:
@@ -177,7 +176,6 @@ class Stage:
             widths = self._explain_expressions(one, oid, root, session)
             pages = shapes.pages(one, relation if relation.columns else root, shares[one], widths)
             self.bytes[one] = self.bytes.get(one, 0) + pages * PAGE
-            sizes.setdefault(top, []).append((path, pages, relation.rows * shares[one]))
             self._lengthen(path, pages)
             self.admin.execute("UPDATE pg_class SET relpages = %s, reltuples = %s WHERE oid = %s", [pages, relation.rows * shares[one], oid])
         self.admin.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = ANY(%s)", [[oid for one in shares for oid in self.candidates.get(one, ())]])

@@ -31,14 +31,13 @@ QUESTION = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")|\?")
 class Statement:
     """text: canonical SQL with $n for what was a constant (of a file: as it stands). literals: the same as it was sent, where that was seen. total: ms of all calls, None where nobody measured.
 
-    rows: of all calls, None unknown; missed: the share of blocks that were not in the cache; note: what a person must know of it.
+    rows: of all calls, None unknown; note: what a person must know of it.
     """
     text: str
     tree: Any
     calls: int
     total: float | None = None
     rows: int | None = None
-    missed: float | None = None
     literals: list[str] = dataclasses.field(default_factory=list)
     note: str = ""
 
@@ -72,13 +71,12 @@ def counted(session: psycopg.Connection[Any], sent: Iterable[str]) -> tuple[list
     if rows is None:
         return None, missing
     found: dict[str, Statement] = {}
-    for text, calls, total, _, count, hits, reads in rows:
+    for text, calls, total, _, count in rows:
         one = statement(text)
         if one is None:
             continue
         same = found.setdefault(fingerprint(one.text), one)
         same.calls, same.total, same.rows = same.calls + calls, (same.total or 0.0) + total, (same.rows or 0) + count
-        same.missed = reads / (hits + reads) if hits + reads else same.missed
     for text in sent:
         one = statement(text)
         if one and (same := found.get(fingerprint(one.text))) and "$" not in one.text:

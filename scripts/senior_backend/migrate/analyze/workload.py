@@ -68,13 +68,12 @@ class Workload:
 
 
 def counted(session: psycopg.Connection[Any]) -> tuple[list[tuple[Any, ...]] | None, str]:
-    """Statements that read or write rows, by total time: (text, calls, total ms, mean ms, rows, blocks found in cache, blocks read); None, and why there are none; what of them is hidden."""
+    """Statements that read or write rows, by total time: (text, calls, total ms, mean ms, rows); None, and why there are none; what of them is hidden."""
     try:
         found = session.execute("SELECT nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'pg_stat_statements'").fetchone()
         if not found:
             return None, f"not assessable without pg_stat_statements; to enable it: {ENABLE}"
-        rows = session.execute(f"""SELECT query, sum(calls)::bigint, sum(total_exec_time), sum(total_exec_time) / greatest(sum(calls), 1), sum(rows)::bigint,
-                sum(shared_blks_hit)::bigint, sum(shared_blks_read)::bigint
+        rows = session.execute(f"""SELECT query, sum(calls)::bigint, sum(total_exec_time), sum(total_exec_time) / greatest(sum(calls), 1), sum(rows)::bigint
             FROM {qualified(found[0], 'pg_stat_statements')}
             WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query !~* '{UTILITY}' GROUP BY queryid, query ORDER BY 3 DESC LIMIT {MOST_STATEMENTS}""").fetchall()
     except dependencies.require("psycopg").Error as error:
@@ -87,7 +86,7 @@ def counted(session: psycopg.Connection[Any]) -> tuple[list[tuple[Any, ...]] | N
 def read(session: psycopg.Connection[Any], schema: Schema) -> Workload:
     rows, missing = counted(session)
     reader = Reader(schema)
-    found = None if rows is None else [one for text, *figures, _, _ in rows if (one := reader.statement(text, *figures))]
+    found = None if rows is None else [one for text, *figures in rows if (one := reader.statement(text, *figures))]
     return Workload(found, [f"slow queries and N+1: {missing}"] if missing else [])
 
 
