@@ -27,7 +27,7 @@ SIZE_WEIGHT = 0.1           # an index that takes this share of all new bytes mu
 COLUMN_WEIGHT = 0.0005         # the same for each column more than one
 LEAST_RATIO = 1.2
 NEGLIGIBLE = 0.001
-LEAST_GAIN = 0.25           # of a statement's cost
+LEAST_GAIN = 0.1        # of the cost of a statement
 MOST_ROUNDS = 12
 
 
