@@ -7,7 +7,7 @@ import functools
 import itertools
 import math
 import re
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Callable, Iterable, Iterator, Sequence
 
 from senior_backend.migrate.advise.facts import PAGE, Column, Facts, Relation
 from senior_backend.migrate.advise.plans import Access, Condition, Key
@@ -25,7 +25,7 @@ CONSTANT = re.compile(r"'|(?<![\w\"])\d")
 STRING = re.compile(r"'((?:[^']|'')*)'")
 ARRAY, RANGE, GEOMETRY = "A", "R", re.compile(r"(?:geometry|geography|point|box|polygon|circle)\b")
 # operator -> what its operand must be, access method, operator class
-SEARCHES: tuple[tuple[frozenset[str], Any, str, str], ...] = tuple((frozenset(operators.split()), holds, method, opclass) for operators, holds, method, opclass in (
+SEARCHES: tuple[tuple[str, Callable[[Column], bool], str, str], ...] = (
     ("~~ ~~* ~ ~* % %> <%", lambda column: column.category == "S", "gin", " gin_trgm_ops"),
     ("@> @? @@", lambda column: column.type == "jsonb", "gin", " jsonb_path_ops"),
     ("? ?| ?&", lambda column: column.type == "jsonb", "gin", ""),
@@ -35,7 +35,7 @@ SEARCHES: tuple[tuple[frozenset[str], Any, str, str], ...] = tuple((frozenset(op
     ("&& @> <@ << >> -|-", lambda column: column.category == RANGE, "gist", ""),
     ("<< <<= >> >>= &&", lambda column: column.type in ("inet", "cidr"), "gist", " inet_ops"),
     ("&& @> <@ ~ <<", lambda column: GEOMETRY.match(column.type) is not None, "gist", ""),
-))
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,8 @@ class Candidate:
         return f"{using}({', '.join(key.text + key.suffix for key in self.keys)}){include}{options}{f' WHERE {self.where}' if self.where else ''}"
 
     def sql(self, name: str, concurrently: bool = False, table: Name | None = None, only: bool = False) -> str:
-        return f"CREATE INDEX {'CONCURRENTLY ' if concurrently else ''}{ident(name)} ON {'ONLY ' if only else ''}{qualified(*(table or self.table))} {self.shape}"
+        head = f"CREATE INDEX {'CONCURRENTLY ' * concurrently}{ident(name)} ON {'ONLY ' * only}"
+        return f"{head}{qualified(*(table or self.table))} {self.shape}"
 
     def simple_name(self) -> str:
         kind = {"gin": "trgm" if self.extension else "gin", "gist": "gist", "brin": "brin"}.get(self.method, "")
@@ -116,7 +117,7 @@ class Shapes:
 
     def __init__(self, maker: Maker, relation: Relation, access: Access, conditions: Sequence[Condition], scenario: Scenario):
         self.maker, self.relation, self.access, self.scenario, self.table = maker, relation, access, scenario, relation.root
-        self.conditions = [one for one in conditions if not (scenario.blurred and any(CONSTANT.search(key.text) and "regconfig" not in key.text for key in one.keys if not key.plain))]
+        self.conditions = [one for one in conditions if not (scenario.blurred and any(map(has_constant, one.keys)))]
 
     def all(self) -> Iterator[Candidate]:
         yield from self.searches()
@@ -171,12 +172,10 @@ class Shapes:
     def covered_by_key(self, keys: tuple[Key, ...]) -> bool:
         """Whether what is looked up names at most one row anyway, or an index begins with these keys already."""
         columns = [key.columns[0] if key.plain else "" for key in keys]
-        for one in self.maker.facts.indexes_of(self.relation):
-            own = one["columns"] or []
-            if one["valid"] and not one["partial"] and (one["unique"] and own and own == columns[:len(own)] or one["method"] == "btree" and own[:len(columns)] == columns
-                                                        and not any("NULLS" in key.suffix or "_ops" in key.suffix for key in keys) and len({key.suffix for key in keys}) == 1):
-                return True
-        return False
+        usual = not any("NULLS" in key.suffix or "_ops" in key.suffix for key in keys) and len({key.suffix for key in keys}) == 1
+        whole = [one for one in self.maker.facts.indexes_of(self.relation) if one["valid"] and not one["partial"] and one["columns"]]
+        return any(one["unique"] and one["columns"] == columns[:len(one["columns"])] or usual and one["method"] == "btree" and one["columns"][:len(columns)] == columns
+                   for one in whole)
 
     def variants(self, keys: tuple[Key, ...]) -> Iterator[Candidate]:
         plain = Candidate(self.table, keys)
@@ -186,8 +185,8 @@ class Shapes:
         for one in (plain, *partial):
             held = {*one.columns, *one.where_columns}
             rest = sorted(self.access.used - held)
-            columns = [self.relation.columns.get(name) for name in rest]
-            if 0 < len(rest) <= MOST_INCLUDED and not self.access.locked and None not in columns and sum(column.width for column in columns if column) <= MOST_INCLUDED_BYTES:
+            width = sum(column.width if column else MOST_INCLUDED_BYTES + 1 for column in map(self.relation.columns.get, rest))
+            if 0 < len(rest) <= MOST_INCLUDED and not self.access.locked and width <= MOST_INCLUDED_BYTES:
                 yield dataclasses.replace(one, include=tuple(rest))
 
     def partial(self, keys: tuple[Key, ...]) -> Iterator[Candidate]:
@@ -199,7 +198,8 @@ class Shapes:
             rest = tuple(key for key in keys if key.text not in constant) or keys
             if chosen:
                 columns = tuple(sorted({column for one in chosen for column in one.keys[0].columns}))
-                yield Candidate(self.table, rest, where=" AND ".join(one.text for one in chosen), where_columns=columns, assumed=any(map(self.supposed, chosen)))
+                where = " AND ".join(one.text for one in chosen)
+                yield Candidate(self.table, rest, where=where, where_columns=columns, assumed=any(map(self.supposed, chosen)))
         for key in keys:
             column = self.column(key)
             kinds = {one.kind for one in self.conditions if one.keys[0].text == key.text}
@@ -230,7 +230,7 @@ class Shapes:
         named = shares.get("t", 0.0) if condition.kind == "true" else sum(shares.get(value, 0.0) for value in constants(condition.value))
         left = 1 - named if condition.kind == "unequal" or condition.text.startswith("NOT ") else named
         if self.supposed(condition):
-            others = [one for one in self.conditions if one.kind == "equal" and not one.others and not self.supposed(one) and self.different(one.keys[0]) > MANY]
+            others = [one for one in self.of_kind("equal") if not one.others and not self.supposed(one) and self.different(one.keys[0]) > MANY]
             sure = self.scenario.trusted and not others and max(column.shares) >= COMMON
             return left if sure and left <= 1 - max(column.shares) + 1e-6 else None
         return left if left <= RARE or condition.kind in ("unequal", "true") else None
@@ -242,7 +242,7 @@ class Shapes:
             if not one.keys[0].plain and known.type == "text":
                 known.category = "S"
             for operators, holds, method, opclass in SEARCHES:
-                if one.operator in operators and known and holds(known) and (opclass != " gin_trgm_ops" or searchable(one)):
+                if one.operator in operators.split() and known and holds(known) and (opclass != " gin_trgm_ops" or searchable(one)):
                     yield Candidate(self.table, (dataclasses.replace(one.keys[0], suffix=opclass),), method)
                     break
 
@@ -263,6 +263,10 @@ def constants(value: str) -> list[str]:
     found = STRING.match(value)
     text = found[1].replace("''", "'") if found else value.split("::")[0]
     return [one.strip('"') for one in text[1:-1].split(",")] if text.startswith("{") and text.endswith("}") else [{"true": "t", "false": "f"}.get(text, text)]
+
+
+def has_constant(key: Key) -> bool:
+    return not key.plain and CONSTANT.search(key.text) is not None and "regconfig" not in key.text
 
 
 def pattern(condition: Condition) -> str:

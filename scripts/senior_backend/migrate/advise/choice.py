@@ -23,11 +23,12 @@ OVERHEAD = 2.0          # cost units of a call that finds its row at once: parsi
 MS_PER_UNIT = 0.006         # where nothing was measured: of a cached sequential scan on the machine this was written on
 CHEAP = 12.0            # a statement below this cost is left as it is
 ENTRY_MS, SEARCH_ENTRY_MS = 0.006, 0.08         # measured: writing one entry of a btree, of a trigram index
-SIZE_WEIGHT = 0.1           # an index that takes this share of all new bytes must save as large a share of the time that is left, times this and the logarithm of the whole gain
+# an index that takes some share of all new bytes must save as large a share of the time that is left, times this and the logarithm of the whole gain
+SIZE_WEIGHT = 0.1
 COLUMN_WEIGHT = 0.0005         # the same for each column more than one
 LEAST_RATIO = 1.2
 NEGLIGIBLE = 0.001
-LEAST_GAIN = 0.1        # of the cost of a statement
+LEAST_GAIN = 0.25        # of a statement's time
 MOST_ROUNDS = 12
 
 
@@ -244,7 +245,8 @@ class Choice:
 
     def gains(self, one: Candidate) -> list[Query]:
         """The statements that it makes faster by more than a little."""
-        return [query for query in self.by_table[one.table] if one in self.now(query)[0] and self.now(query)[1] <= (1 - LEAST_GAIN) * self.without(query, one)]
+        return [query for query in self.by_table[one.table]
+                if one in self.now(query)[0] and query.time(self.now(query)[1]) <= (1 - LEAST_GAIN) * query.time(self.without(query, one))]
 
     def saved(self, one: Candidate) -> float:
         return sum(query.time(self.without(query, one)) - query.time(self.now(query)[1]) for query in self.by_table[one.table])
@@ -255,7 +257,8 @@ class Choice:
 
 def simpler(one: Candidate, other: Candidate) -> bool:
     """Whether it has a part of the other's keys, or goes without its condition or its included columns."""
-    return one.table == other.table and one.method == other.method and one != other and one.keys == other.keys[:len(one.keys)] and one.where in ("", other.where) and set(one.include) <= set(other.include)
+    same = one.table == other.table and one.method == other.method and one != other
+    return same and one.keys == other.keys[:len(one.keys)] and one.where in ("", other.where) and set(one.include) <= set(other.include)
 
 
 class Writes:

@@ -46,9 +46,10 @@ class Advice:
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        return {"source": self.source, "suggestions_count": len(self.suggestions), "suggestions": [one.as_json() for one in self.suggestions], "workload": self.workload, "planner": self.planner,
-                "statements": len(self.seen), "not_costed": [{"query": one.shown, "reason": why} for one, why in self.not_costed], "total_ms": self.before and round(self.before, 3),
-                "estimated_total_ms": self.after and round(self.after, 3), "unusable": self.unusable, "not_assessed": self.missing, "notes": self.notes}
+        return {"source": self.source, "suggestions_count": len(self.suggestions), "suggestions": [one.as_json() for one in self.suggestions], "workload": self.workload,
+                "planner": self.planner, "statements": len(self.seen), "not_costed": [{"query": one.shown, "reason": why} for one, why in self.not_costed],
+                "total_ms": self.before and round(self.before, 3), "estimated_total_ms": self.after and round(self.after, 3), "unusable": self.unusable,
+                "not_assessed": self.missing, "notes": self.notes}
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Outcome:
@@ -103,7 +104,8 @@ class Run:
             advice.notes.append("of the schema alone: --workload FILE gives the statements that indexes are for")
         advice.seen = [one for one in found if any(self.facts.find(*name) for name in one.names())]
         if file and not advice.seen:
-            raise CommandError(f"{file}: none of its {len(found)} statements speaks of a table of {advice.source}", "see that file and database belong together", identifier="NO_STATEMENTS")
+            raise CommandError(f"{file}: none of its {len(found)} statements speaks of a table of {advice.source}", "see that file and database belong together",
+                               identifier="NO_STATEMENTS")
         if not advice.seen:
             deleted = {name: one.raw["deleted"] for name, one in self.facts.relations.items()}
             return statements.lookups(deleted, self.schema.foreign_keys)
@@ -139,7 +141,8 @@ class Run:
         except (*failures(), OSError) as error:
             reason = f"there is no stand-in: {said(error)}"
         else:
-            advice.planner = f"PostgreSQL {stage.text}, on a stand-in without rows that has " + ("this schema" if self.facts.imagined else "the database's statistics and sizes")
+            what = "this schema" if self.facts.imagined else "the database's statistics and sizes"
+            advice.planner = f"PostgreSQL {stage.text}, on a stand-in without rows that has {what}"
             advice.missing += [f"statements on what the extension {name} brings: the stand-in lacks it" for name in sorted(stage.lacking)]
             return stage
         if not self.session or not self.facts.server.get("hypopg"):
@@ -196,7 +199,7 @@ def unusable(one: dict[str, Any]) -> dict[str, str]:
 
 def lines(advice: Advice, verbose: bool) -> list[str]:
     most = 10**9 if verbose else MOST_LINES
-    head = ["=== Index Advice ===", f"Source: {advice.source}", f"Workload: {advice.workload}, {len(advice.seen)} statements" if advice.workload else "Workload: none"]
+    head = ["=== Index Advice ===", f"Source: {advice.source}", f"Workload: {advice.workload or 'none'}" + f", {len(advice.seen)} statements" * bool(advice.workload)]
     head += [f"Costed by: {advice.planner}"] if advice.planner else []
     head += [f"Time of these statements: {advice.before / 1000:.2f} s; with the indexes about {advice.after / 1000:.2f} s (estimated)"] if advice.before else []
     drops = [one for one in advice.suggestions if one.action == "drop"]
@@ -218,7 +221,8 @@ def told(one: Suggestion) -> str:
     said = [f"{one.table} ({', '.join(one.columns)}): {one.reason}", f"{one.sql};", f"Evidence: {one.evidence}"]
     if one.measured:
         rows = "a copy with all rows" if one.measured["rows"] == "all" else one.measured["rows"]
-        said.append(f"Measured on {rows}: {one.measured['before_ms']:.2f} ms -> {one.measured['after_ms']:.2f} ms, {size(one.measured['size_bytes'])}, built in {one.measured['build_seconds']:.1f} s")
+        said.append(f"Measured on {rows}: {one.measured['before_ms']:.2f} ms -> {one.measured['after_ms']:.2f} ms, {size(one.measured['size_bytes'])}, "
+                    f"built in {one.measured['build_seconds']:.1f} s")
     if one.bytes is not None:
         said.append(f"Size: {'about ' if one.action == 'create' else ''}{size(one.bytes)}" + (f"; writers: {one.writers}" if one.writers else ""))
     return "\n     ".join(said + [f"- {row['query']}" for row in one.queries[:report.MOST_QUERIES]])

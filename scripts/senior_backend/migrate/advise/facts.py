@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 QUERIES = pathlib.Path(__file__).with_name("queries.sql")
 NEEDED = {
-    "relations": "sizes and write counters", "indexes": "sizes of indexes", "server": "settings of the database", "settings": "planner settings", "unusable": "indexes that cannot be used yet",
+    "relations": "sizes and write counters", "indexes": "sizes of indexes", "server": "settings of the database", "settings": "planner settings",
+    "unusable": "indexes that cannot be used yet",
     "activity": "statements as they were sent",
 }
 PAGE, IMAGINED = 8192, 100_000
@@ -73,8 +74,7 @@ class Facts:
 
     def __init__(self, parts: dict[str, list[dict[str, Any]]], path: str, missing: list[str], imagined: bool = False):
         self.parts, self.path, self.missing, self.imagined = parts, path, missing, imagined
-        text, _, more = QUERIES.read_text("utf-8").partition("-- part columns\n")
-        self._columns, _, self.furnish = more.partition("-- part furnish\n")
+        self.sql = dict(zip(*[iter(measured.PART.split(QUERIES.read_text("utf-8"))[1:])] * 2))
         self.relations = {(one["schema"], one["name"]): relation(one) for one in parts.get("relations", ())}
         self.by_oid = {one.oid: one for one in self.relations.values()}
         self.indexes = {(one["schema"], one["name"]): one for one in parts.get("indexes", ())}
@@ -105,14 +105,16 @@ class Facts:
         pages, relations, indexes = IMAGINED // 60, [], []
         for number, (one, table) in enumerate(schema.tables.items(), 1):
             root = root_of(schema, table)
-            relations.append({"oid": number, "schema": one.name[0], "name": one.name[1], "kind": "p" if "partitioned" in table.fact.attributes else "r", "root_schema": root[0], "root_name": root[1],
-                              "pages": pages, "rows": IMAGINED, "pages_then": pages, **counters})
-            indexes += [{"oid": 0, "table": number, "schema": index.schema, "name": index.name, "pages": pages // 4, "rows": IMAGINED, "valid": index.valid, "unique": index.unique,
-                         "partial": bool(index.predicate), "method": index.method, "columns": [name or "" for name in index.columns]} for index in table.indexes]
+            relations.append({"oid": number, "schema": one.name[0], "name": one.name[1], "kind": "p" if "partitioned" in table.fact.attributes else "r",
+                              "root_schema": root[0], "root_name": root[1], "pages": pages, "rows": IMAGINED, "pages_then": pages, **counters})
+            indexes += [{"oid": 0, "table": number, "schema": index.schema, "name": index.name, "pages": pages // 4, "rows": IMAGINED, "valid": index.valid,
+                         "unique": index.unique, "partial": bool(index.predicate), "method": index.method, "columns": [name or "" for name in index.columns]}
+                        for index in table.indexes]
         facts = cls({"relations": relations, "indexes": indexes, "server": [{"trigrams_possible": True}]}, "public", [], True)
         for one in facts.relations.values():
             columns = schema.tables[Id("table", one.name)].columns
-            one.columns = {name: Column(name, attributes["type"], "A" if attributes["type"].endswith("]") else "S" if TEXT.match(attributes["type"]) else "") for name, attributes in columns.items()}
+            types = {name: attributes["type"] for name, attributes in columns.items()}
+            one.columns = {name: Column(name, type, "A" if type.endswith("]") else "S" if TEXT.match(type) else "") for name, type in types.items()}
         return facts
 
     def find(self, schema: str, name: str) -> Relation | None:
@@ -141,16 +143,17 @@ class Facts:
         roots = {self.relations[name].root for name in names if name in self.relations}
         tables = {one.oid for one in self.relations.values() if one.root in roots}
         indexes = [one["oid"] for one in self.indexes.values() if one["table"] in tables]
-        cursor = session.execute(self._columns, [[*tables, *indexes]])
-        names_ = [column.name for column in cursor.description]
-        self.statistics = [dict(zip(names_, row)) for row in cursor]
+        cursor = session.execute(self.sql["columns"], [[*tables, *indexes]])
+        heads = [column.name for column in cursor.description]
+        self.statistics = [dict(zip(heads, row)) for row in cursor]
         for one in self.statistics:
             owner = self.by_oid.get(one["oid"])
             if owner and (one["name"] not in owner.columns or one["inherited"] == (owner.kind == "p")):
                 owner.columns[one["name"]] = column(one)
-        blank = [shown(one.name) for one in self.by_oid.values() if one.oid in tables and one.rows > 0 and not any(column.known for column in one.columns.values())]
+        filled = [one for one in self.by_oid.values() if one.oid in tables and one.rows > 0]
+        blank = [shown(one.name) for one in filled if not any(column.known for column in one.columns.values())]
         if blank:
-            self.missing.append(f"statistics of {some(blank)}: never analyzed, or not to be read by this role (GRANT SELECT); the planner's defaults stand for them")
+            self.missing.append(f"statistics of {some(blank)}: never analyzed, or not to be read by this role (GRANT SELECT); the planner's defaults stand in")
 
 
 def root_of(schema: Schema, table: Table) -> Name:
@@ -163,9 +166,11 @@ def relation(row: dict[str, Any]) -> Relation:
     """Rows by the planner's last count, as much more as the table has grown since."""
     pages, then = row["pages"], row["pages_then"]
     rows = row["rows"] * (pages / then if then and row["kind"] != "p" else 1) if row["rows"] >= 0 else pages * PAGE / GUESSED_ROW
-    return Relation(row["oid"], (row["schema"], row["name"]), row["kind"], (row["root_schema"], row["root_name"]), pages, 0 if row["kind"] == "p" else rows, row)
+    root = (row["root_schema"], row["root_name"])
+    return Relation(row["oid"], (row["schema"], row["name"]), row["kind"], root, pages, 0 if row["kind"] == "p" else rows, row)
 
 
 def column(row: dict[str, Any]) -> Column:
     given = {name: row[name] for name in ("nulls", "width", "distinct", "values", "shares", "bounds", "elements", "correlation") if row[name] is not None}
-    return Column(row["name"], row["type"], row["category"], row["not_null"], each=(row["element_counts"] or [0.0])[-1], known=row["nulls"] is not None, **given)
+    each = (row["element_counts"] or [0.0])[-1]
+    return Column(row["name"], row["type"], row["category"], row["not_null"], each=each, known=row["nulls"] is not None, **given)

@@ -23,9 +23,11 @@ class Hypothetical(Stage):
 
     def __init__(self, url: str, facts: Facts, stack: contextlib.ExitStack):
         self._start(stack, facts)
-        self._reset, self._new = (call.format(quote.ident(facts.server["hypopg"])) for call in ("SELECT {}.hypopg_reset()", "SELECT indexname FROM {}.hypopg_create_index(%s)"))
+        schema = quote.ident(facts.server["hypopg"])
+        self._reset, self._new = f"SELECT {schema}.hypopg_reset()", f"SELECT indexname FROM {schema}.hypopg_create_index(%s)"
         self._made: dict[psycopg.Connection[Any], frozenset[Candidate]] = {}
-        self.real, self.cached, self.bare = (stack.enter_context(contextlib.closing(connection.connect(url, **FIXED, **READ_ONLY, **more))) for more in ({}, self.memory_costs(), BARE))
+        self.real, self.cached, self.bare = (stack.enter_context(contextlib.closing(connection.connect(url, **FIXED, **READ_ONLY, **more)))
+                                             for more in ({}, self.memory_costs(), BARE))
         for one in (self.real, self.cached, self.bare):
             one.prepare_threshold = None
         self.text = self.real.execute("SHOW server_version").fetchone()[0].split(" ")[0]

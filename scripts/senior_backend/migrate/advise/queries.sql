@@ -63,3 +63,14 @@ from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_type b on 
       (3, %(correlation)s::float4 is not null and less is not null, less), (4, %(raw_elements)s::text is not null and alike is not null, alike),
       (5, %(element_counts)s::float4[] is not null and alike is not null, alike)) slot(kind, there, operator)) slots
 where a.attrelid = to_regclass(%(relation)s) and a.attname = %(name)s
+-- part children
+with recursive family(top, oid) as (select c.oid, c.oid from pg_class c where c.relname like 'senior\_backend\_candidate\_%'
+  union all select f.top, i.inhrelid from family f join pg_inherits i on i.inhparent = f.oid)
+select t.relname, c.relname, c.oid::bigint, n.nspname, r.relname, pg_relation_filepath(c.oid)
+from family f join pg_class t on t.oid = f.top join pg_class c on c.oid = f.oid join pg_index i on i.indexrelid = c.oid join pg_class r on r.oid = i.indrelid
+  join pg_namespace n on n.oid = r.relnamespace
+-- part expression
+with source as (select histogram_bounds::text::{type}[] as bounds, most_common_vals::text::{type}[] as vals, most_common_freqs as shares from pg_stats
+    where schemaname = %(schema)s and tablename = %(table)s and attname = %(name)s),
+  sample as (select {expression} as value, weight from (select v as {column}, 1.0 as weight from source, unnest(bounds) v union all select v, 100 * f from source, unnest(vals, shares) m(v, f)) one)
+select count(*), count(distinct value), coalesce(sum(weight) filter (where value is null) / nullif(sum(weight), 0), 0), coalesce(avg(pg_column_size(value)), 8)::int from sample

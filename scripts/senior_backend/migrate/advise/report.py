@@ -19,6 +19,8 @@ from senior_backend.postgres.model import Catalogue, Id
 from senior_backend.postgres.quote import ident, qualified
 
 MOST_BYTES, MOST_QUERIES = 63, 5
+NO_EVIDENCE = "no evidence: a guess from the schema; whether rows are looked up by it, or deleted from the other table, was not seen"
+NAMED = ("table", "index", "constraint", "view", "materialized_view", "sequence", "foreign_table", "composite_type")
 PURPOSE = {"gin": "finds what is in {keys}", "gist": "finds what overlaps {keys}", "brin": "skips the stretches of the table that {keys} rules out"}
 
 
@@ -50,7 +52,7 @@ class Names:
     """Names that nobody has in a schema, as PostgreSQL would choose them."""
 
     def __init__(self, catalogue: Catalogue):
-        self.taken = {(one.name[0], one.name[-1]) for one in catalogue.facts if one.kind in ("table", "index", "constraint", "view", "materialized_view", "sequence", "foreign_table", "composite_type")}
+        self.taken = {(one.name[0], one.name[-1]) for one in catalogue.facts if one.kind in NAMED}
 
     def free(self, schema: str, wanted: str) -> str:
         name, number = cut(wanted, "_idx"), 1
@@ -91,17 +93,17 @@ class Writer:
     def create(self, choice: Choice, one: Candidate) -> Suggestion:
         queries = sorted(choice.gains(one), key=lambda query: -query.total)
         told = [figures(choice, query) for query in {id(query.statement): query for query in reversed(queries)}.values()]
-        before, after, whole = (sum(query.total for query in queries), sum(query.time(choice.now(query)[1]) for query in queries), sum(query.total for query in choice.queries) or 1.0)
-        bytes = choice.stage.bytes[one]
-        evidence = "; ".join([f"{len(told)} statement{'s' * (len(told) != 1)}", *(f"{row['calls']:,} calls{mean(row)}, planner's cost {row['cost_before']:,.0f} -> {row['cost_after']:,.0f}"
-                                                                                  for row in told[:MOST_QUERIES])])
+        before, after = sum(query.total for query in queries), sum(query.time(choice.now(query)[1]) for query in queries)
+        whole = sum(query.total for query in choice.queries) or 1.0
+        rows = [f"{row['calls']:,} calls{mean(row)}, planner's cost {row['cost_before']:,.0f} -> {row['cost_after']:,.0f}" for row in told[:MOST_QUERIES]]
+        evidence = "; ".join([f"{len(told)} statement{'s' * (len(told) != 1)}", *rows])
         if self.facts.imagined:
             evidence = f"no figure was measured: planned with {self.facts.relations[one.table].rows:,.0f} rows in each table; {evidence}"
         else:
             evidence += f"; together {before / whole:.1%} of the workload's time, then about {after / whole:.1%}"
             evidence += "; the database's own planner takes it too (asked with hypopg)" if one in self.confirmed else ""
         made = self.statement(one, reason(one, queries), evidence)
-        made.guess, made.bytes, made.queries, made.writers, made.candidate = self.facts.imagined, bytes, told, writers(choice, one), one
+        made.guess, made.bytes, made.queries, made.writers, made.candidate = self.facts.imagined, choice.stage.bytes[one], told, writers(choice, one), one
         return made
 
     def statement(self, one: Candidate, reason: str, evidence: str) -> Suggestion:
@@ -136,14 +138,15 @@ class Writer:
                 yield self.drop(finding, finding.values["other"] in mine)
 
     def drop(self, finding: rules.Finding, replaced: bool) -> Suggestion:
-        schema, index = next((one.schema, one) for table in self.schema.tables.values() for one in table.indexes if finding.sql.endswith(f" {qualified(one.schema, one.name)}"))
-        again, known = self.schema.catalogue[Id("index", (schema, index.name))].attributes["definition"], self.facts.indexes.get((schema, index.name))
-        sql = finding.sql
+        index = next(one for table in self.schema.tables.values() for one in table.indexes if finding.sql.endswith(f" {qualified(one.schema, one.name)}"))
+        name = (index.schema, index.name)
+        again, known, sql = self.schema.catalogue[Id("index", name)].attributes["definition"], self.facts.indexes.get(name), finding.sql
         if self.facts.imagined:
             sql = sql.replace(" CONCURRENTLY", "")
         elif "CONCURRENTLY" in sql:
             again = HEAD.sub(lambda found: f"{found[0]}CONCURRENTLY ", again, count=1)
-        return Suggestion("drop", finding.table, [name for name in index.columns if name], finding.message + ("; the new index does its work" if replaced else ""), sql, finding.evidence, index.name,
+        reason = finding.message + "; the new index does its work" * replaced
+        return Suggestion("drop", finding.table, [name for name in index.columns if name], reason, sql, finding.evidence, index.name,
                           bytes=known["pages"] * PAGE if known and not self.facts.imagined else None, up=[step(sql)], down=[step(again)])
 
     def guesses(self, made: Sequence[Suggestion]) -> Iterator[Suggestion]:
@@ -156,9 +159,7 @@ class Writer:
             if relation and here not in known and (self.facts.imagined or relation.pages >= 128):
                 known.add(here)
                 one = Candidate(relation.root, tuple(Key(ident(name), (name,)) for name in columns))
-                made = self.statement(one, finding.message, "no evidence: a guess from the schema; whether rows are looked up by it, or deleted from the other table, was not seen")
-                made.guess = True
-                yield made
+                yield dataclasses.replace(self.statement(one, finding.message, NO_EVIDENCE), guess=True)
 
 
 def step(sql: str) -> Step:
@@ -167,8 +168,8 @@ def step(sql: str) -> Step:
 
 def extension(one: Candidate, imagined: bool) -> Suggestion:
     sql = f"CREATE EXTENSION IF NOT EXISTS {one.extension}"
-    return Suggestion("extension", shown(one.table), one.columns, f"the index on {', '.join(one.columns)} that follows needs it", sql, "pg_extension does not list it; it is among those that can be installed",
-                      guess=imagined, up=[step(sql)])
+    return Suggestion("extension", shown(one.table), one.columns, f"the index on {', '.join(one.columns)} that follows needs it", sql,
+                      "pg_extension does not list it; it is among those that can be installed", guess=imagined, up=[step(sql)])
 
 
 def placed(one: Candidate, facts: Facts) -> Candidate:
@@ -176,7 +177,7 @@ def placed(one: Candidate, facts: Facts) -> Candidate:
     schema = facts.server.get("trigrams")
     if not one.extension or not schema or schema == "public":
         return one
-    return dataclasses.replace(one, keys=tuple(dataclasses.replace(key, suffix=key.suffix.replace(" gin_trgm_ops", f" {qualified(schema, 'gin_trgm_ops')}")) for key in one.keys))
+    return dataclasses.replace(one, keys=tuple(dataclasses.replace(key, suffix=f" {qualified(schema, 'gin_trgm_ops')}") for key in one.keys))
 
 
 def as_index(one: Candidate, name: str) -> Index:
@@ -190,9 +191,9 @@ def figures(choice: Choice, query: Query) -> dict[str, Any]:
     choice.stage.show(query.tables, choice.near(query))
     real = choice.stage.plan(query.scenario.sql)["Total Cost"]
     one, mean = query.statement, query.statement.mean
-    return {"query": one.shown, "calls": one.calls, "total_ms": None if one.total is None else round(one.total, 3), "mean_ms": None if mean is None else round(mean, 3),
-            "estimated_mean_ms": None if mean is None else round(query.time(after) / max(query.calls, 1e-9), 3), "cost_before": round(query.real, 2), "cost_after": round(real, 2),
-            **({"note": one.note} if one.note else {})}
+    told = {"query": one.shown, "calls": one.calls, "total_ms": one.total, "mean_ms": mean, "estimated_mean_ms": mean and query.time(after) / max(query.calls, 1e-9),
+            "cost_before": query.real, "cost_after": real, **({"note": one.note} if one.note else {})}
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in told.items()}
 
 
 def mean(row: dict[str, Any]) -> str:
@@ -204,12 +205,11 @@ def reason(one: Candidate, queries: Sequence[Query]) -> str:
     if one.method in PURPOSE:
         text = PURPOSE[one.method].format(keys=", ".join(names))
     else:
-        looked_up = {key.text for query in queries for access in query.accesses if access.table == one.table
-                     for found in (*access.conditions, *(found for branches in access.branches for branch in branches for found in branch)) if found.kind not in ("range", "search", "unequal", "present")
-                     for key in found.keys}
-        equal = [name for name in names if name in looked_up]
-        rest = [name for name in names if name not in looked_up]
-        text = " and ".join(filter(None, (f"finds rows by {', '.join(equal)}" if equal else "", f"gives them {'in the order or' if not equal else 'ordered or'} bounded by {', '.join(rest)}" if rest else "")))
+        seen = [found for query in queries for access in query.accesses if access.table == one.table
+                for found in (*access.conditions, *(found for branches in access.branches for branch in branches for found in branch))]
+        looked_up = {key.text for found in seen if found.kind not in ("range", "search", "unequal", "present") for key in found.keys}
+        equal, rest = ([name for name in names if (name in looked_up) == wanted] for wanted in (True, False))
+        text = " and ".join([f"finds rows by {', '.join(equal)}"] * bool(equal) + [f"gives them {'' if equal else 'in the '}order{'ed' if equal else ''} or bounded by {', '.join(rest)}"] * bool(rest))
     text += f"; only rows with {one.where}" if one.where else ""
     text += f"; holds {', '.join(one.include)}, so that the table itself is not read" if one.include else ""
     return text + ("; the constant of its condition comes from the column's statistics: see that it is the one your statements ask for" if one.assumed else "")

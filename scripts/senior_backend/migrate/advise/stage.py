@@ -35,16 +35,6 @@ FIXED = {"max_parallel_workers_per_gather": "0", "jit": "off", "statement_timeou
 LEAST_MISSES = 0.05            # the planner's cost of a page that is in memory, as a share of one that is not
 BARE = {"enable_indexscan": "off", "enable_indexonlyscan": "off", "enable_bitmapscan": "off", "enable_mergejoin": "off"}
 PREFIX = "senior_backend_candidate_"
-CHILDREN = """
-with recursive family(top, oid) as (select c.oid, c.oid from pg_class c where c.relname like 'senior\\_backend\\_candidate\\_%%' union all select f.top, i.inhrelid from family f join pg_inherits i on i.inhparent = f.oid)
-select t.relname, c.relname, c.oid::bigint, n.nspname, r.relname, pg_relation_filepath(c.oid)
-from family f join pg_class t on t.oid = f.top join pg_class c on c.oid = f.oid join pg_index i on i.indexrelid = c.oid join pg_class r on r.oid = i.indrelid join pg_namespace n on n.oid = r.relnamespace"""
-# from the values in the statistics of one column to those of an expression over it
-EXPRESSION = """
-with sample as (select {expression} as value, weight from (
-    select v as {column}, 1.0 as weight from pg_stats s, unnest(s.histogram_bounds::text::{type}[]) v where s.schemaname = %(schema)s and s.tablename = %(table)s and s.attname = %(name)s
-    union all select v, 100 * f from pg_stats s, unnest(s.most_common_vals::text::{type}[], s.most_common_freqs) m(v, f) where s.schemaname = %(schema)s and s.tablename = %(table)s and s.attname = %(name)s) one)
-select count(*), count(distinct value), coalesce(sum(weight) filter (where value is null) / nullif(sum(weight), 0), 0), coalesce(avg(pg_column_size(value)), 8)::int from sample"""
 
 
 class Stage:
@@ -61,7 +51,8 @@ class Stage:
         self.folder = pathlib.Path(self.admin.execute("SHOW data_directory").fetchone()[0])
         self._files: dict[str, int] = {}
         self._paths = {(row[0], row[1]): row[2] for row in self.admin.execute(
-            "SELECT n.nspname, c.relname, pg_relation_filepath(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm', 'i') AND c.oid >= 16384")}
+            "SELECT n.nspname, c.relname, pg_relation_filepath(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.relkind IN ('r', 'm', 'i') AND c.oid >= 16384")}
         self._furnish()
         self._open()
 
@@ -76,19 +67,22 @@ class Stage:
     def _furnish(self) -> None:
         """Statistics of columns, sizes of tables and of the indexes that are there."""
         oids = {one.oid: one.name for one in self.facts.relations.values()} | {one["oid"]: name for name, one in self.facts.indexes.items()}
-        rows = [{**one, "relation": quote.qualified(*oids[one["oid"]])} for one in self.facts.statistics if one["nulls"] is not None and oids[one["oid"]] in self._paths or one["inherited"]]
+        given = [one for one in self.facts.statistics if one["inherited"] or one["nulls"] is not None and oids[one["oid"]] in self._paths]
+        rows = [{**one, "relation": quote.qualified(*oids[one["oid"]])} for one in given]
         with self.admin.cursor() as cursor:
-            cursor.executemany(self.facts.furnish, rows)
+            cursor.executemany(self.facts.sql["furnish"], rows)
             broken = [[quote.qualified(*name)] for name, one in self.facts.indexes.items() if not one["valid"] and name in self._paths]
             cursor.executemany("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)", broken)
         self._size()
 
     def _size(self) -> None:
-        relations = [(one.raw["pages_then"] or one.pages, one.raw["rows"], one.raw["visible"], one.pages, one.name) for one in self.facts.relations.values() if one.kind != "p"]
+        relations = [(one.raw["pages_then"] or one.pages, one.raw["rows"], one.raw["visible"], one.pages, one.name)
+                     for one in self.facts.relations.values() if one.kind != "p"]
         indexes = [(one["pages"], one["rows"], 0, one["pages"], name) for name, one in self.facts.indexes.items()]
         known = [row for row in relations + indexes if row[4] in self._paths]
         with self.admin.cursor() as cursor:
-            cursor.executemany("UPDATE pg_class SET relpages = %s, reltuples = %s, relallvisible = %s WHERE oid = to_regclass(%s)", [(*row[:3], quote.qualified(*row[4])) for row in known])
+            cursor.executemany("UPDATE pg_class SET relpages = %s, reltuples = %s, relallvisible = %s WHERE oid = to_regclass(%s)",
+                               [(*row[:3], quote.qualified(*row[4])) for row in known])
         for *_, pages, name in known:
             self._lengthen(self._paths[name], pages)
 
@@ -111,8 +105,10 @@ class Stage:
         """Sessions that have not looked at a file before: real plans as the target does, cached as if most pages were in memory, bare without indexes."""
         known = {row[0] for row in self.admin.execute("SELECT name FROM pg_settings")}
         settings = {one["name"]: one["setting"] for one in self.facts.parts.get("settings", ()) if one["name"] in known}
-        url = self.server.loader_url(self.name)
-        self.real, self.cached, self.bare = (session(self.stack, url, self.facts, self.catalogue, {**settings, **more}) for more in ({}, self.memory_costs(), BARE))
+        self.real, self.cached, self.bare = (self._session(settings | more) for more in ({}, self.memory_costs(), BARE))
+
+    def _session(self, settings: dict[str, str]) -> psycopg.Connection[Any]:
+        return session(self.stack, self.server.loader_url(self.name), self.facts, self.catalogue, settings)
 
     def memory_costs(self) -> dict[str, str]:
         given = {one["name"]: one["setting"] for one in self.facts.parts.get("settings", ())}
@@ -154,7 +150,7 @@ class Stage:
         for one in self.facts.relations.values():
             if one.root in roots and one.name in self._paths:
                 self._lengthen(self._paths[one.name], 0)
-        with contextlib.closing(session(self.stack, self.server.loader_url(self.name), self.facts, self.catalogue, {})) as builder:
+        with contextlib.closing(self._session({})) as builder:
             for number, one in enumerate(new, len(self.candidates)):
                 with contextlib.suppress(psycopg.Error):
                     builder.execute(one.sql(f"{PREFIX}{number}"))
@@ -164,7 +160,7 @@ class Stage:
         self._open()
 
     def _register(self, shares: dict[Candidate, float], session: psycopg.Connection[Any]) -> None:
-        for top, name, oid, schema, table, path in self.admin.execute(CHILDREN).fetchall():
+        for top, name, oid, schema, table, path in self.admin.execute(self.facts.sql["children"]).fetchall():
             one = self._owner[top]
             if one not in shares:
                 continue
@@ -178,7 +174,7 @@ class Stage:
             self.bytes[one] = self.bytes.get(one, 0) + pages * PAGE
             self._lengthen(path, pages)
             self.admin.execute("UPDATE pg_class SET relpages = %s, reltuples = %s WHERE oid = %s", [pages, relation.rows * shares[one], oid])
-        self.admin.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = ANY(%s)", [[oid for one in shares for oid in self.candidates.get(one, ())]])
+        self._toggle(shares)
 
     def _explain_expressions(self, one: Candidate, oid: int, relation: Relation, session: psycopg.Connection[Any]) -> dict[str, int]:
         """Statistics of expressions, made from those of their column: without them the planner takes 200 different values for granted. Gives their widths."""
@@ -187,28 +183,33 @@ class Stage:
             column = relation.columns.get(key.columns[0]) if len(key.columns) == 1 and not key.plain else None
             if column is None or not column.known or one.method != "btree":
                 continue
-            query = EXPRESSION.format(expression=key.text, column=quote.ident(column.name), type=column.type)
+            query = self.facts.sql["expression"].format(expression=key.text, column=quote.ident(column.name), type=column.type)
+            names = {"schema": relation.name[0], "table": relation.name[1], "name": column.name}
             try:
-                sampled, different, nulls, width = session.execute(query, {"schema": relation.name[0], "table": relation.name[1], "name": column.name}).fetchone()
+                sampled, different, nulls, width = session.execute(query, names).fetchone()
             except dependencies.require("psycopg").Error:
                 continue
             if sampled > 10:
                 many = different > 0.9 * sampled * (1 - nulls)
                 widths[key.text] = width
-                self.admin.execute("INSERT INTO pg_statistic SELECT %s, %s, false, %s, %s, %s, 0,0,0,0,0, 0,0,0,0,0, 0,0,0,0,0", [oid, number, nulls, width, column.distinct if many else max(different, 1)])
+                self.admin.execute("INSERT INTO pg_statistic SELECT %s, %s, false, %s, %s, %s, 0,0,0,0,0, 0,0,0,0,0, 0,0,0,0,0",
+                                   [oid, number, nulls, width, column.distinct if many else max(different, 1)])
         return widths
 
     def show(self, tables: Collection[Name], wanted: Collection[Candidate]) -> None:
         """Let the planner see these candidates of these tables, and no others."""
         wanted = {one for one in wanted if one in self.candidates}
         hide = {one for one in self._shown if one.table in tables} - wanted
-        hidden, shown = ([oid for one in changed for oid in self.candidates[one]] for changed in (hide, wanted - self._shown))
-        if hidden or shown:
-            self.admin.execute("UPDATE pg_index SET indisvalid = NOT indisvalid WHERE indexrelid = ANY(%s)", [hidden + shown])
+        self._toggle(hide | wanted - self._shown)
         self._shown = self._shown - hide | wanted
 
+    def _toggle(self, changed: Iterable[Candidate]) -> None:
+        if oids := [oid for one in changed for oid in self.candidates.get(one, ())]:
+            self.admin.execute("UPDATE pg_index SET indisvalid = NOT indisvalid WHERE indexrelid = ANY(%s)", [oids])
 
-def built(server: scratch.Server, stack: contextlib.ExitStack, catalogue: Catalogue, facts: Facts, names: set[Name], words: set[str], keys: bool = True) -> tuple[str, Catalogue, set[str]]:
+
+def built(server: scratch.Server, stack: contextlib.ExitStack, catalogue: Catalogue, facts: Facts, names: set[Name], words: set[str],
+          keys: bool = True) -> tuple[str, Catalogue, set[str]]:
     """A database with the part of the schema that the statements speak of: its name, what is in it, and the extensions that it lacks. keys: with foreign keys."""
     name = database(server, stack, facts)
     with contextlib.ExitStack() as inner:
@@ -221,8 +222,9 @@ def built(server: scratch.Server, stack: contextlib.ExitStack, catalogue: Catalo
 
 def database(server: scratch.Server, stack: contextlib.ExitStack, facts: Facts) -> str:
     """With the target's locale, since it decides which index serves LIKE; the nearest that there is."""
-    wanted = [(facts.server.get("collate"), facts.server.get("ctype")), *([("C.UTF-8", "C.UTF-8")] if facts.server.get("collate") not in ("C", "POSIX") else [])]
-    for collate, ctype in (pair for pair in wanted if all(pair)):
+    collate = facts.server.get("collate")
+    nearest = [("C.UTF-8", "C.UTF-8")] if collate not in (None, "C", "POSIX") else []
+    for collate, ctype in ([(collate, facts.server.get("ctype"))] if collate else []) + nearest:
         with contextlib.suppress(CommandError):
             return stack.enter_context(server.database(locale=f" LC_COLLATE {quote.literal(collate)} LC_CTYPE {quote.literal(ctype)}"))
     return stack.enter_context(server.database())

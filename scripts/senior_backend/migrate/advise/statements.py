@@ -62,7 +62,8 @@ class Statement:
     def names(self) -> Iterator[tuple[str, str]]:
         """(schema, name) of all relations it names; schema "" where it leaves that to search_path."""
         with_names = {one.ctename for one in workload.walk(self.tree) if one.DESCRIPTOR.name == "CommonTableExpr"}
-        return ((one.schemaname, one.relname) for one in workload.walk(self.tree) if one.DESCRIPTOR.name == "RangeVar" and (one.schemaname or one.relname not in with_names))
+        named = (one for one in workload.walk(self.tree) if one.DESCRIPTOR.name == "RangeVar")
+        return ((one.schemaname, one.relname) for one in named if one.schemaname or one.relname not in with_names)
 
 
 def counted(session: psycopg.Connection[Any], sent: Iterable[str]) -> tuple[list[Statement] | None, str]:
@@ -98,8 +99,8 @@ def of_file(path: pathlib.Path) -> tuple[list[Statement], list[str]]:
         same.calls += 1
         same.literals = list(dict.fromkeys([*same.literals, *([one.text] if "$" not in one.text else [])]))[:MOST_LITERALS]
     if not found:
-        raise CommandError(f"{path}: no statement that reads or changes rows" + (f" ({notes[0]})" if notes else ""), "give a file of SELECT, INSERT, UPDATE and DELETE statements, each ended by a semicolon",
-                           identifier="NO_STATEMENTS")
+        raise CommandError(f"{path}: no statement that reads or changes rows" + (f" ({notes[0]})" if notes else ""),
+                           "give a file of SELECT, INSERT, UPDATE and DELETE statements, each ended by a semicolon", identifier="NO_STATEMENTS")
     return list(found.values()), notes
 
 
@@ -112,7 +113,8 @@ def pieces(path: pathlib.Path) -> Iterator[tuple[int, str]]:
                 yield data.count(b"\n", 0, piece.start) + 1, data[piece.start:piece.end].decode().strip()
     except Unfinished as error:
         line = data.count(b"\n", 0, error.place) + 1
-        raise CommandError(f"{path}:{line}: this {error.what} never ends", "close it, or see where an earlier quote is missing", identifier="SQL_SYNTAX") from None
+        hint = "close it, or see where an earlier quote is missing"
+        raise CommandError(f"{path}:{line}: this {error.what} never ends", hint, identifier="SQL_SYNTAX") from None
 
 
 def statement(text: str, strict: bool = False) -> Statement | None:

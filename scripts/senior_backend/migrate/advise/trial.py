@@ -46,7 +46,8 @@ class Copy:
 
     def fill_table(self, target: psycopg.Connection[Any], one: Relation) -> None:
         name = qualified(*one.name)
-        columns = listed(row[0] for row in self.admin.execute("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum", [name]))
+        columns = listed(row[0] for row in self.admin.execute("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 "
+                                                              "AND NOT attisdropped AND attgenerated = '' ORDER BY attnum", [name]))
         sample = f" TABLESAMPLE SYSTEM ({max(100 * self.share, 0.01):.4f}) REPEATABLE (1)" if self.share < 1 else ""
         with target.cursor() as source, self.session.cursor() as goal:
             with source.copy(f"COPY (SELECT {columns} FROM ONLY {name}{sample}) TO STDOUT") as out, goal.copy(f"COPY {name} ({columns}) FROM STDIN") as into:
@@ -92,6 +93,7 @@ class Copy:
 
     def tell(self, one: Suggestion, queries: Sequence[Query], before: dict[int, Any], after: dict[int, Any], built: tuple[dict[str, int], float]) -> None:
         measured = [query for query in queries if id(query) in before and id(query) in after]
-        one.measured = {"rows": "all" if self.share == 1 else f"a sample of {self.share:.2%}", "size_bytes": sum(built[0].values()), "build_seconds": round(built[1], 2),
-                        "used": any(built[0].keys() & after[id(query)][1] for query in measured) if measured else None,
-                        "before_ms": round(sum(before[id(query)][0] for query in measured), 3), "after_ms": round(sum(after[id(query)][0] for query in measured), 3)}
+        one.measured = {"rows": "all" if self.share == 1 else f"a sample of {self.share:.2%}", "size_bytes": sum(built[0].values()),
+                        "build_seconds": round(built[1], 2), "used": any(built[0].keys() & after[id(query)][1] for query in measured) if measured else None,
+                        "before_ms": round(sum(before[id(query)][0] for query in measured), 3),
+                        "after_ms": round(sum(after[id(query)][0] for query in measured), 3)}

@@ -24,8 +24,8 @@ PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\d+)\b")
 LIMIT, ELEMENTS, BEGINNING, UNEVEN = 20, 4, 4, 0.5
 # where in the column's values a bound lies, as a share: (lower bound, upper bound) of a range; the first is tried first
 SPANS = ((0.95, 0.97), (0.995, 0.997), (0.5, 0.8))
-LOWER, UPPER = (">", ">="), ("<", "<=")
-PATTERNS = {"~~": "like", "!~~": "like", "~~*": "contains", "!~~*": "contains", "~": "part", "~*": "part", "%": "part"}
+FORMS = {">": "lower", ">=": "lower", "<": "upper", "<=": "upper", "=": "equal", "<>": "equal", "@@": "words", "~~": "like", "!~~": "like", "~~*": "contains",
+         "!~~*": "contains", "~": "part", "~*": "part", "%": "part"}
 TIMES = ("timestamp", "date")
 WORDS = {"date_trunc": "'day'", "extract": "'day'", "date_part": "'day'", "timezone": "'UTC'"}            # function -> what its first argument may be
 TEXTS = ("text", "character varying", "character", "bpchar", "citext", "name", "tsquery", "tsvector")
@@ -96,7 +96,8 @@ class Chooser:
         if self.statement.kind != "select":
             return False
         pb = dependencies.require("postgast").pg_query_pb2
-        return bool(node.locking_clause) or node.HasField("limit_count") and bool(node.sort_clause) and all(one.sort_by.sortby_dir != pb.SORTBY_DESC for one in node.sort_clause)
+        ascending = all(one.sort_by.sortby_dir != pb.SORTBY_DESC for one in node.sort_clause)
+        return bool(node.locking_clause) or node.HasField("limit_count") and bool(node.sort_clause) and ascending
 
     def _uses(self) -> Iterator[tuple[int, Use]]:
         for one in walk(self.statement.tree):
@@ -204,7 +205,7 @@ def family(type: str) -> str:
 
 
 def form(operator: str) -> str:
-    return "lower" if operator in LOWER else "upper" if operator in UPPER else "words" if operator == "@@" else PATTERNS.get(operator, "equal" if operator in ("=", "<>") else "holds")
+    return FORMS.get(operator, "holds")
 
 
 def parameters(node: Any) -> list[int]:
@@ -227,9 +228,9 @@ def typical(column: Column, place: int) -> str | None:
     if column.listed:
         middle = len(column.values) // 2
         return [column.values[middle], column.values[0], column.values[-1]][place] if place < 3 else column.values[place % len(column.values)]
-    if column.bounds:
-        return column.bounds[(len(column.bounds) // 2 + 7 * place) % len(column.bounds)] if place == 0 or not column.values else column.values[(place - 1) % len(column.values)]
-    return column.values[place % len(column.values)] if column.values else None
+    if column.bounds and (place == 0 or not column.values):
+        return column.bounds[(len(column.bounds) // 2 + 7 * place) % len(column.bounds)]
+    return column.values[(place - bool(column.bounds)) % len(column.values)] if column.values else None
 
 
 def pattern(form: str, value: str | None, other: str | None, column: Column) -> str | None:
