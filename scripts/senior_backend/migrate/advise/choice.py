@@ -28,7 +28,7 @@ SIZE_WEIGHT = 0.1
 COLUMN_WEIGHT = 0.0005         # the same for each column more than one
 LEAST_RATIO = 1.2
 NEGLIGIBLE = 0.001
-LEAST_GAIN = 0.25        # of a statement's time
+LEAST_GAIN = 0.2        # of a statement's time
 MOST_ROUNDS = 12
 
 
