@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import pathlib
 import re
@@ -10,18 +9,15 @@ import subprocess
 
 import psycopg
 import pytest
-from conftest import execute, special_postgres
+from conftest import execute, migration_tool, special_postgres
 from hypothesis import given
 from hypothesis import strategies as st
 
-from senior_backend import console
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.migrate import sources
 from senior_backend.migrate.advise import choice, report, statements
 from senior_backend.migrate.advise.facts import Facts
 from senior_backend.migrate.advise.stage import Stage
-from senior_backend.migrate.command import answer
-from senior_backend.migrate.options import TOOL, parser
 from senior_backend.postgres import binaries, cluster, connection, live
 
 TABLES = """
@@ -76,9 +72,8 @@ CHOSEN = {
 
 
 def tool(*arguments: object) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    code = console.run(TOOL, parser(), answer, list(map(str, arguments)), console.Console(out, err))
-    return code, out.getvalue(), err.getvalue()
+    done = migration_tool(*arguments)
+    return done.code, done.out, done.err
 
 
 def advice(*arguments: object, code: int = 0) -> dict:
