@@ -11,8 +11,10 @@ from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.openapi.model import Api
 from senior_backend.openapi.reader import read_api
 from senior_backend.scaffold.frameworks.base import FRAMEWORKS
-from senior_backend.scaffold.generate import Generated, Options, generate, generate_types
+from senior_backend.scaffold.generate import Generated, generate, generate_types
+from senior_backend.scaffold.plan import Options
 from senior_backend.scaffold.writing.writer import Writer, WriteResult
+from senior_backend.tables.options import add_database_arguments, check_arguments
 
 TOOL = "api_scaffolder"
 LISTED_ROUTES, LISTED_WARNINGS = 100, 10
@@ -35,8 +37,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--lenient", action="store_true", help="leave out the broken parts of a document, list them, and generate the rest")
     made.add_argument("--check", action="store_true", help="write nothing; exit 1 when the files are not what the document gives")
     made.add_argument("--force", action="store_true", help="overwrite generated files that were edited by hand")
+    add_database_arguments(made)
     # parsed so that the answer says what this version does, instead of "unrecognized arguments"
-    made.add_argument("--from-db", metavar="URL", help=argparse.SUPPRESS)
     made.add_argument("--generate-spec", action="store_true", help=argparse.SUPPRESS)
     return made
 
@@ -47,16 +49,26 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def scaffold(arguments: argparse.Namespace, out: Console) -> Outcome:
-    source = document_path(arguments)
-    api = read_api(source, lenient=arguments.lenient, need_operations=not arguments.types_only)
+    check_arguments(arguments)
+    api, made = from_database(arguments, out) if arguments.from_db else from_document(arguments)
     out.detail(f"{api.title} {api.version} (OpenAPI {api.spec_version}): {len(api.operations)} operations, {len(api.schemas)} schemas")
-    made = generate_types(api) if arguments.types_only else generate(api, Options(arguments.framework, arguments.with_app, arguments.errors))
     result = Writer(pathlib.Path(arguments.output), check=arguments.check, force=arguments.force).write(made.files, made.owned, complete=not arguments.types_only)
     return outcome(arguments, out, api, made, result)
 
 
+def from_document(arguments: argparse.Namespace) -> tuple[Api, Generated]:
+    api = read_api(document_path(arguments), lenient=arguments.lenient, need_operations=not arguments.types_only)
+    return api, generate_types(api) if arguments.types_only else generate(api, Options(arguments.framework, arguments.with_app, arguments.errors))
+
+
+def from_database(arguments: argparse.Namespace, out: Console) -> tuple[Api, Generated]:
+    from senior_backend.tables import command          # with all that reads databases
+
+    return command.from_database(arguments, out)
+
+
 def document_path(arguments: argparse.Namespace) -> pathlib.Path:
-    for flag, given in (("--from-db", arguments.from_db), ("--generate-spec", arguments.generate_spec)):
+    for flag, given in (("--generate-spec", arguments.generate_spec),):
         if given:
             raise CommandError(f"{flag} is not in version {console.VERSION}", "give an OpenAPI document: python scripts/api_scaffolder.py openapi.yaml", identifier="UNSUPPORTED")
     if arguments.source is None:
