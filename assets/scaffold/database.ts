@@ -105,7 +105,8 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
   if (code === '23514') return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this value');
   if (code === '23502') return answer(422, 'UNPROCESSABLE', 'a value is missing');
   if (code === '42501') return answer(403, 'FORBIDDEN', 'the database does not allow this');
-  if (code.startsWith('22') || code === '54000' || code === '54023') return answer(422, 'UNPROCESSABLE', 'a value is none that the database can hold');
+  // the types of extensions say syntax error of values
+  if (code.startsWith('22') || code.startsWith('54') || (code === '42601' && error?.routine !== 'scanner_yyerror')) return answer(422, 'UNPROCESSABLE', 'a value is none that the database can hold');
   if (code === 'P0001' || code.startsWith('44') || code.startsWith('23')) return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this');
   if (UNAVAILABLE.test(code) || (code === '' && /timeout|terminated/i.test(String(thrown))))
     return answer(503, 'UNAVAILABLE', 'the database does not answer in time', { 'Retry-After': '1' });

@@ -171,5 +171,16 @@ export function multirange(bound: Codec): Codec {
   );
 }
 
+const PAIR = /"((?:[^"\\]|\\.)*)"=>(?:NULL|"((?:[^"\\]|\\.)*)")/gs;
+
+/** Texts by name. */
+export const hstore = codec(
+  (read) => {
+    const plainly = (part: string): string => part.replace(/\\(.)/gs, '$1');
+    return Object.fromEntries([...read.matchAll(PAIR)].map(([, name = '', held]) => [plainly(name), held === undefined ? null : plainly(held)]));
+  },
+  (value) => [...entries(value)].map(([name, held]) => `${quote(plain(name))}=>${held === null ? 'NULL' : quote(plain(held))}`).join(','),
+);
+
 /** The own properties of an object, whatever they are called. */
 export const entries = (value: unknown): Map<string, unknown> => new Map(Object.entries(Object(value)));

@@ -15,7 +15,7 @@ HEADER = "// Generated from the database: change that and generate again, not th
 ASSETS = ("database.ts", "list.ts", "table.ts", "values.ts")
 PACKAGES = {"pg": "^8.23.0"}
 DEV_PACKAGES = {"@types/pg": "^8.20.0"}
-CODECS = "array bigint boolean bytea composite date float integer interval json money multirange padded range real safeInteger text time timestamp timestamptz timetz".split()
+CODECS = "array bigint boolean bytea composite date float hstore integer interval json money multirange padded range real safeInteger text time timestamp timestamptz timetz".split()
 IDEMPOTENCY_TABLE = "api_idempotency_keys"
 WIDTH = 118
 
@@ -34,11 +34,10 @@ class Code:
         text = "\n".join(entries)
         codecs = [name for name in CODECS if f" {name}" in text or f"({name}" in text]
         used = sorted({one for one in codecs if any(mark + one + end in text for mark in (": ", "(", ", ") for end in (",", "(", ")"))})
-        types = sorted({self.names.schema(one.schema) for one in self.document.resources})
         idempotency = f"\n/** See idempotency.sql. */\nexport const idempotencyTable: Name = {flat_literal([self.main_schema, IDEMPOTENCY_TABLE])};\n" if self.document.choices.idempotency else ""
         imports = [("./list.ts", ["type Related"]) if any(one.owner for one in self.document.operations) else ("", []), ("./table.ts", ["type Name"] * bool(idempotency) + ["type Table"]),
-                   ("./types.ts", [f"type {name}" for name in types]), ("./values.ts", used)]
-        return HEADER + "".join(import_line(module, names) for module, names in imports if names) + idempotency + "\n" + text
+                   ("./values.ts", used)]
+        return HEADER + "".join(import_line(module, names) for module, names in imports if names) + "import type * as rows from './types.ts';\n" + idempotency + "\n" + text
 
     def table(self, resource: Resource) -> str:
         relation = resource.relation
@@ -50,7 +49,7 @@ class Code:
                    self.pages(relation), self.version(relation), "parent: true" if relation.parent and not relation.reason else "", self.constraints(relation)]
         text = "".join(f"  {member},\n" for member in members if member and not member.endswith(": []") or member == "key: []")
         about = comment("\n\n".join(filter(None, (relation.table, relation.comment))))
-        return f"{about}export const {self.variables[relation.id]}: Table<{self.names.schema(resource.schema)}> = {{\n{text}}};\n"
+        return f"{about}export const {self.variables[relation.id]}: Table<rows.{self.names.schema(resource.schema)}> = {{\n{text}}};\n"
 
     def pages(self, relation: Relation) -> str:
         if relation.key:
@@ -79,7 +78,7 @@ class Code:
             pairs = flat_literal(self.pairs(far, resource.relation))
             members.append(f"through: {{ name: {flat_literal(list(far.table.name))}, pairs: {pairs} }}")
         type_name = self.names.schema(resource.schema)
-        return f"export const {self.related[operation.name]}: Related<{type_name}> = {{\n" + "".join(f"  {member},\n" for member in members) + "};\n"
+        return f"export const {self.related[operation.name]}: Related<rows.{type_name}> = {{\n" + "".join(f"  {member},\n" for member in members) + "};\n"
 
     def pairs(self, link: ForeignKey, target: Relation) -> list[list[str]]:
         """Columns of the foreign key and what they refer to."""
@@ -91,9 +90,7 @@ class Code:
 
     def implementation(self, operation: Operation) -> Implementation:
         relation, table = operation.resource.relation, self.variables[operation.resource.relation.id]
-        row, etag = camel(operation.resource.word) or "row", bool(relation.version)
-        row = f"{row}Row" if row in RESERVED or row in ("path", "body", "query", "headers", "context", "session", "once") else row
-        address = path_expression(operation.owner or operation.resource)
+        etag, address = bool(relation.version), path_expression(operation.owner or operation.resource)
         match = ", headers['If-Match']" if etag and operation.action in ("replace", "patch", "delete") else ""
         verb = {"list": "listRows", "nested": "listRelated", "through": "listRelated"}.get(operation.action, f"{operation.action}Row")
         arguments = {"list": f"{table}, query", "create": f"{table}, body", "get": f"{table}, {address}", "delete": f"{table}, {address}{match}",
@@ -102,23 +99,23 @@ class Code:
                 f"{'body' if operation.action in ('replace', 'patch') else ''} {'headers' if match else ''}").split()]
         imports = {"./tables.ts": [self.related[operation.name] if operation.owner else table], "./list.ts" if verb in ("listRows", "listRelated") else "./table.ts": [verb]}
         if operation.action == "create":
-            return self.creation(operation, table, row, imports)
+            return self.creation(operation, table, imports)
         if operation.action == "delete":
             return Implementation(imports, used, False, f"{{\n  await {verb}({arguments});\n  return {{ status: 204 }};\n}}")
         if etag and not operation.owner and operation.action != "list":
             imports["./table.ts"].append("etagOf")
-            return Implementation(imports, used, False, f"{{\n  const {row} = await {verb}({arguments});\n  return {{ status: 200, headers: {{ ETag: etagOf({table}, {row}) }}, body: {row} }};\n}}")
+            return Implementation(imports, used, False, f"{{\n  const row = await {verb}({arguments});\n  return {{ status: 200, headers: {{ ETag: etagOf({table}, row) }}, body: row }};\n}}")
         return Implementation(imports, used, False, f"({{\n  status: 200,\n  body: await {verb}({arguments}),\n}})")
 
-    def creation(self, operation: Operation, table: str, row: str, imports: dict[str, list[str]]) -> Implementation:
+    def creation(self, operation: Operation, table: str, imports: dict[str, list[str]]) -> Implementation:
         relation, once = operation.resource.relation, self.document.choices.idempotency
-        headers = [f"Location: locationOf({table}, {row})"] * bool(relation.key) + [f"ETag: etagOf({table}, {row})"] * bool(relation.version)
+        headers = [f"Location: locationOf({table}, row)"] * bool(relation.key) + [f"ETag: etagOf({table}, row)"] * bool(relation.version)
         imports["./table.ts"] += ["locationOf"] * bool(relation.key) + ["etagOf"] * bool(relation.version)
-        reply = f"return {{ status: 201, headers: {{ {', '.join(headers)} }}, body: {row} }};"
+        reply = f"return {{ status: 201, headers: {{ {', '.join(headers)} }}, body: row }};"
         if not once:
-            return Implementation(imports, ["body"], False, f"{{\n  const {row} = await createRow({table}, body);\n  {reply}\n}}")
+            return Implementation(imports, ["body"], False, f"{{\n  const row = await createRow({table}, body);\n  {reply}\n}}")
         imports["./idempotency.ts"] = ["once"]
-        inner = f"async (session) => {{\n    const {row} = await createRow({table}, body, session);\n    {reply}\n  }}"
+        inner = f"async (session) => {{\n    const row = await createRow({table}, body, session);\n    {reply}\n  }}"
         return Implementation(imports, ["headers", "body"], True, f"\n  once(context, headers['Idempotency-Key'], body, {inner})")
 
 

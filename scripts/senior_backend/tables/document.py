@@ -10,8 +10,8 @@ from senior_backend.postgres.model import Id
 from senior_backend.tables.kinds import SHARED, Kinds, Schema, component_key, nullable
 from senior_backend.tables.relations import Column, ForeignKey, Relation
 
-RESERVED = ("limit", "cursor", "sort")
-PLAIN_NAME = re.compile(r"\w[\w-]*\Z", re.ASCII)
+RESERVED = ("limit", "cursor", "sort", "filter", "__proto__")
+PLAIN_NAME = re.compile(r"(?!__proto__\Z)\w[\w-]*\Z", re.ASCII)
 MOST_VALUES, MOST_ROWS, USUAL_ROWS = 100, 100, 20
 ETAG = r'(W/)?"[!#-~]*"'
 PARAMETERS = {
@@ -98,6 +98,7 @@ class Document:
         self.operations = rows + [operation for resource in self.resources for operation in self.nested_operations(resource)]
         self.schemas: dict[str, Schema] = {}
         self.used: set[str] = set()
+        self.parameters = dict(PARAMETERS)
         self.root = self.build()
 
     def build(self) -> dict[str, Any]:
@@ -107,13 +108,13 @@ class Document:
         for resource in self.resources:
             self.row_schemas(resource)
         media, error = ERRORS[self.choices.errors]
-        responses = {name: {"description": text, "content": {media: {"schema": {"$ref": "#/components/schemas/Error"}}}} for name, text in RESPONSES.values() if name in self.used}
-        parameters = {name: parameter for name, parameter in PARAMETERS.items() if name in self.used}
+        responses = {name: {"description": text, "content": {media: {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}} for name, text in RESPONSES.values() if name in self.used}
+        parameters = {name: parameter for name, parameter in self.parameters.items() if name in self.used}
         return {
             "openapi": "3.1.0", "info": {"title": self.choices.title, "version": "1.0.0", "description": "Rows of the database's tables. Made from the database: change that, and generate again."},
             "security": [{"bearerAuth": []}], "tags": [{"name": one.tag, **({"description": one.relation.comment} if one.relation.comment else {})} for one in self.resources],
             "paths": paths, "components": {"securitySchemes": {"bearerAuth": {"type": "http", "scheme": "bearer"}}, "parameters": parameters, "responses": responses,
-                                           "schemas": {**self.schemas, **self.kinds.components, "Error": error}},
+                                           "schemas": {**self.schemas, **self.kinds.components, "ErrorBody": error}},
         }
 
     # --- which operations there are
@@ -169,7 +170,7 @@ class Document:
         resource, listing = given.resource, given.action in ("list", "nested", "through")
         relation, owner = resource.relation, given.owner or resource
         parameters = self.path_parameters(owner) if "{" in given.path else []
-        parameters += self.list_parameters(relation) if listing else []
+        parameters += self.list_parameters(resource, given.action == "list") if listing else []
         body, responses = {}, self.success(given, listing)
         statuses = ["400", "401", "403", *(["404"] if parameters and "{" in given.path else [])]
         if given.action in ("create", "replace", "patch"):
@@ -182,7 +183,7 @@ class Document:
             statuses += ["412"] + ["428"] * self.choices.require_if_match
         if given.action == "create" and self.choices.idempotency:
             parameters.append(self.parameter("IdempotencyKey"))
-        for status in (*statuses, "default") if not listing or owner is resource else (*statuses, "default"):
+        for status in (*statuses, "default"):
             name = RESPONSES[status][0]
             self.used.add(name)
             responses[status] = {"$ref": f"#/components/responses/{name}"}
@@ -207,23 +208,20 @@ class Document:
     def path_parameters(self, resource: Resource) -> list[dict[str, Any]]:
         made = []
         for name, column in zip(resource.parameters, (resource.relation.columns[name] for name in resource.relation.key)):
-            schema = described(column, column.schema)
-            if column.kind.group == "text":
-                schema = {"minLength": 1, **schema}
+            schema = in_path(column, described(column, column.schema))
             text = schema.pop("description", "")
             made.append({"name": name, "in": "path", "required": True, **({"description": text} if text else {}), "schema": schema})
         return made
 
-    def list_parameters(self, relation: Relation) -> list[dict[str, Any]]:
-        parameters = [self.parameter("Limit"), self.parameter("Cursor")]
-        if relation.key and relation.sort:
+    def list_parameters(self, resource: Resource, filtered: bool) -> list[dict[str, Any]]:
+        """Filters are for the list of all rows: that of the rows of another row is a filter already."""
+        relation, parameters = resource.relation, [self.parameter("Limit"), self.parameter("Cursor")]
+        if relation.key:
+            text = f"The order, - for the other way round; ties by {', '.join(relation.key)}. By {relation.key[0]} when it is not given."
             orders = [order for name in relation.sort for order in (name, f"-{name}")]
-            first = relation.key[0]
-            parameters.append({"name": "sort", "in": "query", "description": f"The order, - for the other way round; ties by {', '.join(relation.key)}. By {first} when it is not given.",
-                               "schema": {"type": "string", "enum": orders}})
-        for name in relation.equal:
-            parameters += self.filters(relation.columns[name], name in relation.sort)
-        return parameters
+            self.parameters[f"{resource.schema}Sort"] = {"name": "sort", "in": "query", "description": text, "schema": {"type": "string", "enum": orders}}
+            parameters.append(self.parameter(f"{resource.schema}Sort"))
+        return parameters + [one for name in relation.equal * filtered for one in self.filters(relation.columns[name], name in relation.sort)]
 
     def filters(self, column: Column, ranged: bool) -> Iterator[dict[str, Any]]:
         name = filter_name(column.name)
@@ -246,7 +244,7 @@ class Document:
             "nextCursor": {"description": "cursor of the next page; null on the last one.", "type": ["string", "null"]}}}
         if relation.can_create:
             written = [one for one in relation.written if one.insert]
-            self.schemas[f"New{base}"] = closed({one.name: given(one) for one in written}, [one.name for one in written if one.required])
+            self.schemas[f"New{base}"] = closed({one.name: given(one, one.name in relation.key) for one in written}, [one.name for one in written if one.required])
         if relation.can_replace:
             kept = {one.name: {**value(one), "readOnly": True} for one in shown if one not in relation.replaced}
             properties = {one.name: given(one) if one in relation.replaced else kept[one.name] for one in relation.columns.values() if one in relation.replaced or one.name in kept}
@@ -264,9 +262,14 @@ def value(column: Column) -> Schema:
     return nullable(schema) if column.nullable else schema
 
 
-def given(column: Column) -> Schema:
+def given(column: Column, is_key: bool = False) -> Schema:
     """What a client may send for it."""
-    return {**value(column), **({"writeOnly": True} if column.secret else {})}
+    return {**(in_path(column, value(column)) if is_key else value(column)), **({"writeOnly": True} if column.secret else {})}
+
+
+def in_path(column: Column, schema: Schema) -> Schema:
+    """An empty text has no place in a path."""
+    return {"minLength": 1, **schema} if column.kind.group == "text" else schema
 
 
 def described(column: Column, schema: Schema) -> Schema:
@@ -293,7 +296,7 @@ def summary(given: Operation) -> str:
 
 def name_resources(relations: list[Relation], main_schema: str, taken: set[str]) -> list[Resource]:
     """Names for all: those of the main schema come first and need no schema in front."""
-    taken.update(name.lower() for name in (*SHARED, "Error"))
+    taken.update(name.lower() for name in (*SHARED, "ErrorBody"))
     segments: set[str] = set()
     named = {}
     for relation in sorted(relations, key=lambda one: one.id.name[0] != main_schema):

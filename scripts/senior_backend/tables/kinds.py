@@ -4,6 +4,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import math
 import re
 import unicodedata
 from typing import Any
@@ -15,14 +16,16 @@ from senior_backend.tables.checks import narrowed
 Schema = dict[str, Any]
 NO_NUL = r"^[^\u0000]*$"                # the one character that PostgreSQL's text cannot hold
 NOT_FINITE = ["NaN", "Infinity", "-Infinity"]
-BEYOND = r"^-?infinity$|^[+-]\d{6}-\d\d-\d\d"          # years that RFC 3339 cannot write, as ECMAScript writes them
 CLOCK = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
-DAY = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+MONTH_DAY = r"((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
+DAY = rf"(\d{{4}}-{MONTH_DAY}|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)"
+BEYOND = rf"^-?infinity$|^(-00[0-4][0-6]\d\d|\+(0[1-9]|1\d|2[0-8])\d{{4}})-{MONTH_DAY}"          # years that RFC 3339 cannot write, as ECMAScript writes them
 AMOUNT = r"-?\d{1,9}"
-INTERVAL = rf"^P({AMOUNT}Y)?({AMOUNT}M)?({AMOUNT}D)?(T({AMOUNT}H)?({AMOUNT}M)?({AMOUNT}(\.\d{{1,6}})?S)?)?$|^-?infinity$"
+INTERVAL = rf"^P(?=[-\dT])({AMOUNT}Y)?({AMOUNT}M)?({AMOUNT}D)?(T(?=[-\d])({AMOUNT}H)?({AMOUNT}M)?({AMOUNT}(\.\d{{1,6}})?S)?)?$"
+INFINITE_INTERVALS = 170000
 PARTS = re.compile(r"(?P<base>[^(\[]+)(?:\((?P<modifier>[^)]*)\))?(?P<rest>[^\[]*)(?P<dimensions>(?:\[\])*)\Z")
 QUALIFIED = re.compile(r'("(?:[^"]|"")+"|[^".]+)\.("(?:[^"]|"")+"|[^".(\[]+)(?:\([^)]*\))?((?:\[\])*)\Z')
-INT32, INT16, FLOAT4 = 2**31, 2**15, 3.4028234663852886e38
+INT32, INT16, FLOAT4 = 2**31, 2**15, 3.4028235e38
 RANGES = {"int4range": "integer", "int8range": "bigint", "numrange": "numeric", "tsrange": "timestamp without time zone", "tstzrange": "timestamp with time zone", "daterange": "date"}
 BOUNDS = {"type": "string", "enum": ["[)", "[]", "(]", "()", "empty"], "description": "Which ends belong to the range."}
 SHARED: dict[str, Schema] = {
@@ -50,6 +53,10 @@ class Kind:
     never_null: bool = False           # a domain says so
     defaulted: bool = False
 
+    @property
+    def is_whole(self) -> bool:
+        return self.schema.get("type") == "integer" or self.schema.get("format") == "int64"
+
 
 def text(limit: int | None = None, codec: str = "text", group: str = "text", literal: bool = True) -> Kind:
     return Kind({"type": "string", "pattern": NO_NUL, **({"maxLength": limit} if limit else {})}, codec, group, literal)
@@ -67,13 +74,15 @@ PLAIN = {
     "smallint": whole(INT16), "integer": whole(INT32, format="int32"), "oid": Kind({"type": "integer", "minimum": 0, "maximum": 2**32 - 1}, "integer", "number"),
     "real": Kind({"anyOf": [{"type": "number", "minimum": -FLOAT4, "maximum": FLOAT4}, {"type": "string", "enum": NOT_FINITE}]}, "real", "number"), "double precision": shared("Float", "float", "number"),
     "money": Kind({"type": "string", "pattern": r"^-?\d{1,16}(\.\d{1,2})?$"}, "money", "number"), "boolean": Kind({"type": "boolean"}, "boolean", "boolean"),
-    "text": text(), "bpchar": text(codec="padded"), "citext": text(literal=False), "name": text(63), '"char"': text(1), "uuid": Kind({"type": "string", "format": "uuid"}, "text", "code"),
+    "text": text(), "bpchar": text(codec="padded"), "name": text(63), '"char"': Kind({"type": "string", "pattern": r"^([\u0001-\u007f]?|\\[0-3][0-7]{2})$"}, "text"), "uuid": Kind({"type": "string", "format": "uuid"}, "text", "code"),
     "timestamp with time zone": shared("Timestamp", "timestamptz"), "timestamp without time zone": shared("LocalTimestamp", "timestamp"), "date": shared("Day", "date"),
     "time without time zone": shared("LocalTime", "time"), "time with time zone": shared("OffsetTime", "timetz"), "interval": shared("Duration", "interval"),
     "json": Kind({"description": "Any JSON."}, "json", "", ordered=False), "jsonb": Kind({"description": "Any JSON."}, "json", ""),
     "bytea": Kind({"type": "string", "contentEncoding": "base64", "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"}, "bytea", "code"),
     **{name: text(group="code") for name in ("inet", "cidr", "macaddr", "macaddr8", "pg_lsn", "tsvector", "tsquery")},
 }
+
+OF_EXTENSIONS = {"citext": text(literal=False), "hstore": Kind({"type": "object", "additionalProperties": {"type": ["string", "null"], "pattern": NO_NUL}}, "hstore", "", ordered=False)}
 
 
 class Kinds:
@@ -89,18 +98,20 @@ class Kinds:
         """The kind of a type as format_type spells it with an empty search_path."""
         if own := QUALIFIED.match(name):
             parts, dimensions = (unquoted(own[1]), unquoted(own[2])), own[3]
-            kind = self.own(parts) or PLAIN.get(parts[1] if parts[1] == "citext" else "", opaque(name.removesuffix("[]")))
+            kind = self.own(parts) or OF_EXTENSIONS.get(parts[1]) or opaque(name.removesuffix("[]"))
         else:
             found = PARTS.match(name)
             if not found:
                 return opaque(name)
             kind, dimensions = self.built_in(found["base"].strip() + found["rest"], found["modifier"] or ""), found["dimensions"]
-        return array(kind) if dimensions else self.needed(kind)
+        return array(kind, "box" if name.startswith("box[") else "") if dimensions else self.needed(kind)
 
     def needed(self, kind: Kind) -> Kind:
         name = kind.schema.get("$ref", "").rpartition("/")[2]
         if name in SHARED:
             self.components.setdefault(name, copy.deepcopy(SHARED[name]))
+            if name == "Duration" and self.catalogue.server_version >= INFINITE_INTERVALS:
+                self.components[name]["pattern"] = INTERVAL + "|^-?infinity$"
         return dataclasses.replace(kind, schema=copy.deepcopy(kind.schema))
 
     def built_in(self, base: str, modifier: str) -> Kind:
@@ -117,8 +128,8 @@ class Kinds:
             return self.numeric(*numbers)
         if base.startswith("interval"):
             base = "interval"
-        if base in RANGES or base.removesuffix("multirange") + "range" in RANGES:
-            return self.range(self.of(RANGES[base.replace("multirange", "range")]), "multi" in base)
+        if bound := RANGES.get(base.replace("multirange", "range")):
+            return self.range(self.of(bound), "multirange" in base)
         return PLAIN.get(base) or opaque(base)
 
     def numeric(self, precision: int | None = None, scale: int = 0) -> Kind:
@@ -192,8 +203,9 @@ def opaque(name: str) -> Kind:
     return Kind({"type": "string", "pattern": NO_NUL, "description": f"As PostgreSQL writes a {name}."}, "text", "code", ordered=False)
 
 
-def array(kind: Kind) -> Kind:
-    return Kind({"type": "array", "items": nullable(kind.schema)}, f"array({kind.codec})", "", ordered=kind.ordered)
+def array(kind: Kind, of: str = "") -> Kind:
+    """of: "box", whose arrays alone have another delimiter."""
+    return Kind({"type": "array", "items": nullable(kind.schema)}, f"array({kind.codec}{', ' + quoted(';') if of == 'box' else ''})", "", ordered=kind.ordered)
 
 
 def nullable(schema: Schema) -> Schema:
@@ -209,6 +221,9 @@ def nullable(schema: Schema) -> Schema:
 
 def limited(schema: Schema, limits: Schema) -> Schema:
     """The schema with limits that a CHECK sets; the tighter of two counts."""
+    if schema.get("type") == "integer":
+        limits = {keyword.replace("exclusiveM", "m"): math.floor(value) + 1 if keyword == "exclusiveMinimum" else math.ceil(value) - 1 if keyword == "exclusiveMaximum" else value
+                  for keyword, value in limits.items()}
     if "anyOf" in schema and "type" not in schema:
         return {**schema, "anyOf": [limited(one, limits) if one.get("type") in ("number", "integer") else one for one in schema["anyOf"]]}
     if schema.get("type") == "string" and "pattern" in schema and "minimum" in {keyword.replace("exclusiveM", "m") for keyword in limits}:

@@ -11,8 +11,9 @@ from senior_backend.tables.checks import narrowed
 from senior_backend.tables.kinds import Kind, Kinds, Schema, limited
 
 READ_KINDS = {"view": "view", "materialized_view": "materialized view", "foreign_table": "foreign table"}
-SECRET_WORDS = frozenset("password passwd pwd passphrase passcode secret secrets credential credentials salt cvv cvc".split())
+SECRET_WORDS = frozenset("password passwords passwd pwd passphrase passcode secret secrets credential credentials salt crypt bcrypt cvv cvc".split())
 SECRET_ENDS = frozenset("token tokens hash digest otp".split())
+SECRET_VALUES = frozenset("key value secret token data".split())         # of a table of secrets: api_keys.value
 SECRET_KEYS = frozenset("api private secret access auth encryption signing master".split())
 SECRET_TYPES = ("text", "padded", "bytea", "json", "array(text)", "array(bytea)")
 COUNTERS = frozenset(("version", "lock_version", "row_version", "revision", "optlock", "opt_lock"))
@@ -186,7 +187,7 @@ class Reading:
 
     def secret(self, identity: Id, name: str, kind: Kind) -> bool:
         asked = self.asked_of(identity, name)
-        return asked if asked is not None else looks_secret(name) and kind.codec in SECRET_TYPES
+        return asked if asked is not None else looks_secret(name, identity.name[1]) and kind.codec in SECRET_TYPES
 
     def asked_of(self, identity: Id, name: str) -> bool | None:
         for wanted, answer in ((self.hidden, True), (self.revealed, False)):
@@ -277,12 +278,15 @@ def split_words(name: str) -> list[str]:
     return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)]
 
 
-def looks_secret(name: str) -> bool:
+def looks_secret(name: str, table: str = "") -> bool:
     """
     >>> [looks_secret(name) for name in ("password_digest", "apiKey", "commit_hash", "hashtag", "key", "token_count")]
     [True, True, True, False, False, False]
+    >>> looks_secret("value", "api_keys"), looks_secret("name", "api_keys"), looks_secret("value", "settings")
+    (True, False, False)
     """
     words = split_words(name)
-    if not words:
-        return False
-    return bool(SECRET_WORDS & set(words)) or words[0] in ("encrypted", "crypted", "hashed") or words[-1] in SECRET_ENDS or words[-1] in ("key", "keys") and bool(SECRET_KEYS & set(words[:-1]))
+    if "".join(words) in SECRET_VALUES and table and looks_secret(table):
+        return True
+    return bool(words) and (bool(SECRET_WORDS & set(words)) or words[0] in ("encrypted", "crypted", "hashed", "pass") or words[-1] in SECRET_ENDS
+                            or words[-1] in ("key", "keys") and bool(SECRET_KEYS & set(words[:-1])))
