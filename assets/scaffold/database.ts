@@ -105,13 +105,16 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
   if (code === '23514') return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this value');
   if (code === '23502') return answer(422, 'UNPROCESSABLE', 'a value is missing');
   if (code === '42501') return answer(403, 'FORBIDDEN', 'the database does not allow this');
-  // the types of extensions say syntax error of values
-  if (code.startsWith('22') || code.startsWith('54') || (code === '42601' && error?.routine !== 'scanner_yyerror')) return answer(422, 'UNPROCESSABLE', 'a value is none that the database can hold');
+  if (code.startsWith('22') || code.startsWith('54') || isOfValue(error)) return answer(422, 'UNPROCESSABLE', 'a value is none that the database can hold');
   if (code === 'P0001' || code.startsWith('44') || code.startsWith('23')) return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this');
   if (UNAVAILABLE.test(code) || (code === '' && /timeout|terminated/i.test(String(thrown))))
     return answer(503, 'UNAVAILABLE', 'the database does not answer in time', { 'Retry-After': '1' });
   return thrown;
 }
 
-/** Timeouts, deadlocks that stay, lost and refused connections, servers that are starting or full. */
-const UNAVAILABLE = /^(?:57014|55P03|40001|40P01|08...|57P0[1-3]|25P03|53...|ECONN\w+|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|ENOENT)$/;
+/** The types of extensions say syntax error, or internal error, of a value: then the place is told of a parameter. */
+const isOfValue = (error: pg.DatabaseError | undefined): boolean =>
+  (error?.code === '42601' && error.routine !== 'scanner_yyerror') || (error?.code === 'XX000' && /\$\d/.test(error.where ?? ''));
+
+/** Timeouts, deadlocks that stay, lost and refused connections, servers that are starting or full, materialized views that nobody has filled yet. */
+const UNAVAILABLE = /^(?:57014|55000|55P03|40001|40P01|08...|57P0[1-3]|25P03|53...|ECONN\w+|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|ENOENT)$/;

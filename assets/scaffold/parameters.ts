@@ -49,6 +49,9 @@ export function percentDecode(text: string): string {
 
 const queryDecode = (text: string): string => percentDecode(text.replaceAll('+', ' '));
 
+const styleOf = (styles: Styles, name: string, usual: Style): Style =>
+  (Object.hasOwn(styles, name) ? styles[name] : undefined) ?? usual;
+
 /** An object that has no members but those it is given: a parameter may be called constructor. */
 const bare = (): object => Object.create(null) as object;
 
@@ -74,7 +77,7 @@ export function decodeQuery(schema: Schema, query: string, styles: Styles = {}):
   const { properties } = shapeOf(schema);
   const decoded = bare();
   for (const [name, member] of properties) {
-    const value = decodePairs(name, member, styles[name] ?? FORM, pairs, properties);
+    const value = decodePairs(name, member, styleOf(styles, name, FORM), pairs, properties);
     if (value !== undefined) setOwn(decoded, name, value);
   }
   return decoded;
@@ -89,7 +92,7 @@ export function decodeForm(schema: Schema, pairs: readonly Pair[], styles: Style
   const { properties } = shapeOf(schema);
   for (const name of styled) {
     const member = properties.get(name);
-    const value = member && decodePairs(name, member, styles[name] ?? FORM, pairs, properties);
+    const value = member && decodePairs(name, member, styleOf(styles, name, FORM), pairs, properties);
     if (value !== undefined) setOwn(decoded, name, value);
   }
   return decoded;
@@ -199,7 +202,7 @@ export function decodePath(schema: Schema, raw: ReadonlyMap<string, string>, sty
   for (const [name, member] of shapeOf(schema).properties) {
     const text = raw.get(name);
     if (text !== undefined)
-      setOwn(decoded, name, decodeDelimited(name, member, styles[name] ?? SIMPLE, text, percentDecode));
+      setOwn(decoded, name, decodeDelimited(name, member, styleOf(styles, name, SIMPLE), text, percentDecode));
   }
   return decoded;
 }
@@ -218,7 +221,7 @@ export function decodeHeaders(
       setOwn(
         decoded,
         name,
-        decodeDelimited(name, member, styles[name] ?? SIMPLE, text, (part) => part.trim()),
+        decodeDelimited(name, member, styleOf(styles, name, SIMPLE), text, (part) => part.trim()),
       );
   }
   return decoded;
@@ -234,7 +237,7 @@ export function decodeCookies(schema: Schema, header: string | undefined, styles
       setOwn(
         decoded,
         name,
-        decodeDelimited(name, member, { ...(styles[name] ?? FORM), explode: false }, text, cookieDecode),
+        decodeDelimited(name, member, { ...(styleOf(styles, name, FORM)), explode: false }, text, cookieDecode),
       );
   }
   return decoded;

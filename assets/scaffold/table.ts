@@ -81,7 +81,8 @@ export class Values {
   /** The place of a column's value as the API has it. */
   of(table: AnyTable, name: string, value: unknown): string {
     const codec = codecOf(table, name);
-    return this.raw(codec, value === null || value === undefined ? null : codec.write(value));
+    const missing = value === undefined || (value === null && codec.holdsNull !== true);
+    return this.raw(codec, missing ? null : codec.write(value));
   }
 }
 

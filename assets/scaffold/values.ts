@@ -7,6 +7,8 @@ export interface Codec {
   /** How the column is selected and a parameter is taken, where not as they are. */
   readonly select?: (column: string) => string;
   readonly parameter?: (place: string) => string;
+  /** Whether null is a value like others. */
+  readonly holdsNull?: boolean;
 }
 
 /** Values that fit the API description and that PostgreSQL has no place for. */
@@ -32,6 +34,8 @@ export const json = codec(
   (read): unknown => JSON.parse(read),
   (value) => JSON.stringify(value),
 );
+/** json of a column that is never null: what null means is JSON's null. */
+export const sureJson: Codec = { ...json, holdsNull: true };
 export const money: Codec = {
   ...text,
   select: (column) => `${column}::numeric`,

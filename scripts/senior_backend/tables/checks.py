@@ -53,7 +53,9 @@ class Reader:
         """The column that an expression is about, and its keywords; ("", {}) when it says what no keyword can."""
         which = node.WhichOneof("node")
         if which == "bool_expr" and enum(node.bool_expr, "boolop") == "OR_EXPR":
-            return self.alternatives([self.read(one) for one in node.bool_expr.args if not is_null_test(one)])
+            tested = {self.column(one.null_test.arg) for one in node.bool_expr.args if is_null_test(one)}
+            name, limits = self.alternatives([self.read(one) for one in node.bool_expr.args if not is_null_test(one)])
+            return (name, limits) if tested <= {name} else ("", {})
         if which != "a_expr":
             return "", {}
         given, kind = node.a_expr, enum(node.a_expr, "kind")

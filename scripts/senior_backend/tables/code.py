@@ -15,7 +15,7 @@ HEADER = "// Generated from the database: change that and generate again, not th
 ASSETS = ("database.ts", "list.ts", "table.ts", "values.ts")
 PACKAGES = {"pg": "^8.23.0"}
 DEV_PACKAGES = {"@types/pg": "^8.20.0"}
-CODECS = "array bigint boolean bytea composite date float hstore integer interval json money multirange padded range real safeInteger text time timestamp timestamptz timetz".split()
+CODECS = "array bigint boolean bytea composite date float hstore integer interval json money multirange padded range real safeInteger sureJson text time timestamp timestamptz timetz".split()
 IDEMPOTENCY_TABLE = "api_idempotency_keys"
 WIDTH = 118
 

@@ -10,12 +10,13 @@ from senior_backend.postgres.model import Catalogue, Fact, Id
 from senior_backend.tables.checks import narrowed
 from senior_backend.tables.kinds import Kind, Kinds, Schema, limited
 
+TSVECTOR_TRIGGER = re.compile(r"tsvector_update_trigger(?:_column)?\('((?:[^']|'')+)'")
 READ_KINDS = {"view": "view", "materialized_view": "materialized view", "foreign_table": "foreign table"}
 SECRET_WORDS = frozenset("password passwords passwd pwd passphrase passcode secret secrets credential credentials salt crypt bcrypt cvv cvc".split())
 SECRET_ENDS = frozenset("token tokens hash digest otp".split())
 SECRET_VALUES = frozenset("key value secret token data".split())         # of a table of secrets: api_keys.value
 SECRET_KEYS = frozenset("api private secret access auth encryption signing master".split())
-SECRET_TYPES = ("text", "padded", "bytea", "json", "array(text)", "array(bytea)")
+SECRET_TYPES = ("text", "padded", "bytea", "json", "sureJson", "array(text)", "array(bytea)")
 COUNTERS = frozenset(("version", "lock_version", "row_version", "revision", "optlock", "opt_lock"))
 STAMPS = frozenset("updated_at modified_at changed_at last_update last_updated last_updated_at last_modified last_modified_at modified updated date_modified modified_date update_time updated_on".split())
 
@@ -156,6 +157,10 @@ class Reading:
             found.foreign_keys = sorted(table.foreign_keys, key=lambda one: [list(found.columns).index(name) for name in one.columns])
             found.constraints = {index.name: [name for name in index.columns if name] for index in table.indexes if index.unique}
             found.constraints |= {one.name: one.columns for one in table.foreign_keys}
+        for column in (found.columns[name] for name in found.key):
+            default = self.catalogue.get(Id("default", (*found.id.name, column.name)))
+            if column.kind.group == "text" and default and default.attributes["expression"].startswith("''"):
+                column.defaulted = False            # an empty text addresses nothing
         found.parent, found.partitioned = found.id in self.parents, "partitioned" in self.catalogue[found.id].attributes
         self.narrow(found)
         self.index(found)
@@ -178,11 +183,15 @@ class Reading:
             facts = [(one[0], {"type": one[1]}) for one in fact.attributes.get("columns", []) if isinstance(one, list)]
         else:
             facts = [(one.id.name[2], one.attributes) for one in self.catalogue.parts(fact.id, "column")]
+        kept = {found for one in self.catalogue.parts(fact.id, "trigger") for found in TSVECTOR_TRIGGER.findall(one.attributes["definition"])}
         for name, attributes in facts:
             kind = self.kinds.of(attributes["type"])
-            always = bool(attributes.get("identity", {}).get("always") or "generated" in attributes)
-            defaulted = kind.defaulted or "identity" in attributes or Id("default", (*fact.id.name, name)) in self.catalogue
+            always = bool(attributes.get("identity", {}).get("always") or "generated" in attributes or name in kept)
+            default = self.catalogue.get(Id("default", (*fact.id.name, name)))
+            defaulted = kind.defaulted or always or "identity" in attributes or default is not None
             nullable = not (kind.never_null or attributes.get("not_null"))
+            if not nullable and kind.codec == "json":
+                kind = dataclasses.replace(kind, codec="sureJson")
             yield Column(name, kind, kind.schema, nullable, defaulted, always, self.comment("column", *fact.id.name, name), self.secret(fact.id, name, kind), *rights.of(name))
 
     def secret(self, identity: Id, name: str, kind: Kind) -> bool:
