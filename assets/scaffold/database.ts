@@ -12,7 +12,7 @@ if (url === undefined || url === '') throw new Error('DATABASE_URL is not set: e
 
 const TIMEOUT_MS = setting('DATABASE_TIMEOUT_MS', 10_000);
 // values.ts reads what these settings make PostgreSQL write
-const SESSION = `SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET IntervalStyle = 'iso_8601'; SET bytea_output = 'hex'; SET extra_float_digits = 1;
+const SESSION = `SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET IntervalStyle = 'iso_8601'; SET bytea_output = 'hex'; SET extra_float_digits = 1; SET synchronize_seqscans = off;
   SET statement_timeout = ${TIMEOUT_MS}; SET lock_timeout = ${TIMEOUT_MS}; SET idle_in_transaction_session_timeout = ${2 * TIMEOUT_MS}`;
 
 export const pool = new pg.Pool({
@@ -106,6 +106,7 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
   if (code === '23502') return answer(422, 'UNPROCESSABLE', 'a value is missing');
   if (code === '42501') return answer(403, 'FORBIDDEN', 'the database does not allow this');
   if (code.startsWith('22') || code.startsWith('54') || isOfValue(error)) return answer(422, 'UNPROCESSABLE', 'a value is none that the database can hold');
+  if (code === '55000') return answer(404, 'NOT_FOUND', 'nobody has filled this view yet');
   if (code === 'P0001' || code.startsWith('44') || code.startsWith('23')) return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this');
   if (UNAVAILABLE.test(code) || (code === '' && /timeout|terminated/i.test(String(thrown))))
     return answer(503, 'UNAVAILABLE', 'the database does not answer in time', { 'Retry-After': '1' });
@@ -116,5 +117,5 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
 const isOfValue = (error: pg.DatabaseError | undefined): boolean =>
   (error?.code === '42601' && error.routine !== 'scanner_yyerror') || (error?.code === 'XX000' && /\$\d/.test(error.where ?? ''));
 
-/** Timeouts, deadlocks that stay, lost and refused connections, servers that are starting or full, materialized views that nobody has filled yet. */
-const UNAVAILABLE = /^(?:57014|55000|55P03|40001|40P01|08...|57P0[1-3]|25P03|53...|ECONN\w+|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|ENOENT)$/;
+/** Timeouts, deadlocks that stay, lost and refused connections, servers that are starting or full. */
+const UNAVAILABLE = /^(?:57014|55P03|40001|40P01|08...|57P0[1-3]|25P03|53...|ECONN\w+|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|ENOENT)$/;

@@ -1,24 +1,8 @@
 // Lists of rows. Pages follow one another by the values of the last row, not by counting: they neither skip nor repeat rows while a table changes, and an index finds where they begin.
 import { createHash } from 'node:crypto';
 import { pool, run, type Cells, type Session, type Statement } from './database.ts';
-import { HttpError } from './http-error.ts';
-import {
-  Values,
-  codecOf,
-  column,
-  getRow,
-  identifier,
-  keyCondition,
-  refusing,
-  relation,
-  rowOf,
-  selection,
-  shown,
-  type AnyTable,
-  type Name,
-  type Table,
-} from './table.ts';
-import { entries } from './values.ts';
+import { Values, codecOf, column, getRow, identifier, keyCondition, refusing, relation, rowOf, selection, shown, type AnyTable, type Name, type Table } from './table.ts';
+import { entries, unprocessable } from './values.ts';
 
 export interface Page<Row> {
   items: Row[];
@@ -37,26 +21,20 @@ export interface Related<Row> {
 export type Scope = (values: Values) => string;
 
 /** One page. query: limit, cursor, sort and filters as the API description has them. */
-export async function listRows<Row>(
-  table: Table<Row>,
-  query: object,
-  scope?: Scope,
-  session: Session = pool,
-): Promise<Page<Row>> {
+export async function listRows<Row>(table: Table<Row>, query: object, scope?: Scope, session: Session = pool): Promise<Page<Row>> {
   return refusing(table, 'read', async () => {
     const asked = ask(table, query);
-    const rows = await run(listStatement(table, asked, scope), session);
-    return { items: rows.slice(0, asked.limit).map((cells) => rowOf(table, cells)), nextCursor: nextCursor(table, asked, rows) };
+    const rows: Cells[] = [];
+    for (const statement of listStatements(table, asked, scope)) {
+      if (rows.length <= asked.limit) rows.push(...(await run(statement(asked.limit + 1 - rows.length), session)));
+    }
+    const items = rows.slice(0, asked.limit).map((cells) => rowOf(table, cells));
+    return { items, nextCursor: rows.length > asked.limit ? cursorBehind(table, asked, rows[asked.limit - 1] ?? []) : null };
   });
 }
 
 /** One page of the rows that belong to another; 404 when that is not there. */
-export async function listRelated<Row>(
-  related: Related<Row>,
-  key: object,
-  query: object,
-  session: Session = pool,
-): Promise<Page<Row>> {
+export async function listRelated<Row>(related: Related<Row>, key: object, query: object, session: Session = pool): Promise<Page<Row>> {
   const page = await listRows(related.table, query, scopeOf(related, entries(key)), session);
   if (page.items.length === 0) await getRow(related.owner, key, session);
   return page;
@@ -87,66 +65,68 @@ export interface Asked {
 }
 
 export function ask(table: AnyTable, query: object): Asked {
-  const filters = entries(query);
-  const [limit, sort, cursor] = ['limit', 'sort', 'cursor'].map((name) => {
-    const value = filters.get(name);
-    filters.delete(name);
-    return value === undefined ? undefined : String(value);
-  });
+  const { limit = 20, sort, cursor, ...filters } = query as { limit?: number; sort?: string; cursor?: string };
   const [first = ''] = table.key;
-  const by = sort ?? first;
   const sortable = [first, ...(table.sort ?? [])];
+  const by = sort ?? first;
   const descending = !sortable.includes(by); // the name of a column may begin with a dash
   const name = descending ? by.slice(1) : by;
-  if (!sortable.includes(name)) throw new HttpError(422, 'UNPROCESSABLE', `${name} is nothing to sort by`);
-  const order = table.key.length > 0 ? [...new Set([name, ...table.key])] : [];
-  const start = cursor === undefined ? undefined : readCursor(table, by, cursor);
-  return { limit: Number(limit ?? 20), sort: by, order, descending, start, filters };
+  if (!sortable.includes(name)) throw unprocessable(`${name} is nothing to sort by`, 'sort');
+  const asked = { limit, sort: by, descending, order: table.key.length > 0 ? [...new Set([name, ...table.key])] : [], filters: entries(filters) };
+  return { ...asked, start: cursor === undefined ? undefined : startOf(table, asked, cursor) };
 }
 
-/** The statement for a page and one row more, which tells whether there is another page. */
-export function listStatement(table: AnyTable, asked: Asked, scope?: Scope): Statement {
-  const values = new Values();
-  const given = [...(scope === undefined ? [] : [scope(values)]), ...filterConditions(table, asked.filters, values)];
-  const by = ordering(table, asked);
-  const limit = ` LIMIT ${asked.limit + 1}`;
-  const place = table.pages === 'ctid' ? ', t.ctid' : '';
-  const parts = startConditions(table, asked, values).map((more) => {
-    const conditions = [...given, ...more];
+/** The statements whose rows, one after the other, are those from the start on: each is asked only when those before gave too few. */
+export function listStatements(table: AnyTable, asked: Asked, scope?: Scope): ((limit: number) => Statement)[] {
+  return segments(table, asked).map(({ order, condition }) => (limit) => {
+    const values = new Values();
+    const conditions = [...(scope === undefined ? [] : [scope(values)]), ...filterConditions(table, asked.filters, values), ...condition(values)];
     const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
-    return `SELECT ${selection(table)}${place} FROM ${relation(table.name)} t${where}${by}${limit}`;
+    // a scan of the whole table is in the order of ctid, and PostgreSQL does not know it: it would sort all rows for each page
+    const sorted = order.length > 0 && (table.pages !== 'ctid' || where.includes(' t."'));
+    const by = sorted ? ` ORDER BY ${order.map((name) => (asked.descending ? `${name} DESC` : name)).join(', ')}` : '';
+    const offset = counts(table) && asked.start !== undefined ? ` OFFSET ${values.raw(PLAIN, asked.start[0] ?? null)}` : '';
+    const place = table.pages === 'ctid' ? ', t.ctid' : '';
+    return { text: `SELECT ${selection(table)}${place} FROM ${relation(table.name)} t${where}${by} LIMIT ${limit}${offset}`, values: values.list };
   });
-  const offset = counts(table) && asked.start !== undefined ? ` OFFSET ${Number(asked.start[0])}` : '';
-  const [first = ''] = parts;
-  const text = parts.length === 1 ? first + offset : `SELECT * FROM (${parts.map((part) => `(${part})`).join(' UNION ALL ')}) t${by}${limit}`;
-  return { text, values: values.list };
 }
 
+interface Segment {
+  readonly order: readonly string[];
+  readonly condition: (values: Values) => string[];
+}
+
+const PLAIN = { read: String, write: String };
 /** Whether pages are cut by counting rows: a view has nothing better. */
 const counts = ({ key, pages }: AnyTable): boolean => key.length === 0 && pages !== 'ctid';
 
-function ordering(table: AnyTable, { order, descending }: Asked): string {
-  const columns = table.key.length > 0 ? order.map(column) : table.pages === 'ctid' ? ['t.ctid'] : (table.pages ?? []).map(column);
-  return columns.length > 0 ? ` ORDER BY ${columns.map((name) => (descending && order.length > 0 ? `${name} DESC` : name)).join(', ')}` : '';
-}
-
-/** What is true of the rows behind the start. Where the first column may be null, its nulls come last, and backwards first: as in an index, in two parts that are each found by it. */
-function startConditions(table: AnyTable, { order, descending, start }: Asked, values: Values): string[][] {
-  if (start === undefined || counts(table)) return [[]];
-  const way = descending ? '<' : '>';
-  if (table.key.length === 0) return [[`t.ctid > ${values.raw({ read: String, write: String }, start[0] ?? null)}`]];
-  const beyond = (names: readonly string[], cells: Cells): string => {
-    const places = names.map((name, index) => values.raw(codecOf(table, name), cells[index] ?? null));
-    return `(${names.map(column).join(', ')}) ${way} (${places.join(', ')})`;
-  };
+/**
+ * What follows the start, in pieces that an index finds and delivers in order: the rest of the rows with the start's first value, those with later
+ * values, and those with none (last, as in an index; backwards they are first).
+ */
+function segments(table: AnyTable, { order, descending, start }: Asked): Segment[] {
+  const all = (): string[] => [];
+  if (counts(table)) return [{ order: (table.pages as readonly string[] | undefined ?? []).map(column), condition: all }];
+  if (order.length === 0) return [{ order: ['t.ctid'], condition: (values) => (start === undefined ? [] : [`t.ctid > ${values.raw(PLAIN, start[0] ?? null)}`]) }];
   const [first = '', ...rest] = order;
+  const way = descending ? '<' : '>';
+  const place = (values: Values, name: string): string => values.raw(codecOf(table, name), start?.[order.indexOf(name)] ?? null);
+  const beyond = (values: Values, names: readonly string[]): string =>
+    `(${names.map(column).join(', ')}) ${way} (${names.map((name) => place(values, name)).join(', ')})`;
+  const whole = order.map(column);
+  const behind = rest.map(column);
   const isNull = `${column(first)} IS NULL`;
-  if (start[0] === null) {
-    const behind = [isNull, beyond(rest, start.slice(1))];
-    return descending ? [behind, [`${column(first)} IS NOT NULL`]] : [behind];
-  }
-  const behind = [beyond(order, start)];
-  return table.nullable?.includes(first) === true && !descending ? [behind, [isNull]] : [behind];
+  const nullable = table.nullable?.includes(first) === true;
+  const missing: Segment = { order: behind, condition: (values) => (start?.[0] === null ? [isNull, beyond(values, rest)] : [isNull]) };
+  const present: Segment = { order: whole, condition: () => (nullable ? [`${column(first)} IS NOT NULL`] : []) };
+  if (start === undefined) return !nullable ? [present] : descending ? [missing, present] : [present, missing];
+  if (start[0] === null) return descending ? [missing, present] : [missing];
+  if (table.key.includes(first)) return [{ order: whole, condition: (values) => [beyond(values, order)] }];
+  return [
+    { order: behind, condition: (values) => [`${column(first)} = ${place(values, first)}`, beyond(values, rest)] },
+    { order: whole, condition: (values) => [`${column(first)} ${way} ${place(values, first)}`] },
+    ...(nullable && !descending ? [missing] : []),
+  ];
 }
 
 const FILTER = /^(?:filter\[(.*)\]|([^[]*))(?:\[(min|max|null)\])?$/s;
@@ -158,33 +138,28 @@ function filterConditions(table: AnyTable, filters: ReadonlyMap<string, unknown>
     if (value === undefined || !shown(table).includes(name)) return [];
     if (kind === 'null') return [`${column(name)} IS ${value === true ? '' : 'NOT '}NULL`];
     if (kind !== undefined) return [`${column(name)} ${kind === 'min' ? '>=' : '<='} ${values.of(table, name, value)}`];
-    const places = [value].flat().map((one) => values.of(table, name, one));
-    return [places.length === 1 ? `${column(name)} = ${places.join('')}` : `${column(name)} IN (${places.join(', ')})`];
+    return [`${column(name)} IN (${[value].flat().map((one) => values.of(table, name, one)).join(', ')})`];
   });
 }
 
 // --- cursors: where a page begins, for a table and an order. What they hold only ever becomes parameters; the digest tells other texts from ours.
-function nextCursor(table: AnyTable, asked: Asked, rows: readonly Cells[]): string | null {
-  const last = rows[asked.limit - 1];
-  if (last === undefined || rows.length <= asked.limit) return null;
-  if (counts(table)) return writeCursor(table, asked.sort, [String(Number(asked.start?.[0] ?? 0) + asked.limit)]);
-  const names = shown(table);
-  return writeCursor(table, asked.sort, table.key.length > 0 ? asked.order.map((name) => last[names.indexOf(name)] ?? null) : [last.at(-1) ?? null]);
-}
-
 const digest = (table: AnyTable, text: string): string =>
   createHash('sha256').update(`${relation(table.name)} ${text}`).digest().subarray(0, 8).toString('base64url');
 
-function writeCursor(table: AnyTable, sort: string, cells: Cells): string {
+function cursorBehind(table: AnyTable, { sort, order, limit, start }: Asked, last: Cells): string {
+  const names = shown(table);
+  const place = counts(table) ? String(Number(start?.[0] ?? 0) + limit) : (last.at(-1) ?? null);
+  const cells = order.length > 0 ? order.map((name) => last[names.indexOf(name)] ?? null) : [place];
   const text = Buffer.from(JSON.stringify([sort, ...cells])).toString('base64url');
   return `${text}.${digest(table, text)}`;
 }
 
-function readCursor(table: AnyTable, sort: string, cursor: string): Cells {
+function startOf(table: AnyTable, { sort, order }: Omit<Asked, 'start'>, cursor: string): Cells {
   const [text = '', sum] = cursor.split('.');
   const held: unknown = sum === digest(table, text) ? JSON.parse(Buffer.from(text, 'base64url').toString()) : undefined;
   const [of, ...cells] = Array.isArray(held) ? held.map((cell: unknown) => (typeof cell === 'string' ? cell : null)) : [];
-  if (of === sort && cells.length > 0 && (!counts(table) || /^\d{1,15}$/.test(cells[0] ?? ''))) return cells;
-  const message = 'this is no cursor of this list in this order';
-  throw new HttpError(422, 'UNPROCESSABLE', message, { details: [{ field: 'cursor', message }] });
+  const fits = (cell: string | null, index: number): boolean =>
+    cell === null ? index === 0 && table.nullable?.includes(order[0] ?? '') === true : !counts(table) || /^\d{1,15}$/.test(cell);
+  if (of === sort && cells.length === Math.max(order.length, 1) && cells.every(fits)) return cells;
+  throw unprocessable('this is no cursor of this list in this order', 'cursor');
 }

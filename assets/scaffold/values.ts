@@ -12,7 +12,8 @@ export interface Codec {
 }
 
 /** Values that fit the API description and that PostgreSQL has no place for. */
-export const unprocessable = (message: string): HttpError => new HttpError(422, 'UNPROCESSABLE', message);
+export const unprocessable = (message: string, field?: string): HttpError =>
+  new HttpError(422, 'UNPROCESSABLE', message, field === undefined ? {} : { details: [{ field, message }] });
 
 const codec = (read: Codec['read'], write: Codec['write'] = plain): Codec => ({ read, write });
 const LONE_SURROGATE = /\p{Surrogate}/u;
