@@ -129,13 +129,14 @@ function segments(table: AnyTable, { order, descending, start }: Asked): Segment
   ];
 }
 
-const FILTER = /^(?:filter\[(.*)\]|([^[]*))(?:\[(min|max|null)\])?$/s;
+const FILTER = /^(?:filter\[(.*?)\]|([^[]*))(?:\[(min|max|null)\])?$/s;
 
 function filterConditions(table: AnyTable, filters: ReadonlyMap<string, unknown>, values: Values): string[] {
   return [...filters].flatMap(([parameter, value]) => {
     const [, quoted, plain = '', kind] = FILTER.exec(parameter) ?? [];
     const name = quoted ?? plain;
-    if (value === undefined || !shown(table).includes(name)) return [];
+    if (value === undefined) return [];
+    if (!shown(table).includes(name)) throw unprocessable(`${name} is nothing to filter by`, parameter);
     if (kind === 'null') return [`${column(name)} IS ${value === true ? '' : 'NOT '}NULL`];
     if (kind !== undefined) return [`${column(name)} ${kind === 'min' ? '>=' : '<='} ${values.of(table, name, value)}`];
     return [`${column(name)} IN (${[value].flat().map((one) => values.of(table, name, one)).join(', ')})`];
