@@ -8,7 +8,8 @@ const setting = (name: string, usual: number): number => {
   return value;
 };
 const url = process.env['DATABASE_URL'];
-if (url === undefined || url === '') throw new Error('DATABASE_URL is not set: expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE');
+if (url === undefined || url === '')
+  throw new Error('DATABASE_URL is not set: expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE');
 
 const TIMEOUT_MS = setting('DATABASE_TIMEOUT_MS', 10_000);
 // values.ts reads what these settings make PostgreSQL write
@@ -96,7 +97,11 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
   const own = Object.hasOwn(constraints, name) ? constraints[name] : undefined;
   const fields = error?.column !== undefined && error.column !== '' ? [error.column] : (own ?? []);
   const answer = (status: number, kind: string, message: string, headers: Record<string, string> = {}): HttpError =>
-    new HttpError(status, kind, message, { cause: thrown, headers, details: fields.map((field): FieldProblem => ({ field, message })) });
+    new HttpError(status, kind, message, {
+      cause: thrown,
+      headers,
+      details: fields.map((field): FieldProblem => ({ field, message })),
+    });
   if (code === '23505' || code === '23P01') return answer(409, 'CONFLICT', 'another row has this value already');
   if (code === '23503' || code === '23001')
     return change === 'delete' || (change === 'change' && own === undefined)
@@ -105,9 +110,11 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
   if (code === '23514') return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this value');
   if (code === '23502') return answer(422, 'UNPROCESSABLE', 'a value is missing');
   if (code === '42501') return answer(403, 'FORBIDDEN', 'the database does not allow this');
-  if (code.startsWith('22') || code.startsWith('54') || isOfValue(error)) return answer(422, 'UNPROCESSABLE', 'a value is none that the database can hold');
+  if (code.startsWith('22') || code.startsWith('54') || isOfValue(error))
+    return answer(422, 'UNPROCESSABLE', 'a value is none that the database can hold');
   if (code === '55000') return answer(404, 'NOT_FOUND', 'nobody has filled this view yet');
-  if (code === 'P0001' || code.startsWith('44') || code.startsWith('23')) return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this');
+  if (code === 'P0001' || code.startsWith('44') || code.startsWith('23'))
+    return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this');
   if (UNAVAILABLE.test(code) || (code === '' && /timeout|terminated/i.test(String(thrown))))
     return answer(503, 'UNAVAILABLE', 'the database does not answer in time', { 'Retry-After': '1' });
   return thrown;
@@ -115,7 +122,9 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
 
 /** The types of extensions say syntax error, or internal error, of a value: then the place is told of a parameter. */
 const isOfValue = (error: pg.DatabaseError | undefined): boolean =>
-  (error?.code === '42601' && error.routine !== 'scanner_yyerror') || (error?.code === 'XX000' && /\$\d/.test(error.where ?? ''));
+  (error?.code === '42601' && error.routine !== 'scanner_yyerror') ||
+  (error?.code === 'XX000' && /\$\d/.test(error.where ?? ''));
 
 /** Timeouts, deadlocks that stay, lost and refused connections, servers that are starting or full. */
-const UNAVAILABLE = /^(?:57014|55P03|40001|40P01|08...|57P0[1-3]|25P03|53...|ECONN\w+|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|ENOENT)$/;
+const UNAVAILABLE =
+  /^(?:57014|55P03|40001|40P01|08...|57P0[1-3]|25P03|53...|ECONN\w+|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|ENOENT)$/;

@@ -237,7 +237,7 @@ export function decodeCookies(schema: Schema, header: string | undefined, styles
       setOwn(
         decoded,
         name,
-        decodeDelimited(name, member, { ...(styleOf(styles, name, FORM)), explode: false }, text, cookieDecode),
+        decodeDelimited(name, member, { ...styleOf(styles, name, FORM), explode: false }, text, cookieDecode),
       );
   }
   return decoded;

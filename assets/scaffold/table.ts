@@ -1,14 +1,5 @@
 // Rows of tables: the statements that read and change one, made from the descriptions in tables.ts. Names are quoted, values are always parameters.
-import {
-  pool,
-  refusal,
-  run,
-  transaction,
-  type Cells,
-  type Change,
-  type Refusing,
-  type Session,
-} from './database.ts';
+import { pool, refusal, run, transaction, type Cells, type Change, type Refusing, type Session } from './database.ts';
 import { HttpError, notFound } from './http-error.ts';
 import { entries, type Codec } from './values.ts';
 
@@ -99,11 +90,7 @@ export const keyCondition = (table: AnyTable, key: ReadonlyMap<string, unknown>,
   table.key.map((name) => `${column(name)} = ${values.of(table, name, key.get(name))}`).join(' AND ');
 
 /** Does the work and turns the database's refusals into answers. */
-export async function refusing<Result>(
-  table: Refusing,
-  change: Change,
-  work: () => Promise<Result>,
-): Promise<Result> {
+export async function refusing<Result>(table: Refusing, change: Change, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (thrown) {
@@ -146,7 +133,13 @@ export async function replaceRow<Row>(
 ): Promise<Row> {
   const given = entries(body);
   const names = (table.replaced ?? []).filter((name) => given.has(name) || table.hidden?.includes(name) !== true);
-  return update(table, key, new Map(names.map((name) => [name, given.has(name) ? given.get(name) : DEFAULT])), ifMatch, session);
+  return update(
+    table,
+    key,
+    new Map(names.map((name) => [name, given.has(name) ? given.get(name) : DEFAULT])),
+    ifMatch,
+    session,
+  );
 }
 
 /** Sets the columns that the body names. */

@@ -50,7 +50,8 @@ export const bytea = codec(
 /** bigint as a number: rather no answer than a wrong one. */
 export const safeInteger = codec((read) => {
   const value = Number(read);
-  if (!Number.isSafeInteger(value)) throw new Error(`${read} is no number that JavaScript holds exactly: generate with --big-numbers strings`);
+  if (!Number.isSafeInteger(value))
+    throw new Error(`${read} is no number that JavaScript holds exactly: generate with --big-numbers strings`);
   return value;
 });
 
@@ -64,7 +65,8 @@ function readStamp(read: string): string {
   if (year === '') return read; // infinity
   const number = era === undefined ? Number(year) : 1 - Number(year);
   const sign = number < 0 ? '-' : '+';
-  const written = number < 0 || number > 9999 ? sign + String(Math.abs(number)).padStart(6, '0') : String(number).padStart(4, '0');
+  const written =
+    number < 0 || number > 9999 ? sign + String(Math.abs(number)).padStart(6, '0') : String(number).padStart(4, '0');
   const zone = offset === undefined ? '' : /^[+-]00(?::00)?$/.test(offset) ? 'Z' : offset.padEnd(6, ':00');
   return `${written}-${day}${clock === undefined ? '' : `T${clock}`}${zone}`;
 }
@@ -94,7 +96,9 @@ export const timestamptz = codec(readStamp, writeStamp);
 export const timestamp = timestamptz;
 export const date = timestamptz;
 export const time = text;
-export const timetz = codec((read) => read.replace(/([+-]\d\d)(:\d\d)?(?::\d\d)?$/, (_, hours: string, minutes = ':00') => `${hours}${String(minutes)}`));
+export const timetz = codec((read) =>
+  read.replace(/([+-]\d\d)(:\d\d)?(?::\d\d)?$/, (_, hours: string, minutes = ':00') => `${hours}${String(minutes)}`),
+);
 /** Sessions speak ISO 8601 (see database.ts). */
 export const interval = text;
 
@@ -132,7 +136,10 @@ export function array(item: Codec, delimiter = ','): Codec {
     );
   };
   const write = (value: unknown): string =>
-    `{${[value].flat().map((one) => (one === null ? 'NULL' : Array.isArray(one) && item !== json ? write(one) : quote(item.write(one)))).join(delimiter)}}`;
+    `{${[value]
+      .flat()
+      .map((one) => (one === null ? 'NULL' : Array.isArray(one) && item !== json ? write(one) : quote(item.write(one))))
+      .join(delimiter)}}`;
   return { read, write };
 }
 
@@ -141,7 +148,12 @@ export function composite(members: readonly (readonly [name: string, codec: Code
   return codec(
     (read) => {
       const parts = split(read.slice(1, -1), ',', false);
-      return Object.fromEntries(members.map(([name, member], index) => [name, parts[index] === '' ? null : member.read(unquoted(parts[index] ?? ''))]));
+      return Object.fromEntries(
+        members.map(([name, member], index) => [
+          name,
+          parts[index] === '' ? null : member.read(unquoted(parts[index] ?? '')),
+        ]),
+      );
     },
     (value) => {
       const given = entries(value);
@@ -163,7 +175,9 @@ export function range(bound: Codec): Codec {
     (value) => {
       const given = entries(value);
       const bounds = String(given.get('bounds'));
-      return bounds === 'empty' ? bounds : `${bounds.charAt(0)}${written(given.get('lower'))},${written(given.get('upper'))}${bounds.charAt(1)}`;
+      return bounds === 'empty'
+        ? bounds
+        : `${bounds.charAt(0)}${written(given.get('lower'))},${written(given.get('upper'))}${bounds.charAt(1)}`;
     },
   );
 }
@@ -171,7 +185,8 @@ export function range(bound: Codec): Codec {
 export function multirange(bound: Codec): Codec {
   const one = range(bound);
   return codec(
-    (read) => (read.slice(1, -1).match(/[[(](?:"(?:[^"\\]|\\.|"")*"|[^\])])*[\])]/g) ?? []).map((part) => one.read(part)),
+    (read) =>
+      (read.slice(1, -1).match(/[[(](?:"(?:[^"\\]|\\.|"")*"|[^\])])*[\])]/g) ?? []).map((part) => one.read(part)),
     (value) => `{${[value].flat().map(one.write).join(',')}}`,
   );
 }
@@ -182,9 +197,14 @@ const PAIR = /"((?:[^"\\]|\\.)*)"=>(?:NULL|"((?:[^"\\]|\\.)*)")/gs;
 export const hstore = codec(
   (read) => {
     const plainly = (part: string): string => part.replace(/\\(.)/gs, '$1');
-    return Object.fromEntries([...read.matchAll(PAIR)].map(([, name = '', held]) => [plainly(name), held === undefined ? null : plainly(held)]));
+    return Object.fromEntries(
+      [...read.matchAll(PAIR)].map(([, name = '', held]) => [plainly(name), held === undefined ? null : plainly(held)]),
+    );
   },
-  (value) => [...entries(value)].map(([name, held]) => `${quote(plain(name))}=>${held === null ? 'NULL' : quote(plain(held))}`).join(','),
+  (value) =>
+    [...entries(value)]
+      .map(([name, held]) => `${quote(plain(name))}=>${held === null ? 'NULL' : quote(plain(held))}`)
+      .join(','),
 );
 
 /** The own properties of an object, whatever they are called. */

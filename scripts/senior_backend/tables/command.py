@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-from typing import Any
 
 from senior_backend.console import CommandError, Console
 from senior_backend.openapi.model import Api
@@ -23,47 +22,38 @@ DOCUMENT = "openapi.yaml"
 
 def from_database(arguments: argparse.Namespace, out: Console) -> tuple[Api, Generated]:
     """What is generated for the database or schema file of --from-db."""
-    place, schemas = arguments.from_db, listed(arguments.schema) or ["public"]
-    read = source.read(place)
+    schemas, read = listed(arguments.schema) or ["public"], source.read(arguments.from_db)
     for note in read.notes:
         out.detail(f"note: {note}")
-    hidden, revealed = set(listed(arguments.hide)), set(listed(arguments.show))
-    reading = Reading(read.catalogue, read.rights, Kinds(read.catalogue, arguments.big_numbers != "numbers", set()), hidden, revealed)
+    kinds = Kinds(read.catalogue, arguments.big_numbers != "numbers")
+    reading = Reading(read.catalogue, read.rights, kinds, set(listed(arguments.hide)), set(listed(arguments.show)))
     facts = source.chosen(reading.candidates(), listed(arguments.tables), listed(arguments.exclude), schemas, read.catalogue.source)
-    kept = [fact for fact in facts if fact.id.name[1] != code.IDEMPOTENCY_TABLE]
-    relations = [relation for fact in kept if (relation := reading.relation(fact))]
+    relations = [relation for fact in facts if fact.id.name[1] != code.IDEMPOTENCY_TABLE and (relation := reading.relation(fact))]
     check(arguments, reading, relations, read.catalogue.source)
-    choices = Choices(read.title, arguments.errors, arguments.require_if_match, arguments.idempotency)
-    document = Document(relations, reading.kinds, choices, schemas[0])
+    document = Document(relations, kinds, Choices(read.title, schemas[0], arguments.errors, arguments.require_if_match, arguments.idempotency))
     text = document_text(document.root, DOCUMENT)
     api = read_text(text, pathlib.Path(arguments.output) / DOCUMENT)
-    warn(api, document, [*reading.warnings, *((identity, f"{'.'.join(identity.name)}: {message}") for identity, message in document.unindexed)])
-    return api, generated(arguments, document, api, text, schemas[0])
+    for identity, message in document.unindexed:
+        reading.warn(identity, message)
+    paths = api.report.documents[0].root["paths"]
+    for identity, message in reading.warnings:
+        api.report.warn(message, paths[f"/{document.by_id[identity].segment}"] if identity in document.by_id else paths)
+    return api, generate_types(api) if arguments.types_only else generated(arguments, document, api, text)
 
 
 def check(arguments: argparse.Namespace, reading: Reading, relations: list[Relation], place: str) -> None:
-    unmet = [(flag, name) for flag, names in (("--hide", arguments.hide), ("--show", arguments.show)) for name in listed(names) if name not in reading.used]
-    if unmet:
-        raise CommandError(f"{place}: {unmet[0][0]} {unmet[0][1]}: there is no such column among the chosen tables", "name it as TABLE.COLUMN", identifier="NO_SUCH_COLUMN")
+    for flag, names in (("--hide", arguments.hide), ("--show", arguments.show)):
+        for name in set(listed(names)) - reading.used:
+            raise CommandError(f"{place}: {flag} {name}: there is no such column among the chosen tables", "name it as TABLE.COLUMN", identifier="NO_SUCH_COLUMN")
     if not relations:
         raise CommandError(f"{place}: nothing is left to make an API of: " + "; ".join(message for _, message in reading.warnings[:5]), "connect as a role that may read the tables, or choose others",
                            identifier="NOTHING_UNDERSTOOD")
 
 
-def warn(api: Api, document: Document, warnings: list[tuple[Any, str]]) -> None:
-    """Warnings about tables, placed at the tables' lists in the document."""
-    paths = api.report.documents[0].root["paths"]
-    for identity, message in warnings:
-        resource = document.by_id.get(identity)
-        api.report.warn(message, paths[f"/{resource.segment}"] if resource else paths)
-
-
-def generated(arguments: argparse.Namespace, document: Document, api: Api, text: str, main_schema: str) -> Generated:
-    if arguments.types_only:
-        return generate_types(api)
-    written = code.Code(document, api, main_schema)
+def generated(arguments: argparse.Namespace, document: Document, api: Api, text: str) -> Generated:
+    written = code.Code(document, api)
     made = generate(api, Options(arguments.framework, arguments.with_app, arguments.errors, written.implementations(), code.PACKAGES, code.DEV_PACKAGES))
     made.files |= {name: asset(name) for name in code.ASSETS} | {DOCUMENT: text, "tables.ts": written.tables()}
     if document.choices.idempotency:
-        made.files |= {"idempotency.ts": asset("idempotency.ts"), "idempotency.sql": code.idempotency_sql(main_schema)}
+        made.files |= {"idempotency.ts": asset("idempotency.ts"), "idempotency.sql": code.idempotency_sql(document.choices.schema)}
     return made
