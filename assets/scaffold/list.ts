@@ -114,14 +114,14 @@ export function ask(table: AnyTable, query: object): Asked {
 export function listStatements(table: AnyTable, asked: Asked, scope?: Scope): ((limit: number) => Statement)[] {
   return segments(table, asked).map(({ order, condition }) => (limit) => {
     const values = new Values();
-    const conditions = [
+    const chosen = [
       ...(scope === undefined ? [] : [scope(values)]),
       ...filterConditions(table, asked.filters, values),
-      ...condition(values),
     ];
+    const conditions = [...chosen, ...condition(values)];
     const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
     // a scan of the whole table is in the order of ctid, and PostgreSQL does not know it: it would sort all rows for each page
-    const sorted = order.length > 0 && (table.pages !== 'ctid' || where.includes(' t."'));
+    const sorted = order.length > 0 && (table.pages !== 'ctid' || chosen.length > 0);
     const by = sorted ? ` ORDER BY ${order.map((name) => (asked.descending ? `${name} DESC` : name)).join(', ')}` : '';
     const offset =
       counts(table) && asked.start !== undefined ? ` OFFSET ${values.raw(PLAIN, asked.start[0] ?? null)}` : '';
@@ -192,12 +192,8 @@ function filterConditions(table: AnyTable, filters: ReadonlyMap<string, unknown>
     if (!shown(table).includes(name)) throw unprocessable(`${name} is nothing to filter by`, parameter);
     if (kind === 'null') return [`${column(name)} IS ${value === true ? '' : 'NOT '}NULL`];
     if (kind !== undefined) return [`${column(name)} ${kind === 'min' ? '>=' : '<='} ${values.of(table, name, value)}`];
-    return [
-      `${column(name)} IN (${[value]
-        .flat()
-        .map((one) => values.of(table, name, one))
-        .join(', ')})`,
-    ];
+    const places = [value].flat().map((one) => values.of(table, name, one));
+    return [`${column(name)} IN (${places.join(', ')})`];
   });
 }
 

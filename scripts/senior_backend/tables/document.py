@@ -215,7 +215,7 @@ class Document:
 def filters(column: Column, ranged: bool) -> Iterator[Schema]:
     name = f"filter[{column.name}]" if column.name in RESERVED or "[" in column.name else column.name           # list.ts has the same rule
     schema = {key: value for key, value in column.schema.items() if key != "description"}
-    several = {"type": "array", "items": schema, "minItems": 1, "maxItems": 100}
+    several = {"type": "array", "items": schema, "minItems": 1, "maxItems": 20}
     yield parameter(name, "query", f"Rows whose {column.name} is one of these.", schema if column.kind.group == "boolean" else several)
     if ranged and column.kind.group in ("number", "time"):
         yield parameter(f"{name}[min]", "query", f"Rows whose {column.name} is this or more.", schema)
