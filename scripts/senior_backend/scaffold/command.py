@@ -23,11 +23,11 @@ EXPORTED_TYPE = re.compile(r"^export (?:interface|type) ", re.MULTILINE)
 
 def parser() -> argparse.ArgumentParser:
     made = console.argument_parser(
-        TOOL, "Turn an OpenAPI document into an Express, Fastify or Koa server in TypeScript: types, Zod validators, routes and handlers.",
+        TOOL, "Turn an OpenAPI document, or the tables of a PostgreSQL database, into an Express, Fastify or Koa server in TypeScript: types, Zod validators, routes and handlers.",
         ["python scripts/api_scaffolder.py openapi.yaml --framework express --output src/routes/", "python scripts/api_scaffolder.py openapi.yaml -f koa -o server --with-app",
-         "python scripts/api_scaffolder.py openapi.yaml -o src/routes/ --check", "python scripts/api_scaffolder.py openapi.yaml --types-only --json"],
+         "python scripts/api_scaffolder.py openapi.yaml -o src/routes/ --check", "python scripts/api_scaffolder.py openapi.yaml --types-only --json", "python scripts/api_scaffolder.py --from-db postgresql://app@localhost/shop -o server --with-app"],
         {0: "done, or nothing to do", 1: "a generated file was edited by hand (see NAME.new), or --check found a difference",
-         2: "the document or the arguments cannot be used", 4: "a package is missing, or a file cannot be read or written", 70: "a fault of this program", 130: "interrupted"})
+         2: "the document, the tables or the arguments cannot be used", 4: "a package is missing, the database is out of reach, or a file cannot be read or written", 70: "a fault of this program", 130: "interrupted"})
     made.add_argument("source", nargs="?", metavar="SPEC", help="OpenAPI 3.0, 3.1 or Swagger 2.0 document, YAML or JSON; $ref to files below its folder are followed")
     made.add_argument("-f", "--framework", choices=sorted(FRAMEWORKS), default="express", help="what the server is built on (default: express)")
     made.add_argument("-o", "--output", metavar="DIR", default="./generated", help="folder to write to (default: ./generated)")
@@ -97,12 +97,13 @@ def lines(arguments: argparse.Namespace, out: Console, made: Generated, result: 
     """What a person reads on stdout."""
     folder = arguments.output.rstrip("/\\") + "/"
     if arguments.check:
-        return result.lines(folder) or [f"{folder} is what the document gives"]
+        return result.lines(folder) or [f"{folder} is what the {'database' if arguments.from_db else 'document'} gives"]
     said = []
     if made.routes:
         shown = made.routes if out.verbose else made.routes[:LISTED_ROUTES]
         said += [f"Generated {len(made.routes)} route handlers in {folder}"]
         said += [f"- {route['method']} {route['path']} ({route['operation']})" for route in shown]
         said += [f"  ... and {len(made.routes) - len(shown)} more (--verbose lists all)"] if len(shown) < len(made.routes) else []
+        said += [f"Created API document: {folder}openapi.yaml"] * bool(arguments.from_db)
         said += [f"Created validation middleware: {folder}validators.ts"]
     return [*said, f"Created TypeScript types: {folder}types.ts", *result.lines(folder)]
