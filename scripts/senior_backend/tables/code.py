@@ -50,7 +50,7 @@ class Code:
 
     def table(self, resource: Resource) -> str:
         relation = resource.relation
-        columns = {one.name: one for one in relation.columns.values() if one.read or one.insert}
+        columns = {one.name: one for one in relation.columns.values() if one.read or one.insert or one.update}
         known = {name: names for name, names in sorted(relation.constraints.items()) if all(relation.columns[one].shown for one in names)}
         lists = {"hidden": [name for name, one in columns.items() if not one.shown], "replaced": [one.name for one in relation.changed] if relation.may("replace") else [],
                  "sort": relation.sort if relation.key else [], "nullable": [name for name in relation.sort if relation.columns[name].nullable and relation.key]}

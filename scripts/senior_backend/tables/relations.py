@@ -135,7 +135,7 @@ class Reading:
         table = self.tables.tables.get(fact.id)
         if table:
             order = list(found.columns)
-            found.foreign_keys = sorted(table.foreign_keys, key=lambda one: [order.index(name) for name in one.columns])
+            found.foreign_keys = sorted((one for one in table.foreign_keys if all(found.columns[name].read for name in one.columns)), key=lambda one: [order.index(name) for name in one.columns])
             found.constraints = {index.name: [name for name in index.columns if name] for index in table.indexes if index.unique} | {one.name: one.columns for one in table.foreign_keys}
         found.indexes = table.indexes if table else self.view_indexes(fact)
         found.parent, found.partitioned = fact.id in self.parents, "partitioned" in fact.attributes
