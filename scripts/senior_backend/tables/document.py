@@ -100,6 +100,8 @@ class Document:
         self.names: set[str] = set()
         self.unindexed: list[tuple[Id, str]] = []
         rows = [operation for resource in self.resources for operation in self.row_operations(resource)]
+        self.links: dict[Id, list[tuple[Resource, tuple[ForeignKey, ...], str]]] = {}
+        self.find_links()
         self.operations = rows + [operation for owner in self.resources if owner.relation.key for operation in self.nested_operations(owner)]
         self.parameters, self.responses, self.schemas = dict[str, Any](), dict[str, Any](), dict[str, Schema]()
         self.root = self.build()
@@ -128,16 +130,21 @@ class Document:
             if resource.relation.may(action):
                 yield Operation(self.claimed(action + resource.base), action, f"/{resource.segment}" if action in ("list", "create") else resource.row_path, resource)
 
-    def nested_operations(self, owner: Resource) -> Iterator[Operation]:
-        """Lists of the rows that refer to a row, and of those that a join table ties to it.
+    def find_links(self) -> None:
+        """Which rows refer to those of a table: (listed, foreign keys, how it is told from others of the same name), direct ones first."""
+        for resource in self.resources:
+            for link in resource.relation.foreign_keys:
+                self.links.setdefault(link.target, []).append((resource, (link,), "-".join(link.columns)))
+        for join in self.resources:
+            pair = join.relation.joined
+            for near, far in (pair, pair[::-1]) if pair else ():
+                if far.target in self.by_id:
+                    self.links[near.target].append((self.by_id[far.target], (far, near), f"{join.segment}-{'-'.join(near.columns)}"))
 
-        Later foreign keys of one table to another are told apart by their columns, later join tables by their name: the first keeps its path when others come.
-        """
-        direct = [(resource, (link,), "-".join(link.columns)) for resource in self.resources for link in resource.relation.foreign_keys if link.target == owner.relation.id]
-        joined = [(self.by_id[far.target], (far, near), f"{join.segment}-{'-'.join(near.columns)}") for join in self.resources if (pair := join.relation.joined)
-                  for near, far in (pair, pair[::-1]) if near.target == owner.relation.id and far.target in self.by_id]
+    def nested_operations(self, owner: Resource) -> Iterator[Operation]:
+        """Later foreign keys of one table to another are told apart by their columns, later join tables by their name: the first keeps its path when others come."""
         taken: set[str] = set()
-        for resource, links, by in direct + joined:
+        for resource, links, by in self.links.get(owner.relation.id, ()):
             first = resource.segment not in taken
             segment = resource.segment if first else f"{resource.segment}-by-{urllib.parse.quote(by, safe='-_~%')}"
             taken.add(segment)

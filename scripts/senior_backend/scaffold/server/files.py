@@ -5,7 +5,7 @@ from senior_backend.openapi.model import Api
 from senior_backend.scaffold.server.application import application_files
 from senior_backend.scaffold.server.error_shapes import ErrorShapes
 from senior_backend.scaffold.frameworks.base import FRAMEWORKS
-from senior_backend.scaffold.server.handlers import handler_blocks
+from senior_backend.scaffold.server.handlers import handler_files
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.plan import OperationPlan, Options, OwnedFile
 from senior_backend.scaffold.server.routes import write_routes
@@ -25,7 +25,7 @@ def server_files(api: Api, names: Names, plans: list[OperationPlan], options: Op
     generated.update({f"{names.tag(tag).file}.routes.ts": write_routes(api, names, plans, tag, shapes, xml) for tag in tags})
     if xml.wanted:
         generated["xml-shapes.ts"] = xml.text()
-    owned = {f"{names.tag(tag).file}.handlers.ts": handler_blocks(api, plans, tag, options) for tag in tags}
+    owned = handler_files(api, names, plans, options)
     if used_schemes(api):
         generated["security.ts"] = write_security(api, names)
         owned["security.handlers.ts"] = security_hooks(api, names, options.with_app)

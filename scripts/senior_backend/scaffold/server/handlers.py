@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from senior_backend.openapi.model import Api, Response
 from senior_backend.scaffold.values.examples import Examples, Unsatisfiable
+from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.plan import Implementation, OperationPlan, Options, OwnedBlock, OwnedFile, ReplyPlan
 from senior_backend.scaffold.server.routes import principal_type
 from senior_backend.scaffold.typescript import comment, key, literal, string
@@ -10,10 +11,14 @@ from senior_backend.scaffold.typescript import comment, key, literal, string
 HANDLERS_HEADER = "// What the API does. This file is yours; generating again only appends handlers for new operations.\n"
 
 
-def handler_blocks(api: Api, plans: list[OperationPlan], tag: str, options: Options) -> OwnedFile:
-    """The handlers of one tag: what is known of them, else with an app they answer examples, else 501."""
+def handler_files(api: Api, names: Names, plans: list[OperationPlan], options: Options) -> dict[str, OwnedFile]:
+    """The handlers of each tag: what is known of them, else with an app they answer examples, else 501."""
     examples = Examples(api) if options.with_app else None
-    return OwnedFile(HANDLERS_HEADER, [handler_block(plan, examples, options.implementations.get(plan.operation.operation_id or "")) for plan in plans if plan.tag == tag])
+    found: dict[str, OwnedFile] = {}
+    for plan in plans:
+        file = found.setdefault(f"{names.tag(plan.tag).file}.handlers.ts", OwnedFile(HANDLERS_HEADER, []))
+        file.blocks.append(handler_block(plan, examples, options.implementations.get(plan.operation.operation_id or "")))
+    return found
 
 
 def handler_block(plan: OperationPlan, examples: Examples | None, known: Implementation | None) -> OwnedBlock:
