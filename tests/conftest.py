@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -53,9 +54,9 @@ def from_npm():
 
 @pytest.fixture(scope="session")
 def node_modules(from_npm) -> pathlib.Path:
-    """node_modules with the three frameworks, zod, and TypeScript 5.9 (typescript) and 7 (typescript7), as pinned in tests/npm/package.json."""
+    """node_modules with the three frameworks, zod, pg, and TypeScript 5.9 (typescript) and 7 (typescript7), as pinned in tests/npm/package.json."""
     packages = json.loads((ROOT / "tests" / "npm" / "package.json").read_text(encoding="utf-8"))["dependencies"]
-    return from_npm("test", packages)
+    return from_npm(f"test-{hashlib.sha256(json.dumps(packages).encode()).hexdigest()[:8]}", packages)
 
 
 @dataclasses.dataclass(frozen=True)
