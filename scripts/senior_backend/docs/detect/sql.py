@@ -1,0 +1,155 @@
+"""SQL files: what their statements do to a live database, and the tables that they make. The one way from the documents to the parsers of the rooms migrate and postgres.
+
+Statements and their losses are those of migrate/apply (script, statements, and the safe forms of rules); tables are those of the catalogue that postgres/parsed reads.
+Without the package postgast nothing of SQL is told, and the documents say so.
+"""
+from __future__ import annotations
+
+import importlib.util
+import pathlib
+import re
+from typing import Any, Iterator
+
+from senior_backend.console import CommandError
+from senior_backend.dependencies import REQUIREMENTS
+from senior_backend.docs.facts import Facts
+from senior_backend.docs.tree import Tree
+
+TOOLS = {"prisma", "drizzle", "goose", "dbmate", "sql-migrate", "flyway", "golang-migrate", "diesel", "sql"}
+Hazard = tuple[str, str, str, int]
+MISSING = f"SQL was not read: the package postgast is not installed (python -m pip install '{REQUIREMENTS['postgast']}')"
+# what an action of ALTER TABLE costs on a table that is in use -> (kind, message)
+ACTIONS = {"AlterColumnType": ("rewrite", "a changed type may rewrite the table while reads and writes wait"), "SetNotNull": ("blocks-reads", "SET NOT NULL reads the whole table while reads and writes wait"),
+           "SetLogged": ("rewrite", "rewrites the table"), "SetUnLogged": ("rewrite", "rewrites the table"), "SetTableSpace": ("rewrite", "copies the table while reads and writes wait"), "SetAccessMethod": ("rewrite", "rewrites the table")}
+CONSTRAINTS = {"CONSTR_CHECK": "blocks-reads", "CONSTR_FOREIGN": "blocks-writes", "CONSTR_UNIQUE": "blocks-reads", "CONSTR_PRIMARY": "blocks-reads", "CONSTR_EXCLUSION": "blocks-reads"}
+
+
+def available() -> bool:
+    return importlib.util.find_spec("postgast") is not None
+
+
+def hazards(tree: Tree, facts: Facts, files: list[str]) -> dict[str, list[Hazard]]:
+    """File -> its hazards. What is no SQL of PostgreSQL is noted."""
+    if not available():
+        facts.missing(MISSING)
+        return {}
+    from senior_backend.migrate.apply import script
+
+    found: dict[str, list[Hazard]] = {}
+    for name in files:
+        if not tree.read(name):
+            continue
+        try:
+            migration = script.read(pathlib.Path(tree.root / name), script.UP)
+        except CommandError as error:
+            if error.identifier != "NO_STATEMENTS":
+                facts.missing(f"{name} was not understood as SQL of PostgreSQL: {error.message.removeprefix(str(tree.root / name)).lstrip(':').strip()}")
+            continue
+        found[name] = list(told(migration.statements))
+    return found
+
+
+def hazards_of_text(text: str) -> list[Hazard]:
+    """Of SQL that stands in other code; nothing when it cannot be parsed."""
+    if not available():
+        return []
+    from senior_backend.migrate.apply import statements
+
+    try:
+        nodes = statements.parse(text)
+    except statements.postgast().PgQueryError:
+        return []
+    return list(told([statements.Statement(number, text, "", 1, node) for number, node in enumerate(nodes, 1)]))
+
+
+def told(listed: list[Any]) -> Iterator[Hazard]:
+    """The hazards of one file's statements; of tables that the file makes itself there are none."""
+    from senior_backend.migrate.apply.statements import commands, concurrently, relation_name, symbol
+
+    made: set[str] = set()
+    for one in listed:
+        node, kind = one.node, one.kind
+        if kind == "CreateStmt":
+            made.add(node.relation.relname)
+        for loss in one.losses:
+            if loss.name[-1] not in made:
+                target = ".".join([*loss.name, *filter(None, [loss.column])])
+                yield "data-loss", target, f"a type that may cut values ({loss.becomes})" if loss.kind == "values" else f"{loss.kind} {target}: lost", one.line
+        table = ".".join(relation_name(node.relation)) if "relation" in node.DESCRIPTOR.fields_by_name else ""
+        if table.rpartition(".")[2] in made:
+            continue
+        if kind == "IndexStmt" and not node.concurrent:
+            yield "blocks-writes", table, safe("builds an index: writes wait until it is done", "IndexStmt"), one.line
+        elif kind == "AlterTableStmt" and symbol(node, "objtype") == "OBJECT_TABLE":
+            for command in commands(node):
+                yield from ((*hazard, one.line) for hazard in action(table, command))
+        elif kind == "RenameStmt" and symbol(node, "rename_type") in ("OBJECT_TABLE", "OBJECT_COLUMN"):
+            yield "breaks-callers", table, "the old name is gone at once: code that runs meanwhile fails", one.line
+        elif kind == "UpdateStmt" and not node.HasField("where_clause"):
+            yield "backfill", table, "changes every row in one statement: locks them all until it is done", one.line
+        elif kind in ("ClusterStmt", "ReindexStmt", "RefreshMatViewStmt") and not (getattr(node, "concurrent", False) or kind == "ReindexStmt" and concurrently(node)):
+            yield "blocks-reads", table or "?", safe(f"{kind.removesuffix('Stmt').upper()} keeps others out until it is done", kind), one.line
+
+
+def action(table: str, command: Any) -> Iterator[tuple[str, str, str]]:
+    from senior_backend.migrate.apply.rules import fills, required_column
+    from senior_backend.migrate.apply.statements import symbol, unwrapped
+
+    if command.action in ACTIONS:
+        kind, message = ACTIONS[command.action]
+        yield kind, f"{table}.{command.name}" if command.name else table, safe(message, command.action)
+    elif command.action == "AddColumn":
+        if required_column(command):
+            yield "fails-on-data", f"{table}.{command.definition.colname}", "a required column without a default: fails when the table has rows"
+        elif fills(command) and volatile(command):
+            yield "rewrite", f"{table}.{command.definition.colname}", safe("the default is computed for every row while reads and writes wait", "AddColumn")
+        if any(symbol(unwrapped(one), "contype") in ("CONSTR_UNIQUE", "CONSTR_PRIMARY") for one in command.definition.constraints):
+            yield "blocks-reads", f"{table}.{command.definition.colname}", safe("builds a unique index while reads and writes wait", "CONSTR_UNIQUE")
+    elif command.action == "AddConstraint":
+        kind = symbol(command.definition, "contype")
+        if kind in CONSTRAINTS and not command.definition.skip_validation and not command.definition.indexname:
+            yield CONSTRAINTS[kind], table, safe(f"the constraint {command.definition.conname or 'without a name'} is checked against every row while it holds a lock", kind)
+
+
+def volatile(command: Any) -> bool:
+    """Whether the default of a new column is worked out row by row: a call other than now() and its like, a sequence, a generated value."""
+    from senior_backend.migrate.apply.statements import function_name, postgast, symbol, unwrapped, words
+
+    if words(command.definition.type_name.names)[-1].endswith("serial"):
+        return True
+    for one in map(unwrapped, command.definition.constraints):
+        calls = [function_name(node) for _, node in postgast().walk(one) if type(node).__name__ == "FuncCall"]
+        if symbol(one, "contype") in ("CONSTR_IDENTITY", "CONSTR_GENERATED") or any(name not in ("now", "current_timestamp", "transaction_timestamp", "statement_timestamp") for name in calls):
+            return True
+    return False
+
+
+def safe(message: str, key: str) -> str:
+    """The message, and the form that does not do it."""
+    from senior_backend.migrate.apply.rules import SAFE
+
+    return f"{message}. Instead: {SAFE[key]}" if key in SAFE else message
+
+
+def tables(tree: Tree, facts: Facts, files: list[str]) -> tuple[Any, dict[str, tuple[str, int]]] | None:
+    """The catalogue that SQL files make in their natural order, and where each table is made; None when they cannot be read."""
+    if not available():
+        facts.missing(MISSING)
+        return None
+    from senior_backend.postgres import parsed, sql_files
+
+    script = sql_files.Script("")
+    try:
+        for name in sorted(files, key=lambda name: (name.rpartition("/")[2].startswith("R__"), sql_files.natural(name))):
+            sql_files.FileReader(script, tree.root / name, (tree.root / name).parent, ()).read()
+        catalogue = parsed.read(script)
+    except CommandError as error:
+        facts.missing(f"the schema was not understood as SQL of PostgreSQL: {error.message.replace(str(tree.root) + '/', '')}")
+        return None
+    made: dict[str, tuple[str, int]] = {}
+    for one in script.statements:
+        found = re.match(r"create\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?((?:\"[^\"]+\"|[\w$]+)(?:\s*\.\s*(?:\"[^\"]+\"|[\w$]+))?)", one.text, re.I)
+        if found:
+            name = re.split(r"\s*\.\s*", found[1])[-1]
+            made.setdefault(name.strip('"') if name.startswith('"') else name.lower(), (pathlib.Path(one.file).relative_to(tree.root).as_posix(), one.line))
+    return catalogue, made
