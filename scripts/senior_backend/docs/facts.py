@@ -35,12 +35,13 @@ class Fact:
 
 
 class Facts:
-    """All facts of one run. unread: [what could not be read and why], told in the documents."""
+    """All facts of one run. unread: [what could not be read and why], told in the documents; routes_read: whether the routes of every backend were looked for."""
 
     def __init__(self) -> None:
         self._facts: dict[str, Fact] = {}
         self.unread: list[str] = []
         self.routes_read = True
+        self.lacking: list[str] = []            # modules that were needed and are not installed
 
     def add(self, kind: str, key: str, value: dict[str, Any], file: str, line: int) -> Fact:
         """A further fact with the same kind and key gets a number behind its id."""

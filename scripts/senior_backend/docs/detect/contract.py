@@ -25,10 +25,12 @@ def node_routes(tree: Tree, facts: Facts, services: list[Service], sources: dict
     wanted = [one for one in services if one.language == "node" and READ_BY_REASON & set(one.frameworks)]
     if not wanted:
         return
-    lacking = [REQUIREMENTS.get(name, name) for name in ("tree_sitter", "tree_sitter_typescript") if importlib.util.find_spec(name) is None]
+    lacking = [name for name in ("tree_sitter", "tree_sitter_typescript") if importlib.util.find_spec(name) is None]
     if lacking:
         facts.routes_read = False
-        facts.missing(f"routes of {', '.join(sorted(one.name for one in wanted))} were not read: {' and '.join(lacking)} not installed (python -m pip install {' '.join(repr(one) for one in lacking)})")
+        facts.lacking += lacking
+        packages = [REQUIREMENTS[name] for name in ("tree_sitter", "tree_sitter_typescript")]
+        facts.missing(f"routes of {', '.join(sorted(one.name for one in wanted))} were not read: tree-sitter is not installed (python -m pip install {' '.join(map(repr, packages))})")
         return
     from senior_backend.routes import reader
 

@@ -110,7 +110,7 @@ class Source:
                 made[found[1]] = (joined(above, prefix).rstrip("/"), guards)
         for found in ROUTE.finditer(self.code):
             receiver, kind = found[1].partition(".With")[0].partition("(")[0], found[2]
-            if receiver not in made and receiver != "http" and not any(begin < found.start() < end and name == receiver for begin, end, name, _, _ in bodies) and not self.is_parameter(receiver, found.start()):
+            if receiver not in made and not (receiver == "http" and kind.startswith("Handle")) and not any(begin < found.start() < end and name == receiver for begin, end, name, _, _ in bodies) and not self.is_parameter(receiver, found.start()):
                 continue
             self.route(found, receiver, kind, made, bodies)
 

@@ -52,7 +52,7 @@ def arguments(code: str, start: int) -> list[tuple[int, int]]:
     for token in re.compile(r"[()\[\]{},]").finditer(code, start):
         depth += {"(": 1, "[": 1, "{": 1, ",": 0}.get(token[0], -1)
         if depth == 0 or token[0] == "," and depth == 1:
-            if code[begin:token.start()].strip() or found or token[0] == ",":
+            if token.start() > begin or found or token[0] == ",":
                 found.append((begin, token.start()))
             begin = token.end()
         if depth == 0:

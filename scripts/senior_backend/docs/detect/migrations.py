@@ -118,7 +118,7 @@ def parsed(tree: Tree, name: str) -> ast.Module | None:
 def python_file(tree: Tree, found: dict, name: str) -> bool:
     text = tree.read(name)
     if re.search(r"^down_revision\b", text, re.M) and (module := parsed(tree, name)):
-        alembic(found, name, module)
+        alembic(tree.facts, found, name, module)
     elif re.search(r"class Migration\(\s*(?:migrations\.)?Migration", text) and (module := parsed(tree, name)):
         django(found, name, module)
     else:
@@ -138,7 +138,7 @@ def false(node: ast.AST | None) -> bool:
     return isinstance(node, ast.Constant) and node.value is False
 
 
-def alembic(found: dict, name: str, module: ast.Module) -> None:
+def alembic(facts: Facts, found: dict, name: str, module: ast.Module) -> None:
     functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
     values = {getattr(target, "id", ""): node.value for node in module.body if isinstance(node, (ast.Assign, ast.AnnAssign)) for target in ([node.target] if isinstance(node, ast.AnnAssign) else node.targets)}
     revision = getattr(values.get("revision"), "value", None) or name.rpartition("/")[2]
@@ -153,10 +153,10 @@ def alembic(found: dict, name: str, module: ast.Module) -> None:
     calls = [node for node in ast.walk(upgrade) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)] if upgrade else []
     made = {strings(node)[0] for node in calls if node.func.attr == "create_table" and strings(node)}
     for node in sorted(calls, key=lambda node: node.lineno):
-        hazards += ((*told, node.lineno) for told in operation(node, node.func.attr, strings(node), made))
+        hazards += ((*told, node.lineno) for told in operation(facts, node, node.func.attr, strings(node), made))
 
 
-def operation(node: ast.Call, name: str, given: list[str], made: set[str]) -> Iterator[tuple[str, str, str]]:
+def operation(facts: Facts, node: ast.Call, name: str, given: list[str], made: set[str]) -> Iterator[tuple[str, str, str]]:
     """What is dangerous about one operation of Alembic."""
     table = (given[1] if name in ("create_index", "create_unique_constraint", "create_foreign_key", "create_check_constraint", "drop_constraint") and len(given) > 1 else given[0] if given else "?")
     if name == "drop_table":
@@ -178,7 +178,7 @@ def operation(node: ast.Call, name: str, given: list[str], made: set[str]) -> It
     elif name in ("rename_table",) or name == "alter_column" and word(node, "new_column_name") is not None:
         yield "breaks-callers", table, "the old name is gone at once: code that runs meanwhile fails"
     elif name in ("execute",) and given:
-        yield from ((kind, target, message) for kind, target, message, _ in sql.hazards_of_text(given[0]))
+        yield from ((kind, target, message) for kind, target, message, _ in sql.hazards_of_text(facts, given[0]))
 
 
 def heads(tree: Tree, one: Kept) -> None:
@@ -234,7 +234,7 @@ def script_file(tree: Tree, found: dict, name: str) -> bool:
                 continue
             hazards.append((kind, target, message, text.count("\n", 0, offset + hit.start()) + 1))
     for hit in re.finditer(r"(?:query|raw|sql)\(\s*(['\"`])((?:\\.|(?!\1).)*)\1", first, re.S):
-        hazards += [(kind, target, message, text.count("\n", 0, offset + hit.start()) + 1) for kind, target, message, _ in sql.hazards_of_text(re.sub(r"\\(.)", r"\1", hit[2]))]
+        hazards += [(kind, target, message, text.count("\n", 0, offset + hit.start()) + 1) for kind, target, message, _ in sql.hazards_of_text(tree.facts, re.sub(r"\\(.)", r"\1", hit[2]))]
     return True
 
 

@@ -24,14 +24,18 @@ ACTIONS = {"AlterColumnType": ("rewrite", "a changed type may rewrite the table 
 CONSTRAINTS = {"CONSTR_CHECK": "blocks-reads", "CONSTR_FOREIGN": "blocks-writes", "CONSTR_UNIQUE": "blocks-reads", "CONSTR_PRIMARY": "blocks-reads", "CONSTR_EXCLUSION": "blocks-reads"}
 
 
-def available() -> bool:
-    return importlib.util.find_spec("postgast") is not None
+def available(facts: Facts) -> bool:
+    """Whether SQL can be read; noted when it cannot."""
+    if importlib.util.find_spec("postgast") is not None:
+        return True
+    facts.missing(MISSING)
+    facts.lacking.append("postgast")
+    return False
 
 
 def hazards(tree: Tree, facts: Facts, files: list[str]) -> dict[str, list[Hazard]]:
     """File -> its hazards. What is no SQL of PostgreSQL is noted."""
-    if not available():
-        facts.missing(MISSING)
+    if not available(facts):
         return {}
     from senior_backend.migrate.apply import script
 
@@ -49,9 +53,9 @@ def hazards(tree: Tree, facts: Facts, files: list[str]) -> dict[str, list[Hazard
     return found
 
 
-def hazards_of_text(text: str) -> list[Hazard]:
+def hazards_of_text(facts: Facts, text: str) -> list[Hazard]:
     """Of SQL that stands in other code; nothing when it cannot be parsed."""
-    if not available():
+    if not available(facts):
         return []
     from senior_backend.migrate.apply import statements
 
@@ -133,8 +137,7 @@ def safe(message: str, key: str) -> str:
 
 def tables(tree: Tree, facts: Facts, files: list[str]) -> tuple[Any, dict[str, tuple[str, int]]] | None:
     """The catalogue that SQL files make in their natural order, and where each table is made; None when they cannot be read."""
-    if not available():
-        facts.missing(MISSING)
+    if not available(facts):
         return None
     from senior_backend.postgres import parsed, sql_files
 

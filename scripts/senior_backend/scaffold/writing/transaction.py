@@ -32,8 +32,10 @@ def apply(folder: pathlib.Path, changes: list[Change]) -> None:
     """Make the changes under folder in their order, or none of them; CommandError CANNOT_WRITE says why not."""
     for change in changes:
         refuse_protected(change.path)
-    created = make_folders(folder)
+    created: list[pathlib.Path] = []
     try:
+        for parent in dict.fromkeys([folder, *(change.path.parent for change in changes if change.data is not None)]):
+            created += make_folders(parent)
         stage_and_rename(folder, changes)
     except BaseException as error:
         for path in reversed(created):
