@@ -16,6 +16,7 @@ SKIPPED = frozenset("""node_modules bower_components jspm_packages vendor third_
 .claude .agents .codex .gemini .cursor""".split())
 ASIDE = re.compile(r"(?:^|/)(?:tests?|__tests__|__mocks__|specs?|e2e|fixtures?|testdata|examples?|samples?|benchmarks?|stories|docs?)/|(?:^|/)(?:test_[^/]*\.py|conftest\.py|[^/]*(?:_test\.(?:py|go)|"
                    r"[.-](?:test|spec|stories|d)\.[cm]?[jt]sx?))$")
+SOURCES = frozenset("js ts mjs cjs mts cts jsx tsx py go rs rb java kt php cs css scss html svg png jpg sql json md txt yaml yml".split())
 LIMIT = 1 << 20          # bytes; larger sources are generated or data
 
 
@@ -29,7 +30,6 @@ class Tree:
             self.files = sorted(self.walk(str(root), "", ()))
         except OSError as error:
             raise CommandError(f"{root} cannot be read: {error.strerror}", "give yourself the right to read the folder", ExitCode.ENVIRONMENT) from error
-        self.code = [name for name in self.files if not ASIDE.search(name)]
 
     def walk(self, folder: str, prefix: str, rules: tuple) -> Iterator[str]:
         with os.scandir(folder) as listing:
@@ -78,9 +78,23 @@ class Tree:
     def named(self, *names: str) -> list[str]:
         return sorted(path for name in names for path in self.by_name.get(name, ()))
 
-    def matching(self, pattern: str, code: bool = True) -> list[str]:
+    @functools.cached_property
+    def by_suffix(self) -> dict[str, list[str]]:
+        """What stands behind the last dot of the name -> paths; "" also for names without a dot."""
+        found: dict[str, list[str]] = {}
+        for path in self.files:
+            found.setdefault(path.rpartition("/")[2].rpartition(".")[2] if "." in path.rpartition("/")[2] else "", []).append(path)
+        return found
+
+    def with_suffix(self, suffixes: str, code: bool = True) -> list[str]:
+        """Paths that end so ("js ts"), sorted; code: without tests, examples and documents."""
+        found = [path for suffix in suffixes.split() for path in self.by_suffix.get(suffix, ())]
+        return sorted(path for path in found if not ASIDE.search(path)) if code else sorted(found)
+
+    def matching(self, pattern: str, suffixes: str = "", code: bool = True) -> list[str]:
+        """Paths that a pattern fits, of those with the suffixes; without them, of all but the usual sources."""
         search = re.compile(pattern).search
-        return [name for name in (self.code if code else self.files) if search(name)]
+        return [path for path in self.with_suffix(suffixes or " ".join(self.by_suffix.keys() - SOURCES), code) + (self.by_suffix.get("", []) if not suffixes else []) if search(path)]
 
 
 class Lines:

@@ -62,7 +62,7 @@ def documents(tree: Tree, facts: Facts) -> list[tuple[Fact, set[str]]]:
     from senior_backend.openapi.reader import read_api
 
     found = []
-    for path in tree.matching(DOCUMENT.pattern):
+    for path in tree.matching(DOCUMENT.pattern, "yaml yml json"):
         if not re.search(r"['\"]?(?:openapi|swagger)['\"]?\s*:\s*['\"]?[23]", tree.read(path)[:20_000] or "openapi: 3"):
             continue
         try:

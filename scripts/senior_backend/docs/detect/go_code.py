@@ -30,14 +30,14 @@ def words(text: str, strings: bool) -> str:
 def read(tree: Tree, facts: Facts, services: list[Service], variables: dict[str, list]) -> dict[tuple[str, str], tuple]:
     """Places of imports by (folder of the service, import path); Go does not compile when one is not used."""
     places: dict[tuple[str, str], tuple] = {}
-    for path, service in scanned(services, [name for name in tree.code if name.endswith(".go")], "go"):
+    for path, service in scanned(services, tree.with_suffix("go"), "go"):
         source = Source(path, service, tree.read(path), facts)
         for name, line in source.imports():
             places.setdefault((service.folder, name), ((path, line), (path, line)))
         for found in ENV.finditer(source.text):
             variables.setdefault(found[1] or found[2], []).append((service, path, source.lines.of(found.start()), False))
         source.tell()
-    for path, service in scanned(services, [name for name in tree.code if name.endswith(".rs")], "rust"):
+    for path, service in scanned(services, tree.with_suffix("rs"), "rust"):
         text = tree.read(path)
         for found in re.finditer(r'\b(?:env::var(?:_os)?|env!|option_env!|dotenvy?::var)\(\s*"([A-Z][A-Z0-9_]+)"', text):
             variables.setdefault(found[1], []).append((service, path, text.count("\n", 0, found.start()) + 1, False))

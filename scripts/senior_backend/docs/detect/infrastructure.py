@@ -74,12 +74,12 @@ def documents(tree: Tree, facts: Facts, path: str) -> list[Node]:
 
 
 def read(tree: Tree, facts: Facts, services: list[Service]) -> None:
-    for path in tree.matching(r"(?:^|/)(?:docker-)?compose[\w.-]*\.ya?ml$"):
+    for path in tree.matching(r"(?:^|/)(?:docker-)?compose[\w.-]*\.ya?ml$", "yaml yml"):
         for document in documents(tree, facts, path):
             compose(facts, path, document)
     for path in tree.matching(r"(?:^|/)(?:[\w.-]+\.)?(?:Docker|Container)file(?:\.[\w.-]+)?$"):
         dockerfile(facts, path, tree.read(path))
-    for path in tree.matching(r"\.ya?ml$"):
+    for path in tree.with_suffix("yaml yml"):
         if not path.startswith((".github/", ".gitlab")) and not re.search(r"compose|openapi|swagger", path) and re.search(r"^kind:", text := tree.read(path), re.M) and re.search(r"^apiVersion:", text, re.M):
             for document in documents(tree, facts, path):
                 for one in document.get("items").list() if document.get("kind").text == "List" else [document]:
@@ -215,29 +215,29 @@ def does(text: str) -> list[str]:
 
 
 def continuous_integration(tree: Tree, facts: Facts) -> None:
-    for path in tree.matching(r"^\.github/workflows/[^/]+\.ya?ml$"):
+    for path in tree.matching(r"^\.github/workflows/[^/]+\.ya?ml$", "yaml yml"):
         for document in documents(tree, facts, path):
             workflow = document.get("name").text or path.rpartition("/")[2]
             triggers = document.get("on") or document.get("true")
             for name, job in document.get("jobs").items():
                 text = "\n".join([name, job.get("uses").text, *(part for step in job.get("steps").list() for part in (step.get("run").text, step.get("uses").text, " ".join(f"{key}: {one.text}" for key, one in step.get("with").items())))])
                 facts.add("ci-job", f"{path}:{name}", {"system": "GitHub Actions", "workflow": workflow, "name": name, "does": does(text), "on": triggers.texts(), "needs": job.get("needs").texts()}, path, job.line)
-    for path in [name for name in tree.files if name in (".gitlab-ci.yml", ".gitlab-ci.yaml")]:
+    for path in [name for name in tree.named(".gitlab-ci.yml", ".gitlab-ci.yaml") if "/" not in name]:
         for document in documents(tree, facts, path):
             for name, job in document.items():
                 if name not in GITLAB_WORDS and not name.startswith(".") and job.get("script"):
                     text = "\n".join([name, *job.get("script").texts()])
                     facts.add("ci-job", f"{path}:{name}", {"system": "GitLab CI", "workflow": job.get("stage").text or "test", "name": name, "does": does(text), "on": [], "needs": job.get("needs").texts()}, path, job.line)
     for path, system in OTHER_CI.items():
-        if path in tree.files:
+        if path in tree.by_name.get(path.rpartition("/")[2], ()):
             facts.add("ci-job", path, {"system": system, "workflow": "", "name": path, "does": does(tree.read(path)), "on": [], "needs": []}, path, 1)
-    for path in tree.matching(r"^(?:\.github/dependabot\.ya?ml|renovate\.json5?|\.github/renovate\.json5?|\.renovaterc(?:\.json)?)$"):
+    for path in tree.matching(r"^(?:\.github/dependabot\.ya?ml|renovate\.json5?|\.github/renovate\.json5?|\.renovaterc(?:\.json)?)$", "yml yaml json json5 renovaterc"):
         facts.add("dependency-updates", path, {"by": "Dependabot" if "dependabot" in path else "Renovate"}, path, 1)
 
 
 # --- people and commands
 def owners(tree: Tree, facts: Facts) -> None:
-    path = next((name for name in (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS") if name in tree.files), None)
+    path = next((name for name in (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS") if name in tree.by_name.get("CODEOWNERS", ())), None)
     for line, text in enumerate(tree.read(path).split("\n") if path else (), 1):
         words = text.partition(" #")[0].split()
         if len(words) > 1 and not words[0].startswith(("#", "[", "^")):

@@ -32,10 +32,9 @@ class Kept:
 def read(tree: Tree, facts: Facts) -> list[Kept]:
     """All migrations; adds their facts."""
     found: dict[tuple[str, str], Kept] = {}
-    for name in tree.code:
-        for pattern, take in READERS:
-            if pattern.search(name) and take(tree, found, name):
-                break
+    for suffixes, pattern, take in READERS:
+        for name in tree.matching(pattern, suffixes):
+            take(tree, found, name)
     for (tool, _), kept in found.items():
         if tool in sql.TOOLS:
             kept.hazards |= sql.hazards(tree, facts, kept.files)
@@ -266,7 +265,7 @@ def rails_file(tree: Tree, found: dict, name: str) -> bool:
     return True
 
 
-READERS: tuple[tuple[re.Pattern, Callable[[Tree, dict, str], bool]], ...] = (
-    (re.compile(r"\.sql$"), sql_file), (re.compile(r"(?:^|/)(?:versions|migrations)/[^/]+\.py$"), python_file),
-    (re.compile(r"(?i)(?:^|/)[\w-]*migrations?/(?:[^/]+/)*\d[^/]*\.[cm]?[jt]s$|(?:^|/)[\w-]*migrations?/[^/]*\.[cm]?[jt]s$"), script_file), (re.compile(r"(?:^|/)db/migrate/[^/]+\.rb$"), rails_file),
+READERS: tuple[tuple[str, str, Callable[[Tree, dict, str], bool]], ...] = (
+    ("sql", r"\.sql$", sql_file), ("py", r"(?:^|/)(?:versions|migrations)/[^/]+\.py$", python_file), ("js ts cjs mjs cts mts", r"(?i)(?:^|/)[\w-]*migrations?/(?:[^/]+/)*[^/]*\.[cm]?[jt]s$", script_file),
+    ("rb", r"(?:^|/)db/migrate/[^/]+\.rb$", rails_file),
 )

@@ -49,14 +49,16 @@ def detect(root: pathlib.Path, without: pathlib.Path | None) -> Facts:
 
 def tell_variables(tree: Tree, facts: Facts, variables: dict[str, list]) -> None:
     """Environment variables that code reads, and where they are documented; never a value."""
-    for path in tree.matching(r"\.prisma$"):
+    for path in tree.with_suffix("prisma"):
         text = tree.read(path)
         for found in re.finditer(r'\benv\("(\w+)"\)', text):
             variables.setdefault(found[1], []).append((None, path, text.count("\n", 0, found.start()) + 1, False))
     documented: dict[str, str] = {}
-    for pattern, words in ((EXAMPLES, re.compile(r"^[ \t]*#?[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=", re.M)), (TEXTS, re.compile(r"\b([A-Z][A-Z0-9_]{2,})\b"))):
-        for path in tree.matching(pattern.pattern, code=False):
+    for pattern, suffixes, words in ((EXAMPLES, "", re.compile(r"^[ \t]*#?[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=", re.M)), (TEXTS, "md rst txt adoc", re.compile(r"\b([A-Z][A-Z0-9_]{2,})\b"))):
+        for path in tree.matching(pattern.pattern, suffixes, code=False):
             text = tree.read(path)
+            if "<!-- senior-backend:begin" in text:         # our own documents, also where an earlier --out put them
+                continue
             for found in words.finditer(text):
                 if found[1] in variables and found[1] not in documented:
                     documented[found[1]] = f"{path}:{text.count(chr(10), 0, found.start(1)) + 1}"

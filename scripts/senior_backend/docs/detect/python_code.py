@@ -20,8 +20,8 @@ CLIENTS = {**{f"requests.{name}": "none" for name in HTTP_CALLS}, **{f"httpx.{na
 POOLS = {"pool_size", "max_overflow", "maxconn", "max_size", "max_pool_size", "maxPoolSize", "minconn", "min_size", "pool_timeout", "max_connections"}
 POOL_MAKERS = re.compile(r"(?i)engine|pool|client|connect|redis")
 ENV_CALLS = re.compile(r"(?:^|\.)(?:environ\.get|environ\.setdefault|environ\.pop|getenv|(?:d?env|config|environ)(?:\.(?:str|int|bool|list|url|db|db_url|json|float|tuple|dict|cache_url|cache|path|email_url))?)$")
-TRIGGER = re.compile(r"environ|getenv|env\(|config\(|Settings|requests|httpx|urlopen|aiohttp|HTTPS?Connection|FastAPI|APIRouter|Starlette|Flask|Blueprint|urlpatterns|DefaultRouter|SimpleRouter|APIView|ViewSet|"
-                     r"models\.|declarative|__tablename__|SQLModel|Mapped|celery|Celery|shared_task|scheduler|dramatiq|UploadFile|FILES|\.files|SIGTERM|add_resource|pool|MIDDLEWARE|allow_origins|ALLOW_ALL|Depends|Annotated")
+INTERESTING = tuple("""environ getenv env( config( Settings requests httpx urlopen aiohttp HTTPConnection HTTPSConnection FastAPI APIRouter Starlette Flask Blueprint urlpatterns Router( APIView ViewSet models. declarative
+__tablename__ SQLModel Mapped elery shared_task scheduler dramatiq UploadFile FILES .files SIGTERM add_resource pool MIDDLEWARE allow_origins ALLOW_ALL Depends Annotated permission_classes""".split())
 
 
 @dataclasses.dataclass(eq=False)
@@ -55,10 +55,10 @@ class Project:
     def __init__(self, tree: Tree, facts: Facts, services: list[Service]):
         self.source, self.facts, self.modules = tree, facts, dict[str, Module]()
         self.places: dict[tuple[str, str], tuple] = {}
-        known = re.compile(r"^\s*(?:from|import)\s+(?:%s)\b" % "|".join(sorted({re.escape(module.partition(".")[0]) for found in catalogue()["pypi"].values() for _, module in found})), re.M)
-        for path, service in scanned(services, [name for name in tree.code if name.endswith(".py")], "python"):
+        known = re.compile(r"^[ \t]*(?:from|import)[ \t]+(?:%s)\b" % "|".join(sorted({re.escape(module.partition(".")[0]) for found in catalogue()["pypi"].values() for _, module in found})), re.M)
+        for path, service in scanned(services, tree.with_suffix("py"), "python"):
             text = tree.read(path)
-            if TRIGGER.search(text) or known.search(text):
+            if any(word in text for word in INTERESTING) or known.search(text):
                 self.take(path, service, text)
         self.by_name = {module.name: module for module in self.modules.values()}
         for module in list(self.by_name.values()):

@@ -48,7 +48,7 @@ def read(tree: Tree, facts: Facts, project: Project, sources: dict[str, Source],
 
 # --- Prisma
 def prisma(tree: Tree) -> Iterator[Table]:
-    for path in tree.matching(r"\.prisma$"):
+    for path in tree.with_suffix("prisma"):
         text = re.sub(r"//[^\n]*", lambda found: " " * len(found[0]), tree.read(path))
         models = [(found[1], found[2], text.count("\n", 0, found.start()) + 1) for found in re.finditer(r"^model\s+(\w+)\s*\{(.*?)^\}", text, re.M | re.S)]
         names = {name: (re.search(r"@@map\(\s*(?:name:\s*)?\"([^\"]+)", body) or ["", name])[1] for name, body, _ in models}
@@ -71,7 +71,7 @@ def prisma(tree: Tree) -> Iterator[Table]:
 # --- SQL
 def sql_tables(tree: Tree, facts: Facts, kept: list[Kept], known: dict[str, Table]) -> Iterator[Table]:
     groups = [one.files for one in kept if one.tool in sql.TOOLS and (one.tool != "prisma" or not known)]
-    groups += [[name] for name in tree.matching(SCHEMA_FILES.pattern) if not any(name in group for group in groups) and not re.search(r"migrations?/", name)]
+    groups += [[name] for name in tree.matching(SCHEMA_FILES.pattern, "sql") if not any(name in group for group in groups) and not re.search(r"migrations?/", name)]
     for files in groups:
         read_files = sql.tables(tree, facts, files)
         if read_files is None:

@@ -10,7 +10,7 @@ import tomllib
 from typing import Any, Iterator
 
 from senior_backend.docs.facts import Fact, Facts
-from senior_backend.docs.tree import Tree, line_of
+from senior_backend.docs.tree import ASIDE, Tree, line_of
 
 CATALOGUE = pathlib.Path(__file__).resolve().parents[4] / "assets" / "docs" / "libraries.json"
 ECOSYSTEMS = {"node": "npm", "python": "pypi", "go": "go", "rust": "crates"}
@@ -78,10 +78,10 @@ def read(tree: Tree, facts: Facts) -> list[Service]:
         return made
 
     for path in tree.named("package.json"):
-        if path in tree.code:
+        if not ASIDE.search(path):
             node_service(tree, facts, path, service)
-    for path in tree.named("pyproject.toml", "Pipfile", "setup.cfg", "setup.py") + [name for name in tree.matching(r"(?:^|/)requirements[\w.-]*\.(?:txt|in)$|(?:^|/)requirements/[\w.-]+\.(?:txt|in)$")]:
-        if path in tree.code:
+    for path in tree.named("pyproject.toml", "Pipfile", "setup.cfg", "setup.py") + [name for name in tree.matching(r"(?:^|/)requirements[\w.-]*\.(?:txt|in)$|(?:^|/)requirements/[\w.-]+\.(?:txt|in)$", "txt in")]:
+        if not ASIDE.search(path):
             python_service(tree, facts, path, service)
     for path in tree.named("go.mod"):
         go_service(tree.read(path), path, service)
@@ -153,8 +153,8 @@ def python_service(tree: Tree, facts: Facts, path: str, service: Any) -> None:
 
 def without_manifest(tree: Tree, service: Any) -> None:
     """Python code that names a framework and has no manifest: the first such file stands for it."""
-    for path in tree.code:
-        if path.endswith(".py") and (match := re.search(r"^(?:from|import)\s+(fastapi|flask|django|starlette|sanic|falcon|bottle)\b", text := tree.read(path), re.M)):
+    for path in tree.with_suffix("py"):
+        if match := re.search(r"^(?:from|import)\s+(fastapi|flask|django|starlette|sanic|falcon|bottle)\b", text := tree.read(path), re.M):
             made = service("app.py", "python")
             made.manifest, made.line = path, text.count("\n", 0, match.start()) + 1
             made.dependencies[match[1]] = Dependency("", path, made.line)
@@ -188,7 +188,7 @@ def other_services(tree: Tree, service: Any) -> None:
             if found:
                 made.dependencies[framework] = Dependency((found.lastindex and found[1]) or "", path, text.count("\n", 0, found.start()) + 1)
                 made.frameworks.append(framework)
-    for path in tree.matching(r"\.csproj$"):
+    for path in tree.with_suffix("csproj"):
         text = tree.read(path)
         made = service(path, "dotnet", path.rpartition("/")[2].removesuffix(".csproj"))
         if 'Sdk="Microsoft.NET.Sdk.Web"' in text:

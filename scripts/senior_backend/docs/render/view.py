@@ -115,8 +115,9 @@ class View:
 
 def places(facts: Iterable[Fact], limit: int = SHOWN) -> str:
     """Their places, the first few; of a package that is used, the place where it is."""
-    listed = list(dict.fromkeys(where(fact["used"]) if fact.kind == "library" and fact["used"] else at(fact.file, fact.line) for fact in facts))
-    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
+    listed = list(facts)
+    shown = dict.fromkeys(where(fact["used"]) if fact.kind == "library" and fact["used"] else at(fact.file, fact.line) for fact in listed[:limit])
+    return ", ".join(shown) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
 
 
 def where(value: str | None) -> str:
