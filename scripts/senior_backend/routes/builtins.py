@@ -100,6 +100,8 @@ def push(it: Any, value: Arr, arguments: list) -> Any:
     if it.depth > value.depth:
         value.open = True
         value.guards |= it.missing()
+        if it.exchange is not None and value.depth == 0:
+            return Unknown(it.types.NUMBER)
     if len(value.items) < LONGEST_LOOP:
         value.items.extend(arguments)
     return Unknown(it.types.NUMBER)
@@ -250,10 +252,11 @@ def is_array(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
 
 class ArrayTest(Test):
     """Array.isArray of an input: where that fails the request does, the input is a list and required."""
-    __slots__ = ()
+    __slots__ = ("of",)
 
     def __init__(self, value: Any):
         super().__init__(frozenset(), frozenset([value.key]))
+        self.of = value
 
 
 def awaited(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:

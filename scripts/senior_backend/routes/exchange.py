@@ -68,7 +68,7 @@ class Exchange:
         self.reply_type: Type | None = None
         self.own = True
         self.handling = False                       # the route's own handler, not something in front of it
-        self.locals = Obj(open=True)
+        self.locals = Obj(open=True, depth=1)
         self.request, self.reply = self.values()
 
     def values(self) -> tuple[Value, Value]:
@@ -123,6 +123,13 @@ class Exchange:
     def throw(self, value: Any) -> None:
         self.failures += 1
         self.thrown.append(value)
+
+    def thrown_with(self, value: Any) -> Any:
+        """Fastify answers an error without a status by the one that was set before."""
+        code = next((reply.status for reply in self.state if reply.status is not None and reply.status >= 400), None)
+        if self.framework == "fastify" and code and type(value) is Obj and not {"status", "statusCode"} & value.props.keys():
+            return Obj({**value.props, "statusCode": code}, value.cls, value.open, value.depth)
+        return value
 
     # what is read
     def use(self, key: tuple) -> Use:
@@ -296,7 +303,8 @@ class Input(Value):
             self.evident("object" if type(value) is Obj else "array") if self.path else None
 
     def typed(self, type_: Type) -> None:
-        self.exchange.use(self.key).type = type_
+        use = self.exchange.use(self.key)
+        use.type = use.type or type_
 
     def known_schema(self) -> dict:
         return {}

@@ -5,6 +5,7 @@ import math
 import re
 from typing import Any, Callable
 
+from senior_backend.routes.builtins import ArrayTest
 from senior_backend.routes.interpreter import Scope
 from senior_backend.routes.modules import Import, import_call, resolved
 from senior_backend.routes.statements import assign, bind, make_class, property_name, super_call, typed
@@ -273,9 +274,16 @@ def class_(it, node, scope):
 
 
 # operators
-@expression("parenthesized_expression", "await_expression", "non_null_expression")
+@expression("parenthesized_expression", "non_null_expression")
 def inner(it, node, scope):
     return it.evaluate(node.named_children[-1], scope)
+
+
+@expression("await_expression")
+def awaited(it, node, scope):
+    """What is waited for comes from elsewhere: while a request is answered there may be nothing."""
+    value = it.evaluate(node.named_children[-1], scope)
+    return either(value, UNDEFINED) if it.exchange is not None and type(value) in (Obj, Arr) else value
 
 
 @expression("as_expression", "satisfies_expression", "type_assertion")
@@ -315,6 +323,8 @@ def unary(it, node, scope):
     value = it.evaluate(operand, scope)
     if operator == "!":
         known = truth(value)
+        if isinstance(value, ArrayTest):
+            value.of.evident("array")
         return not known if known is not None else Test(*reversed(missing(value)))
     if operator == "typeof":
         return TypeOf(value) if isinstance(value, Value) else TYPE_NAMES[type(value)]

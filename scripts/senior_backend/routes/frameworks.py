@@ -392,13 +392,14 @@ def below(it: Any, router: Router, prefix: str, before: list, failures: list, ab
     if id(router) in above:
         return
     above, prefix = above | {id(router)}, joined(prefix, router.prefix) if router.prefix else prefix
-    before = [*before, *((prefix, False, hook) for name in FASTIFY_HOOKS for given, hook in router.hooks if given == name)]
+    before = before if router.framework == "express" else [*before, *((prefix, False, hook) for name in FASTIFY_HOOKS for given, hook in router.hooks if given == name)]
     for index, layer in enumerate(router.layers):
         later = [failure for at, failure in router.failures if at > index or router.framework == "fastify"]
         handled = [*later, *failures]
         if layer.router is not None:
             for path in layer.paths or ():
-                yield from below(it, layer.router, joined(prefix, path) if path else prefix, list(before), handled, above)
+                # in Express a request that a router does not answer has still passed its middlewares
+                yield from below(it, layer.router, joined(prefix, path) if path else prefix, before if router.framework == "express" else list(before), handled, above)
         elif layer.kind == "use":
             before.extend((joined(prefix, path) if path else prefix, False, handler) for path in ([""] if layer.paths is None else layer.paths) for handler in layer.handlers)
         else:

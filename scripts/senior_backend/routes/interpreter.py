@@ -223,7 +223,9 @@ class Interpreter:
     def items_of(self, value: Any) -> Any:
         """One of the items of a list."""
         if type(value) is Arr:
-            return either(*value.items, *([Unknown()] if value.open or not value.items else []))
+            return either(*value.items, *([Unknown(self.types.item(value.type) if value.type else None)] if value.open or not value.items else []))
+        if type(value) is Obj and value.open and value.type:
+            return Unknown(self.types.item(value.type))
         if type(value) is Unknown and value.type:
             return Unknown(self.types.item(value.type))
         return value.item(self) if hasattr(value, "item") else either(*(self.items_of(option) for option in options(value))) if type(value) is Alternatives else Unknown()

@@ -101,11 +101,21 @@ def declare(it, name: str, value: Any, type_: Type | None, declarator: Any, scop
         value = typed(it, value, type_)
     if hasattr(value, "named"):
         value = value.named(it, name, type_, declarator)
-    elif type(value) in (Arr, Obj) and scope.parent is it.globals and not (value.items if type(value) is Arr else value.props or value.cls):
-        value.open = True           # an empty collection of a module is there to be filled
+    elif scope.parent is it.globals:
+        fillable(value, type_)
     if scope.parent is it.globals and declarator.parent.children[0].type != "const":
         it.variables.add((id(scope), name))
     scope.vars[name] = value
+
+
+def fillable(value: Any, type_: Type | None = None) -> None:
+    """An empty collection of a module or an object is there to be filled."""
+    if type(value) is Obj:
+        for member in value.props.values() if value.cls is None else ():
+            if type(member) is Arr and not member.items:
+                member.open = True
+    if type(value) in (Arr, Obj) and not (value.items if type(value) is Arr else value.props or value.cls):
+        value.open, value.type = True, type_
 
 
 def typed(it, value: Any, type_: Type) -> Any:
@@ -135,6 +145,8 @@ def returns(it, node, scope):
 @statement("throw_statement")
 def throws(it, node, scope):
     value = it.evaluate(node.named_children[0], scope)
+    if it.exchange is not None:
+        value = it.exchange.thrown_with(value)
     raise Thrown(value)
 
 
@@ -561,6 +573,8 @@ def fields(it, cls: Cls, made: Obj) -> None:
             value.type = value.type or type_
         elif type_ and (written is None or type(value) is Unknown):
             value = typed(it, value, type_) if written else Unknown(type_)
+        else:
+            fillable(value, type_)
         made.props[name] = value
 
 

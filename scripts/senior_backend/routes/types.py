@@ -50,7 +50,7 @@ class Types:
         if holder:
             return holder.vars["type " + name], holder
         holder = scope.holder(name)
-        if holder is None:
+        if holder is None or holder.parent is None:
             return None
         found = holder.vars[name]
         if type(found) is not Import:

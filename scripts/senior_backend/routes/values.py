@@ -111,8 +111,6 @@ def either(*values: Any) -> Any:
         for option in value.options if type(value) is Alternatives else (value,):
             if not any(option is other or type(option) is type(other) and not isinstance(option, Value) and option == other for other in found):
                 found.append(option)
-    if any(type(option) in (Obj, Arr) for option in found):
-        found = [option for option in found if type(option) is not Unknown or option.type] or found
     if not found:
         return UNDEFINED
     return found[0] if len(found) == 1 else Alternatives(found) if len(found) <= MOST_OPTIONS else Unknown()
@@ -127,12 +125,13 @@ def truth(value: Any) -> bool | None:
 
 
 class Obj(Value):
-    """An object. open: it may have more members than are known; depth: how conditional its making was."""
-    __slots__ = ("props", "cls", "open", "depth", "guards")
+    """An object. open: it may have more members than are known; depth: how conditional its making was; type: what TypeScript says of it."""
+    __slots__ = ("props", "cls", "open", "depth", "guards", "type")
 
     def __init__(self, props: dict | None = None, cls: Any = None, open: bool = False, depth: int = 0):
         self.props, self.cls, self.open, self.depth = {} if props is None else props, cls, open, depth
         self.guards: frozenset = frozenset()
+        self.type: Any = None
 
     def get(self, it, name, node):
         if name in self.props:
@@ -142,9 +141,12 @@ class Obj(Value):
             return self.cls.member(it, self, name)
         if name == "hasOwnProperty":
             return Native(lambda it, this, arguments, node: Unknown())
-        return Unknown() if self.open else UNDEFINED
+        return Unknown(it.types.member(self.type, name) or it.types.item(self.type) if self.type else None) if self.open else UNDEFINED
 
     def set(self, it, name, value):
+        if it.exchange is not None and self.depth == 0 and self.cls is None:
+            self.open = True            # what one request leaves behind is not known to another
+            return
         if it.depth > self.depth:
             value = either(self.props.get(name, UNDEFINED), value)
             self.guards |= it.missing()
@@ -161,11 +163,12 @@ class Getter:
 
 class Arr(Value):
     """A list. open: it may have more items; guards: inputs whose absence adds an item."""
-    __slots__ = ("items", "open", "guards", "depth")
+    __slots__ = ("items", "open", "guards", "depth", "type")
 
     def __init__(self, items: list | None = None, open: bool = False, depth: int = 0):
         self.items, self.open, self.depth = [] if items is None else items, open, depth
         self.guards: frozenset = frozenset()
+        self.type: Any = None
 
     def get(self, it, name, node):
         if name == "length":
