@@ -33,3 +33,6 @@ class Found:
     operations: list[Route]
     unresolved: list[Unresolved]
     files: list[str]                   # what was read, relative to the folder, sorted
+    schemas: dict                      # components of the document
+    security: dict                     # name -> security scheme
+    package: dict                      # package.json

@@ -3,40 +3,132 @@ from __future__ import annotations
 
 import pathlib
 import re
+import sys
+from typing import Any
 
-from senior_backend.dependencies import require
+from senior_backend.routes import builtins
+from senior_backend.routes.answering import answered
+from senior_backend.routes.expressions import EXPRESSIONS
+from senior_backend.routes.frameworks import PACKAGES, Endpoint, Router, endpoints
+from senior_backend.routes.interpreter import Interpreter
 from senior_backend.routes.model import Found, Route, Unresolved
+from senior_backend.routes.operations import Writer
+from senior_backend.routes.paths import Unreadable, templates
+from senior_backend.routes.schemas import Components, Schema
+from senior_backend.routes.sources import Sources
+from senior_backend.routes.statements import HOISTED, STATEMENTS
+from senior_backend.routes.types import Types
+from senior_backend.routes.values import Cls, Fn, Obj, Unknown
 
-SKIPPED = frozenset(("node_modules", "dist", "build", "coverage", "test", "tests", "__tests__", ".git"))
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "all")
-PARAMETER = re.compile(r":(\w+)(\([^)]*\))?\??")
+DEEPEST = 12_000            # frames of Python: routers are written as one long chain of calls
+APP_NAMES = {"fastify": "fastify", "instance": "fastify", "app": "", "server": "", "router": "", "api": "", "express": "express", "koa": "koa"}
+APP_TYPES = {"FastifyInstance": "fastify", "Express": "express", "Application": "express", "Router": "", "IRouter": "express", "Koa": "koa"}
+MAKES_ROUTES = re.compile(rb"\b(?:Router|express|fastify|Fastify|Koa)\s*\(|\.(?:route|register)\(")
 
 
 def read(folder: pathlib.Path) -> Found:
     """The operations of all sources below the folder."""
-    found = Found([], [], [])
-    parser, query = prepared()
-    for path in sorted(pathlib.Path(folder).rglob("*")):
-        if path.suffix in (".ts", ".js", ".mjs", ".cjs", ".mts", ".cts") and not SKIPPED & set(path.relative_to(folder).parts) and path.is_file():
-            name = path.relative_to(folder).as_posix()
-            found.files.append(name)
-            read_file(path.read_bytes(), name, parser, query, found)
-    return found
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, DEEPEST))
+    try:
+        return Reader(pathlib.Path(folder)).read()
+    finally:
+        sys.setrecursionlimit(limit)
 
 
-def prepared():
-    tree_sitter, typescript = require("tree_sitter"), require("tree_sitter_typescript")
-    language = tree_sitter.Language(typescript.language_typescript())
-    query = tree_sitter.Query(language, "(call_expression function: (member_expression property: (property_identifier) @method) arguments: (arguments . (string) @path . (_))) @call")
-    return tree_sitter.Parser(language), tree_sitter.QueryCursor(query)
+class Reader:
+    def __init__(self, folder: pathlib.Path):
+        self.sources = Sources(folder, PACKAGES)
+        self.it = it = Interpreter(self.sources, builtins.globals_(), EXPRESSIONS, STATEMENTS, HOISTED)
+        self.sources.it = it
+        self.components = Components()
+        it.builtins, it.types = builtins.Builtins(), Types(it, self.components)
+        it.routers, it.shared_schemas, it.strategies, it.generics, it.called, it.variables = [], [], {}, [], set(), set()
+
+    def read(self) -> Found:
+        it = self.it
+        for name in self.sources.files:
+            module = self.sources.load(name)
+            module.run(it)
+        self.call_the_uncalled()
+        found = self.routes()
+        for name, why in self.sources.skipped:
+            it.tell(f"left out: {why}", (name, 0))
+        for name, file in self.sources.files.items():
+            if file.parsed is not None and file.parsed.root_node.has_error:
+                it.tell("the file has syntax errors: what stands around them may be missing", (name, first_error(file.parsed.root_node)))
+        return Found(found, sorted(it.unresolved.values(), key=lambda place: (place.file, place.line, place.message)), sorted(self.sources.files), self.components.schemas, self.credentials, self.sources.package())
+
+    def routes(self) -> list[Route]:
+        self.credentials: dict[str, dict] = {}
+        writer = Writer(self.it, self.components, self.shared())
+        found: dict[tuple, Route] = {}
+        for endpoint in endpoints(self.it):
+            exchange = None
+            for template, patterns in self.templates_of(endpoint):
+                if (endpoint.method, template) in found:
+                    continue
+                exchange = exchange or answered(self.it, endpoint)
+                self.credentials.update(exchange.credentials)
+                file, line = endpoint.layer.place
+                found[endpoint.method, template] = Route(endpoint.method, template, file, line, writer.operation(endpoint, exchange, template, patterns))
+        return list(found.values())
+
+    def templates_of(self, endpoint: Endpoint) -> list:
+        try:
+            return templates(endpoint.path, endpoint.framework)
+        except Unreadable as problem:
+            self.it.tell(f"the path {endpoint.path!r} cannot be said in a template: {problem}", endpoint.layer.place)
+            return []
+
+    def shared(self) -> dict[str, Any]:
+        """Fastify's shared schemas by their $id."""
+        found = {}
+        for value in self.it.shared_schemas:
+            name = value.id if isinstance(value, Schema) else value.props.get("$id") if type(value) is Obj else None
+            if isinstance(name, str):
+                found[name] = value
+        return found
+
+    # functions that nothing here calls: those who use this code do
+    def call_the_uncalled(self) -> None:
+        for module in list(self.sources.modules.values()):
+            for name in module.names(self.it):
+                value = module.export(self.it, name) if not name.startswith("type ") else None
+                if type(value) is Fn and value.node.id not in self.it.called and MAKES_ROUTES.search(value.node.text) or type(value) is Fn and self.takes_app(value) and value.node.id not in self.it.called:
+                    self.it.guarded(lambda value=value: self.it.call(value, Unknown(), [self.argument(parameter) for parameter in parameters(value)], None), value.node)
+                elif isinstance(value, Cls) and id(value) not in self.it.called and value.scope is not None and any(MAKES_ROUTES.search(node.text) for _, node in value.fields) | bool(value.constructor and MAKES_ROUTES.search(value.constructor.node.text)):
+                    self.it.guarded(lambda value=value: value.new(self.it, [], None), None)
+
+    def takes_app(self, function: Fn) -> bool:
+        return any(framework_of(parameter) is not None for parameter in parameters(function)[:1])
+
+    def argument(self, parameter: Any) -> Any:
+        framework = framework_of(parameter)
+        if framework is None:
+            return Unknown()
+        known = self.sources.package().get("dependencies", {})
+        framework = framework or next((name for name in ("express", "fastify", "koa") if isinstance(known, dict) and name in known), "express")
+        return Router(self.it, framework, False, parameter)
 
 
-def read_file(source: bytes, name: str, parser, query, found: Found) -> None:
-    for _, captured in query.matches(parser.parse(source).root_node):
-        method, path = captured["method"][0].text.decode(), captured["path"][0].text.decode()[1:-1]
-        if method in METHODS and path.startswith("/"):
-            line = captured["call"][0].start_point[0] + 1
-            if method == "all":
-                found.unresolved.append(Unresolved(name, line, "all() serves every method"))
-            else:
-                found.operations.append(Route(method, PARAMETER.sub(r"{\1}", path), name, line, {"responses": {}}))
+def parameters(function: Fn) -> list:
+    written = function.node.child_by_field_name("parameters")
+    return [child for child in written.named_children if child.type != "comment"] if written else [found] if (found := function.node.child_by_field_name("parameter")) else []
+
+
+def framework_of(parameter: Any) -> str | None:
+    """The framework whose app a parameter is by its type or name, "" when that does not say which; None for other parameters."""
+    annotation = parameter.child_by_field_name("type")
+    if annotation is not None:
+        return next((framework for name, framework in APP_TYPES.items() if re.search(rf"\b{name}\b", annotation.text.decode())), None)
+    pattern = parameter.child_by_field_name("pattern") or parameter
+    return APP_NAMES.get(pattern.text.decode())
+
+
+def first_error(node: Any) -> int:
+    while True:
+        inner = next((child for child in node.children if child.has_error or child.is_error or child.is_missing), None)
+        if inner is None or node.is_error:
+            return node.start_point[0] + 1
+        node = inner

@@ -1,0 +1,200 @@
+"""The files of a folder: which are sources, how they are parsed, and what an import leads to."""
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import posixpath
+import re
+from typing import Any
+
+from senior_backend.console import CommandError, ExitCode
+from senior_backend.dependencies import require
+from senior_backend.routes.modules import Module
+from senior_backend.routes.values import Arr, Obj, Unknown
+
+ENDINGS = (".ts", ".js", ".mts", ".mjs", ".cts", ".cjs", ".tsx", ".jsx")
+SKIPPED = frozenset((
+    "node_modules", "bower_components", "dist", "build", "out", "coverage", "test", "tests", "__tests__", "__mocks__", "e2e", "cypress", "vendor", "public", "static", "tmp", "docs"))
+NOT_SOURCES = re.compile(r"(?:\.|-|_)(?:test|spec|min|bundle|stories)\.[cm]?[jt]sx?$|\.d\.[cm]?ts$|^\.|\.config\.[cm]?[jt]s$")
+LARGEST, MOST_FILES = 2 << 20, 20_000       # bytes of one file; what is larger was not written by people
+LONG_LINE = 5_000                           # characters per line on average that only minified files have
+COMMENT_OR_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
+
+
+class File:
+    """A source file; tree is parsed when it is first asked for."""
+    __slots__ = ("name", "source", "parser", "parsed")
+
+    def __init__(self, name: str, source: bytes, parser: Any):
+        self.name, self.source, self.parser, self.parsed = name, source, parser, None
+
+    @property
+    def tree(self) -> Any:
+        if self.parsed is None:
+            self.parsed = self.parser.parse(self.source)
+        return self.parsed
+
+
+class Sources:
+    def __init__(self, folder: pathlib.Path, packages: dict):
+        self.root = folder
+        self.files: dict[str, File] = {}
+        self.skipped: list[tuple[str, str]] = []        # (file, why)
+        self.configs: dict[str, Any] = {}               # package.json, tsconfig.json, jsconfig.json by name
+        self.packages, self.loaded, self.modules = packages, {}, {}
+        self.parsers = parsers()
+        self.gather()
+        self.workspace = {config["name"]: posixpath.dirname(name) for name, config in self.configs.items() if name.endswith("package.json") and isinstance(config.get("name"), str)}
+
+    # the files of the folder
+    def gather(self) -> None:
+        try:
+            names = sorted(self.walk())
+        except OSError as error:
+            raise CommandError(f"{self.root} cannot be read: {error.strerror or error}", "name a folder with the sources of a server", ExitCode.ENVIRONMENT) from error
+        for name in names[:MOST_FILES]:
+            if name.endswith(".json"):
+                self.read_config(name)
+            else:
+                self.read(name)
+        if len(names) > MOST_FILES:
+            self.skipped.append((names[MOST_FILES], f"more than {MOST_FILES} files: the rest is not read"))
+
+    def walk(self) -> list[str]:
+        found = []
+        for folder, folders, files in os.walk(self.root):
+            folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
+            here = pathlib.Path(folder).relative_to(self.root).as_posix()
+            for name in files:
+                if name.endswith(ENDINGS) and not NOT_SOURCES.search(name) or name in ("package.json", "tsconfig.json", "jsconfig.json", "tsconfig.base.json"):
+                    found.append(name if here == "." else f"{here}/{name}")
+        return found
+
+    def read(self, name: str) -> None:
+        path = self.root / name
+        try:
+            if not path.is_file() or not path.resolve().is_relative_to(self.root.resolve()):
+                return
+            if path.stat().st_size > LARGEST:
+                self.skipped.append((name, f"it has more than {LARGEST >> 20} MB"))
+                return
+            source = path.read_bytes()
+        except OSError as error:
+            self.skipped.append((name, f"it cannot be read: {error.strerror or error}"))
+            return
+        source = source.decode("utf-16").encode() if source[:2] in (b"\xff\xfe", b"\xfe\xff") else source
+        if b"\0" in source[:LARGEST]:
+            self.skipped.append((name, "it is not text"))
+        elif len(source) / (source.count(b"\n") + 1) > LONG_LINE:
+            self.skipped.append((name, "it is minified"))
+        else:
+            self.files[name] = File(name, source, self.parsers[name.rpartition(".")[2] in ("ts", "mts", "cts")])
+
+    def read_config(self, name: str) -> None:
+        try:
+            text = (self.root / name).read_text(encoding="utf-8-sig")
+            config = json.loads(COMMENT_OR_TEXT.sub(lambda found: found[0] if found[0][0] == '"' else "", text))
+        except (OSError, ValueError, RecursionError):
+            return
+        if isinstance(config, dict):
+            self.configs[name] = config
+
+    # what imports lead to
+    def module(self, it: Any, importer: File, specifier: str) -> Any:
+        """The module, or the value of a package: Unknown with its name when nothing is known of it."""
+        name = self.resolve(importer.name, specifier)
+        if name is not None:
+            return self.load(name)
+        if specifier.startswith((".", "/")):
+            return self.data(importer.name, specifier)
+        bare = specifier.removeprefix("node:")
+        if bare not in self.loaded:
+            self.loaded[bare] = self.packages[bare](it) if bare in self.packages else Unknown(why=bare)
+        return self.loaded[bare]
+
+    def load(self, name: str) -> Module:
+        if name not in self.modules:
+            self.modules[name] = Module(self.files[name], self.it)
+        return self.modules[name]
+
+    def resolve(self, importer: str, specifier: str) -> str | None:
+        """The file that an import leads to; None when it leads out of the folder."""
+        folder = posixpath.dirname(importer)
+        if specifier.startswith("."):
+            return self.file(posixpath.normpath(posixpath.join(folder, specifier)))
+        if specifier.startswith("/"):
+            return self.file(specifier.lstrip("/"))
+        return next((found for wish in self.aliased(folder, specifier) if (found := self.file(wish))), None)
+
+    def file(self, path: str) -> str | None:
+        if path.startswith(".."):
+            return None
+        path = "" if path == "." else path
+        start, dot, ending = path.rpartition(".")
+        wishes = [path, *(path + ending for ending in ENDINGS)]
+        if dot and ending in ("js", "mjs", "cjs", "jsx"):
+            wishes += [f"{start}.{ending.replace('js', 'ts')}", f"{start}.tsx"]
+        wishes += [posixpath.join(path, "index" + ending) for ending in ENDINGS]
+        return next((wish for wish in wishes if wish in self.files), None)
+
+    def aliased(self, folder: str, specifier: str) -> list[str]:
+        """The paths that tsconfig.json, package.json and the workspace give for a specifier."""
+        found: list[str] = []
+        for name in ("tsconfig.json", "jsconfig.json", "tsconfig.base.json"):
+            base, options = self.nearest(folder, name)
+            root = posixpath.normpath(posixpath.join(base, options.get("baseUrl", ".") if isinstance(options.get("baseUrl", "."), str) else "."))
+            for pattern, targets in options.get("paths", {}).items() if isinstance(options.get("paths"), dict) else ():
+                start, star, end = pattern.partition("*")
+                if specifier == pattern or star and specifier.startswith(start) and specifier.endswith(end):
+                    found += [posixpath.normpath(posixpath.join(root, target.replace("*", specifier[len(start):len(specifier) - len(end)]))) for target in targets if isinstance(target, str)]
+            if "baseUrl" in options:
+                found.append(posixpath.normpath(posixpath.join(root, specifier)))
+        package = next((name for name in self.workspace if specifier == name or specifier.startswith(name + "/")), None)
+        if package is not None:
+            rest = specifier[len(package) + 1:]
+            found += [posixpath.join(self.workspace[package], part, rest) for part in ("", "src")]
+        return found
+
+    def nearest(self, folder: str, name: str) -> tuple[str, dict]:
+        """The folder and the compilerOptions of the closest config above a folder."""
+        while True:
+            config = self.configs.get(posixpath.join(folder, name))
+            if config is not None and isinstance(config.get("compilerOptions"), dict):
+                return folder, config["compilerOptions"]
+            if not folder:
+                return "", {}
+            folder = posixpath.dirname(folder)
+
+    def data(self, importer: str, specifier: str) -> Any:
+        """An imported JSON file as a value; its contents are read only inside the folder."""
+        name = posixpath.normpath(posixpath.join(posixpath.dirname(importer), specifier))
+        return as_value(self.configs[name]) if name in self.configs else Unknown(why=specifier)
+
+    def listing(self, path: str) -> list[str] | None:
+        """The names in a folder, as far as they are sources or folders with sources."""
+        start = path.strip("/")
+        names = [name[len(start):].lstrip("/").partition("/")[0] for name in self.files if not start or name.startswith(start + "/")]
+        return list(dict.fromkeys(names)) or None
+
+    def below(self, path: str) -> list[tuple[str, Module]] | None:
+        """(name relative to a folder, module) of all sources below it."""
+        start = path.strip("/")
+        found = [(name[len(start):].lstrip("/"), self.load(name)) for name in self.files if not start or name.startswith(start + "/")]
+        return found or None
+
+    def package(self) -> dict:
+        """The package.json at the root."""
+        return self.configs.get("package.json", {})
+
+
+def as_value(data: Any) -> Any:
+    if isinstance(data, dict):
+        return Obj({name: as_value(member) for name, member in data.items()})
+    return Arr([as_value(item) for item in data]) if isinstance(data, list) else data
+
+
+def parsers() -> dict[bool, Any]:
+    """TypeScript's parser, and the one of JavaScript (with JSX)."""
+    tree_sitter, grammar = require("tree_sitter"), require("tree_sitter_typescript")
+    return {True: tree_sitter.Parser(tree_sitter.Language(grammar.language_typescript())), False: tree_sitter.Parser(tree_sitter.Language(grammar.language_tsx()))}
