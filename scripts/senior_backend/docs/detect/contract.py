@@ -18,6 +18,7 @@ from senior_backend.openapi.paths import shape
 READ_BY_REASON = {"express", "fastify", "koa"}
 READ_ELSEWHERE = {"fastapi", "flask", "django", "starlette", "quart", "gin", "chi", "echo", "fiber", "mux", "httprouter", "net/http", "djangorestframework"}
 DOCUMENT = re.compile(r"(?i)(?:^|/)[\w.-]*(?:openapi|swagger)[\w.-]*\.(?:ya?ml|json)$|(?:^|/)(?:api|spec)\.(?:ya?ml|json)$")
+LOGIN = re.compile(r"(?i)log-?in|sign-?in|sign-?up|register|token|session|auth|password|webhook")
 HEALTH = re.compile(r"(?i)^/(?:[\w.-]+/)*_?(?:health\w*|health-check|livez?|liveness|readyz?|readiness|ping|heartbeat|status)(?:/(?:live\w*|ready\w*|readiness|liveness|startup))?/?$")
 
 
@@ -44,7 +45,10 @@ def node_routes(tree: Tree, facts: Facts, services: list[Service], sources: dict
         for route in found.operations:
             path = service.folder + route.file
             if owner(services, path, "node") is service and path in sources:
-                add_route(facts, service.name, framework, route.method, route.path, str(route.operation.get("operationId") or ""), javascript.guards(sources[path], route.line), (path, route.line))
+                line, guards = javascript.registered(sources[path], route.line, route.method)
+                if not guards and not LOGIN.search(route.path):       # a guard further up, which the reader has followed
+                    guards = [f"answers {status}" for status in ("401", "403") if status in route.operation.get("responses", {})]
+                add_route(facts, service.name, framework, route.method, route.path, str(route.operation.get("operationId") or ""), guards, (path, line))
         for one in found.unresolved:
             facts.missing(f"{service.folder}{one.file}:{one.line}: {one.message}")
 

@@ -170,19 +170,27 @@ def read(tree: Tree, facts: Facts, services: list[Service], variables: dict[str,
     return places, sources
 
 
-def guards(source: Source, line: int) -> list[str]:
-    """Names that speak of who calls, among the arguments of the route at a line and of use() calls of its router before it."""
+CHAINED = re.compile(r"(?:([\w$]+)\s*)?\.\s*([\w$]+)\s*(?:<[^<>()]*>)?\(")
+
+
+def registered(source: Source, line: int, method: str) -> tuple[int, list[str]]:
+    """The line of the call that registers a route in the statement that begins at a line, and the names that speak of who calls: among its arguments, and of use() calls of its router before it."""
     start = source.lines.starts[line - 2] + 1 if line > 1 else 0
-    call = re.compile(r"(?:([\w$]+)\s*)?\.\s*(?:get|post|put|patch|delete|head|options|all|route|register)\s*(?:<[^<>()]*>)?\(").search(source.code, start, start + 400)
+    call = first = CHAINED.search(source.code, start, start + 400)
+    found: list[str] = []
+    while call and call[2].lower() not in (method, "all", "del" if method == "delete" else method):
+        found += names(source, call.end() - 1) if call[2] == "all" else []
+        call = CHAINED.match(source.code, re.compile(r"\s*").match(source.code, closing(source.code, call.end() - 1)).end())
+    call = call or first
     if not call:
-        return []
-    found = names(source, call.end() - 1)
-    receiver = call[1] or (re.findall(r"([\w$]+)\s*\.\s*route\s*\(", source.code[:call.start()])[-1:] or [""])[0]
+        return line, []
+    found += names(source, call.end() - 1)
+    receiver = first[1] or ""
     for use in re.finditer(rf"(?<![\w$.]){re.escape(receiver)}\s*\.\s*(?:use|addHook)\s*\(", source.code[:start]) if receiver else ():
-        first = arguments(source.code, use.end() - 1)[:1]
-        if first and not source.text[first[0][0]:first[0][1]].strip().startswith(("'/", '"/', "`/")):
+        given = arguments(source.code, use.end() - 1)[:1]
+        if given and not source.text[given[0][0]:given[0][1]].strip().startswith(("'/", '"/', "`/")):
             found += names(source, use.end() - 1)
-    return list(dict.fromkeys(found))
+    return source.lines.of(call.start(2)), list(dict.fromkeys(found))
 
 
 def names(source: Source, bracket: int) -> list[str]:
