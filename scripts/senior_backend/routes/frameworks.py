@@ -407,7 +407,7 @@ def below(it: Any, router: Router, prefix: str, before: list, failures: list, ab
 
 
 def of_layer(it: Any, layer: Layer, prefix: str, before: list, failures: list, router: Router) -> Iterator[Endpoint]:
-    paths = [joined(prefix, path) for path in layer.paths or ()]
+    paths = [joined(prefix, path) if layer.kind != "own" or prefix else path for path in layer.paths or ()]
     if layer.kind == "all" and passes(layer, router.framework):
         before.extend((path, True, handler) for path in paths for handler in layer.handlers)
         return

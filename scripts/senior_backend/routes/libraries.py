@@ -5,7 +5,7 @@ from typing import Any, Callable
 
 from senior_backend.routes.schemas import Schema, as_schema, enumerated, literals, plain, scalar, validation
 from senior_backend.routes.types import Type
-from senior_backend.routes.values import UNDEFINED, Arr, Cls, Fn, Native, Obj, Unknown, Value, either, options
+from senior_backend.routes.values import UNDEFINED, Arr, Cls, Fn, Getter, Native, Obj, Unknown, Value, either, options
 
 STRING, NUMBER, INTEGER, BOOLEAN = ({"type": name} for name in ("string", "number", "integer", "boolean"))
 FORMATS = {
@@ -38,12 +38,14 @@ def first(arguments: list, otherwise: Any = UNDEFINED) -> Any:
     return arguments[0] if arguments else otherwise
 
 
-def members_of(library: Any, value: Any) -> dict[str, Schema]:
-    return {str(name): as_schema(library, member) for name, member in value.props.items()} if type(value) is Obj else dict(value.parts) if isinstance(value, Schema) and value.kind == "object" else {}
+def members_of(it: Any, library: Any, value: Any) -> dict[str, Schema]:
+    if type(value) is Obj:
+        return {str(name): Schema(library, "getter", None, lambda member=member: member.getter(it, value)) if type(member) is Getter else as_schema(library, member) for name, member in value.props.items()}
+    return dict(value.parts) if isinstance(value, Schema) and value.kind == "object" else {}
 
 
-def object_of(library: Any, value: Any, rest: Any = None) -> Schema:
-    made = Schema(library, "object", None, members_of(library, value))
+def object_of(it: Any, library: Any, value: Any, rest: Any = None) -> Schema:
+    made = Schema(library, "object", None, members_of(it, library, value))
     made.rest = rest
     return made
 
@@ -145,7 +147,7 @@ def required(schema: Schema) -> Schema:
 
 def extended(schema: Schema, it: Any, arguments: list) -> Schema:
     other = first(arguments)
-    made = schema.copy(parts={**schema.parts, **members_of(schema.library, inner_of(other) if isinstance(other, Schema) else other)})
+    made = schema.copy(parts={**schema.parts, **members_of(it, schema.library, inner_of(other) if isinstance(other, Schema) else other)})
     if isinstance(other, Schema) and other.rest is not None:
         made.rest = other.rest
     return made
@@ -191,8 +193,8 @@ def checked(schema: Schema, it: Any, arguments: list) -> Schema:
     """check(...): those of our own helpers and of zod/mini that are known add their keywords."""
     made = schema.copy()
     for argument in arguments:
-        if type(argument) is Obj and "keywords" in argument.props:
-            made = argument.props["keywords"](made)
+        if hasattr(argument, "apply"):
+            made = argument.apply(made)
     return made
 
 
@@ -209,10 +211,10 @@ ZOD_FUNCTIONS: dict[str, Callable] = {
     "literal": lambda library, it, arguments: enumerated(library, literals(first(arguments)) if type(first(arguments)) is Arr else [value for value in arguments[:1] if not isinstance(value, Value)]),
     "enum": lambda library, it, arguments: enumerated(library, literals(first(arguments))),
     "nativeEnum": lambda library, it, arguments: enumerated(library, literals(first(arguments))),
-    "object": lambda library, it, arguments: object_of(library, first(arguments)),
-    "strictObject": lambda library, it, arguments: object_of(library, first(arguments), False),
-    "looseObject": lambda library, it, arguments: object_of(library, first(arguments)),
-    "interface": lambda library, it, arguments: object_of(library, first(arguments)),
+    "object": lambda library, it, arguments: object_of(it, library, first(arguments)),
+    "strictObject": lambda library, it, arguments: object_of(it, library, first(arguments), False),
+    "looseObject": lambda library, it, arguments: object_of(it, library, first(arguments)),
+    "interface": lambda library, it, arguments: object_of(it, library, first(arguments)),
     "array": lambda library, it, arguments: Schema(library, "array", None, as_schema(library, first(arguments))),
     "set": lambda library, it, arguments: Schema(library, "array", {"uniqueItems": True}, as_schema(library, first(arguments))),
     "tuple": lambda library, it, arguments: tuple_of(library, arguments),
@@ -321,10 +323,10 @@ def part(arguments: list, index: int) -> Any:
     return arguments[index] if index < len(arguments) else UNDEFINED
 
 
-def composite(library: Any, value: Any) -> Schema:
-    made = object_of(library, UNDEFINED)
+def composite(it: Any, library: Any, value: Any) -> Schema:
+    made = object_of(it, library, UNDEFINED)
     for item in value.items if type(value) is Arr else ():
-        made.parts.update(members_of(library, inner_of(item) if isinstance(item, Schema) else item))
+        made.parts.update(members_of(it, library, inner_of(item) if isinstance(item, Schema) else item))
     return made
 
 
@@ -332,7 +334,7 @@ TAKEN = {"String": 0, "Number": 0, "Integer": 0, "Boolean": 0, "Null": 0, "Any":
 TYPEBOX: dict[str, Callable] = {
     **{name: lambda library, it, arguments, keywords=keywords: scalar(library, **keywords) for name, keywords in {
         "String": STRING, "Number": NUMBER, "Integer": INTEGER, "Boolean": BOOLEAN, "Null": {"type": "null"}, "Any": {}, "Unknown": {}, "Undefined": {}, "Void": {}, "Never": {"not": {}}, "Date": {**STRING, "format": "date-time"}}.items()},
-    "Object": lambda library, it, arguments: object_of(library, first(arguments)),
+    "Object": lambda library, it, arguments: object_of(it, library, first(arguments)),
     "Array": lambda library, it, arguments: Schema(library, "array", None, as_schema(library, first(arguments))),
     "Tuple": lambda library, it, arguments: tuple_of(library, arguments[:1]),
     "Record": lambda library, it, arguments: Schema(library, "record", None, (as_schema(library, first(arguments)), as_schema(library, part(arguments, 1)))),
@@ -340,7 +342,7 @@ TYPEBOX: dict[str, Callable] = {
     "Enum": lambda library, it, arguments: enumerated(library, literals(first(arguments))),
     "Union": lambda library, it, arguments: union_of(library, arguments),
     "Intersect": lambda library, it, arguments: Schema(library, "intersection", None, [as_schema(library, item) for item in (it.items(first(arguments)))]),
-    "Composite": lambda library, it, arguments: composite(library, first(arguments)),
+    "Composite": lambda library, it, arguments: composite(it, library, first(arguments)),
     "Optional": lambda library, it, arguments: optional(as_schema(library, first(arguments))),
     "Readonly": lambda library, it, arguments: as_schema(library, first(arguments)),
     "Partial": lambda library, it, arguments: changed(inner_of(as_schema(library, first(arguments))), None, optional) if inner_of(as_schema(library, first(arguments))).kind == "object" else as_schema(library, first(arguments)),
@@ -348,7 +350,7 @@ TYPEBOX: dict[str, Callable] = {
     "Pick": lambda library, it, arguments: only(inner_of(as_schema(library, first(arguments))), keys_of(part(arguments, 1)), True),
     "Omit": lambda library, it, arguments: only(inner_of(as_schema(library, first(arguments))), keys_of(part(arguments, 1)), False),
     "Ref": lambda library, it, arguments: first(arguments) if isinstance(first(arguments), Schema) else Schema(library, "scalar", {"$ref": first(arguments)} if isinstance(first(arguments), str) else {}),
-    "KeyOf": lambda library, it, arguments: enumerated(library, list(members_of(library, inner_of(as_schema(library, first(arguments)))))),
+    "KeyOf": lambda library, it, arguments: enumerated(library, list(members_of(it, library, inner_of(as_schema(library, first(arguments)))))),
     "Unsafe": lambda library, it, arguments: Schema(library, "scalar", plain(first(arguments)) if type(first(arguments)) is Obj else {}),
     "Recursive": lambda library, it, arguments: recursive(library, it, arguments),
     "RegExp": lambda library, it, arguments: scalar(library, **text(STRING, "pattern", pattern_of(first(arguments)) or first(arguments))),
@@ -402,7 +404,7 @@ def joi_values(schema: Schema, it: Any, arguments: list) -> Schema:
 
 
 def joi_object(library: Any, it: Any, arguments: list) -> Schema:
-    made = object_of(library, first(arguments))
+    made = object_of(it, library, first(arguments))
     made.optional = True
     return made
 

@@ -36,3 +36,5 @@ class Found:
     schemas: dict                      # components of the document
     security: dict                     # name -> security scheme
     package: dict                      # package.json
+    name: str                          # of the folder
+    about: dict = dataclasses.field(default_factory=dict)      # what the sources say of the document itself: info, servers, tags

@@ -8,6 +8,7 @@ from typing import Any
 from senior_backend.routes import comments
 from senior_backend.routes.exchange import INFRASTRUCTURE, Exchange, Use
 from senior_backend.routes.frameworks import Endpoint
+from senior_backend.routes.generated import LOCATIONS
 from senior_backend.routes.libraries import inner_of
 from senior_backend.routes.schemas import Components, Schema, plain, shape
 from senior_backend.routes.types import joined
@@ -40,6 +41,51 @@ class Writer:
         elif exchange.assumed:
             made["x-assumed-security"] = list(dict.fromkeys(exchange.assumed))
         return made
+
+    def own_operation(self, entry: Any) -> dict:
+        """An entry of a generated route table."""
+        given = entry.definition
+        made: dict = {}
+        handler = given.get("handler")
+        if type(handler) is Fn and handler.comment is not None:
+            text = comments.above(handler.comment)
+            made = comments.operation(re.sub(r"(?m)^[A-Z]+ /\S*$", "", text).strip())
+        if isinstance(given.get("tag"), str):
+            made["tags"] = [given["tag"]]
+        made["operationId"] = given.get("operationId", "")
+        parameters = [self.own_parameter(location, name, part, given) for key, location in LOCATIONS.items() for name, part in self.own_members(given, key).items()]
+        if parameters:
+            made["parameters"] = parameters
+        bodies = given.get("bodies")
+        if type(bodies) is Obj:
+            made["requestBody"] = {**({"required": True} if given.get("bodyRequired") is True else {}), "content": self.contents(bodies)}
+        replies, told = given.get("replies"), reply_comments(entry.node)
+        made["responses"] = {status: self.own_response(status, contents, told.get(status, "")) for status, contents in (replies.props if type(replies) is Obj else {}).items()}
+        if type(given.get("security")) is Arr:
+            made["security"] = plain(given["security"])
+        return made
+
+    def own_members(self, given: dict, key: str) -> dict[str, Schema]:
+        parts = given.get("parameters")
+        whole = parts.props.get(key) if type(parts) is Obj else None
+        return inner_of(whole).parts if isinstance(whole, Schema) and inner_of(whole).kind == "object" else {}
+
+    def own_parameter(self, location: str, name: str, part: Schema, given: dict) -> dict:
+        schema = part.render(self.components)
+        made: dict = {"name": name, "in": location, **({"required": True} if not part.optional else {})}
+        made.update({key: schema.pop(key) for key in ("description", "deprecated", "example") if key in schema})
+        styles = plain(given["styles"]) if type(given.get("styles")) is Obj else {}
+        style = styles.get({"header": "headers"}.get(location, location), {}).get(name, {})
+        if style.get("content"):
+            return {**made, "content": {"application/json": {"schema": schema}}}
+        return {**made, **style, "schema": schema}
+
+    def contents(self, contents: Obj) -> dict:
+        return {name: {"schema": content.schema.render(self.components)} if content.schema is not None else {} for name, content in contents.props.items() if hasattr(content, "codec")}
+
+    def own_response(self, status: str, contents: Any, description: str) -> dict:
+        media = self.contents(contents) if type(contents) is Obj else {}
+        return {"description": description, **({"content": media} if media else {})}
 
     # descriptions
     def described(self, endpoint: Endpoint, declared: dict) -> dict:
@@ -289,6 +335,15 @@ def phrase(code: str) -> str:
         return http.HTTPStatus(int(code)).phrase
     except ValueError:
         return "Any other answer" if code == "default" else classes[code[0]] if code[0] in classes else code
+
+
+def reply_comments(node: Any) -> dict[str, str]:
+    """The JSDoc comments above the entries of `replies` in a call of route()."""
+    definition = node.child_by_field_name("arguments").named_children[0] if node is not None else None
+    for pair in definition.named_children if definition is not None else ():
+        if pair.type == "pair" and pair.child_by_field_name("key").text == b"replies":
+            return {inner.child_by_field_name("key").text.decode().strip("'"): comments.above(inner) for inner in pair.child_by_field_name("value").named_children if inner.type == "pair"}
+    return {}
 
 
 def route_comment(node: Any) -> str:

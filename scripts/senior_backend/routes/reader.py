@@ -43,13 +43,13 @@ class Reader:
         self.sources.it = it
         self.components = Components()
         it.builtins, it.types = builtins.Builtins(), Types(it, self.components)
-        it.routers, it.shared_schemas, it.strategies, it.generics, it.called, it.variables = [], [], {}, [], set(), set()
+        it.routers, it.shared_schemas, it.strategies, it.generics, it.called, it.variables, it.schemes, it.generated, it.about = [], [], {}, [], set(), set(), {}, {}, {}
 
     def read(self) -> Found:
         it = self.it
         for name in self.sources.files:
-            module = self.sources.load(name)
-            module.run(it)
+            if self.sources.known(name) is None:
+                self.sources.load(name).run(it)
         self.call_the_uncalled()
         found = self.routes()
         for name, why in self.sources.skipped:
@@ -57,10 +57,11 @@ class Reader:
         for name, file in self.sources.files.items():
             if file.parsed is not None and file.parsed.root_node.has_error:
                 it.tell("the file has syntax errors: what stands around them may be missing", (name, first_error(file.parsed.root_node)))
-        return Found(found, sorted(it.unresolved.values(), key=lambda place: (place.file, place.line, place.message)), sorted(self.sources.files), self.components.schemas, self.credentials, self.sources.package())
+        return Found(found, sorted(it.unresolved.values(), key=lambda place: (place.file, place.line, place.message)), sorted(self.sources.files), self.components.schemas, self.credentials, self.sources.package(),
+                     self.sources.root.resolve().name, it.about)
 
     def routes(self) -> list[Route]:
-        self.credentials: dict[str, dict] = {}
+        self.credentials: dict[str, dict] = self.it.schemes
         writer = Writer(self.it, self.components, self.shared())
         found: dict[tuple, Route] = {}
         for endpoint in endpoints(self.it):
@@ -68,14 +69,19 @@ class Reader:
             for template, patterns in self.templates_of(endpoint):
                 if (endpoint.method, template) in found:
                     continue
+                file, line = endpoint.layer.place
+                if endpoint.layer.kind == "own":
+                    found[endpoint.method, template] = Route(endpoint.method, template, file, line, writer.own_operation(endpoint.layer.options))
+                    continue
                 exchange = exchange or answered(self.it, endpoint)
                 self.credentials.update(exchange.credentials)
-                file, line = endpoint.layer.place
                 found[endpoint.method, template] = Route(endpoint.method, template, file, line, writer.operation(endpoint, exchange, template, patterns))
         return list(found.values())
 
     def templates_of(self, endpoint: Endpoint) -> list:
         try:
+            if endpoint.layer.kind == "own":
+                return [(endpoint.path, {})]
             return templates(endpoint.path, endpoint.framework)
         except Unreadable as problem:
             self.it.tell(f"the path {endpoint.path!r} cannot be said in a template: {problem}", endpoint.layer.place)

@@ -75,7 +75,7 @@ class Schema(Value):
     kind: scalar, enum, object, array, record, tuple, union, intersection or lazy; parts: its Schemas, for objects by name;
     keywords: what else JSON Schema says of it. optional: as a member it may be absent.
     """
-    __slots__ = ("kind", "keywords", "parts", "optional", "rest", "name", "library", "nulls", "id", "notes", "sealed")
+    __slots__ = ("kind", "keywords", "parts", "optional", "rest", "name", "library", "nulls", "id", "notes", "untyped", "further", "key")
 
     def __init__(self, library: Any, kind: str, keywords: dict | None = None, parts: Any = None, optional: bool = False):
         self.library, self.kind, self.keywords, self.parts, self.optional = library, kind, keywords or {}, parts, optional
@@ -83,11 +83,13 @@ class Schema(Value):
         self.nulls = False
         self.name = self.id = ""
         self.notes: tuple = ()
-        self.sealed = False             # part of something that must not be taken apart (an anonymous copy)
+        self.untyped = False            # values of other types pass
+        self.further: list = []         # functions of the components that give more keywords
+        self.key: Any = None            # for telling branches apart
 
     def copy(self, **changes: Any) -> Schema:
         made = Schema(self.library, self.kind, dict(self.keywords), self.parts, self.optional)
-        made.rest, made.nulls, made.notes, made.id = self.rest, self.nulls, self.notes, ""
+        made.rest, made.nulls, made.notes, made.id, made.untyped, made.further = self.rest, self.nulls, self.notes, "", self.untyped, list(self.further)
         for name, value in changes.items():
             setattr(made, name, value)
         return made
@@ -127,7 +129,12 @@ class Schema(Value):
         return nullable(schema) if self.nulls else schema
 
     def plain(self, components: Components) -> dict:
-        return {**getattr(self, "render_" + self.kind)(components), **self.keywords}
+        made = getattr(self, "render_" + self.kind)(components)
+        for part in (self.keywords, *(work(components) for work in self.further)):
+            made = {**made, **part, **({"required": list(dict.fromkeys([*made["required"], *part["required"]]))} if "required" in made and "required" in part else {})}
+        if self.untyped:
+            made.pop("type", None)
+        return made
 
     def render_scalar(self, components: Components) -> dict:
         return {}
@@ -135,8 +142,9 @@ class Schema(Value):
     render_enum = render_scalar
 
     def render_object(self, components: Components) -> dict:
-        members = {name: part.render(components) for name, part in self.parts.items()}
-        required = [name for name, part in self.parts.items() if not part.optional]
+        parts = {name: part.parts() if part.kind == "getter" else part for name, part in self.parts.items()}
+        members = {name: part.render(components) for name, part in parts.items() if isinstance(part, Schema)}
+        required = [name for name, part in parts.items() if isinstance(part, Schema) and not part.optional]
         made: dict = {"type": "object", **({"required": required} if required else {}), **({"properties": members} if members else {})}
         if self.rest is not None:
             made["additionalProperties"] = self.rest.render(components) if isinstance(self.rest, Schema) else self.rest
@@ -163,7 +171,14 @@ class Schema(Value):
         return {**made, "discriminator": {"propertyName": self.rest}} if isinstance(self.rest, str) and all("$ref" in part for part in parts) else made
 
     def render_intersection(self, components: Components) -> dict:
-        return {"allOf": [part.render(components) for part in self.parts]}
+        parts = [part.render(components) for part in self.parts]
+        if all(part.untyped for part in self.parts) and sum(map(len, parts)) == len({name for part in parts for name in part}):
+            return {name: value for part in parts for name, value in part.items()}
+        return {"allOf": parts}
+
+    def render_raw(self, components: Components) -> dict:
+        found = self.parts(components)
+        return found if isinstance(found, dict) else {} if found else {"not": {}}
 
     def render_lazy(self, components: Components) -> dict:
         inner = self.parts()

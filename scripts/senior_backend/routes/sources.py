@@ -10,6 +10,7 @@ from typing import Any
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.dependencies import require
+from senior_backend.routes.generated import FILES, MANIFEST
 from senior_backend.routes.modules import Module
 from senior_backend.routes.values import Arr, Obj, Unknown
 
@@ -43,6 +44,7 @@ class Sources:
         self.skipped: list[tuple[str, str]] = []        # (file, why)
         self.configs: dict[str, Any] = {}               # package.json, tsconfig.json, jsconfig.json by name
         self.packages, self.loaded, self.modules = packages, {}, {}
+        self.generated: set[str] = set()                # folders that the scaffolder wrote
         self.parsers = parsers()
         self.gather()
         self.workspace = {config["name"]: posixpath.dirname(name) for name, config in self.configs.items() if name.endswith("package.json") and isinstance(config.get("name"), str)}
@@ -66,6 +68,8 @@ class Sources:
         for folder, folders, files in os.walk(self.root):
             folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
             here = pathlib.Path(folder).relative_to(self.root).as_posix()
+            if MANIFEST in files:
+                self.generated.add("" if here == "." else here)
             for name in files:
                 if name.endswith(ENDINGS) and not NOT_SOURCES.search(name) or name in ("package.json", "tsconfig.json", "jsconfig.json", "tsconfig.base.json"):
                     found.append(name if here == "." else f"{here}/{name}")
@@ -105,13 +109,18 @@ class Sources:
         """The module, or the value of a package: Unknown with its name when nothing is known of it."""
         name = self.resolve(importer.name, specifier)
         if name is not None:
-            return self.load(name)
+            return self.known(name) or self.load(name)
         if specifier.startswith((".", "/")):
             return self.data(importer.name, specifier)
         bare = specifier.removeprefix("node:")
         if bare not in self.loaded:
             self.loaded[bare] = self.packages[bare](it) if bare in self.packages else Unknown(why=bare)
         return self.loaded[bare]
+
+    def known(self, name: str) -> Any:
+        """What is known of a file without reading it: the runtime of generated servers."""
+        folder, _, base = name.rpartition("/")
+        return Obj(dict(FILES[base]), open=True) if base in FILES and folder in self.generated else None
 
     def load(self, name: str) -> Module:
         if name not in self.modules:
