@@ -46,8 +46,8 @@ def node_routes(tree: Tree, facts: Facts, services: list[Service], sources: dict
             path = service.folder + route.file
             if owner(services, path, "node") is service and path in sources:
                 line, guards = javascript.registered(sources[path], route.line, route.method)
-                if not guards and not LOGIN.search(route.path):       # a guard further up, which the reader has followed
-                    guards = [f"answers {status}" for status in ("401", "403") if status in route.operation.get("responses", {})]
+                if not guards and (route.operation.get("security") or not LOGIN.search(route.path)):        # a guard further up, which the reader has followed
+                    guards = [name for each in route.operation.get("security", ()) for name in each] or [f"answers {status}" for status in ("401", "403") if status in route.operation.get("responses", {})]
                 add_route(facts, service.name, framework, route.method, route.path, str(route.operation.get("operationId") or ""), guards, (path, line))
         for one in found.unresolved:
             facts.missing(f"{service.folder}{one.file}:{one.line}: {one.message}")

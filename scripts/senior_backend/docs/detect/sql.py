@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 import re
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
 from senior_backend.console import CommandError
 from senior_backend.dependencies import REQUIREMENTS
@@ -40,16 +40,14 @@ def hazards(tree: Tree, facts: Facts, files: list[str]) -> dict[str, list[Hazard
     from senior_backend.migrate.apply import script
 
     found: dict[str, list[Hazard]] = {}
-    for name in files:
-        if not tree.read(name):
-            continue
+    failed: list[str] = []
+    for name in filter(tree.read, files):
         try:
-            migration = script.read(pathlib.Path(tree.root / name), script.UP)
+            found[name] = list(told([group.statements for group in script.read(tree.root / name, script.UP).groups]))
         except CommandError as error:
-            if error.identifier != "NO_STATEMENTS":
-                facts.missing(f"{name} was not understood as SQL of PostgreSQL: {error.message.removeprefix(str(tree.root / name)).lstrip(':').strip()}")
-            continue
-        found[name] = list(told(migration.statements))
+            failed += [error.message.replace(f"{tree.root}/", "")] if error.identifier != "NO_STATEMENTS" else []
+    if failed:
+        facts.missing(f"{len(failed)} of {len(files)} migrations were not understood as SQL of PostgreSQL, the first: {failed[0]}")
     return found
 
 
@@ -63,36 +61,54 @@ def hazards_of_text(facts: Facts, text: str) -> list[Hazard]:
         nodes = statements.parse(text)
     except statements.postgast().PgQueryError:
         return []
-    return list(told([statements.Statement(number, text, "", 1, node) for number, node in enumerate(nodes, 1)]))
+    return list(told([[statements.Statement(number, text, "", 1, node)] for number, node in enumerate(nodes, 1)]))
 
 
-def told(listed: list[Any]) -> Iterator[Hazard]:
-    """The hazards of one file's statements; of tables that the file makes itself there are none."""
+def told(groups: Iterable[Iterable[Any]]) -> Iterator[Hazard]:
+    """The hazards of one file's statements, those of one transaction in a group; of tables that the file makes itself there are none."""
+    made: set[str] = set()
+    proven: set[str] = set()            # tables of which a constraint was validated: SET NOT NULL may need no scan
+    for group in groups:
+        unproven: set[str] = set()      # constraints that this transaction adds without looking at the rows
+        for one in group:
+            if one.kind == "CreateStmt":
+                made.add(node_table(one.node))
+            for loss in one.losses:
+                if loss.name[-1] not in made:
+                    target = ".".join([*loss.name, *filter(None, [loss.column])])
+                    yield "data-loss", target, f"a type that may cut values ({loss.becomes})" if loss.kind == "values" else f"{loss.kind} {target}: lost", one.line
+            if node_table(one.node) not in made:
+                yield from ((*hazard, one.line) for hazard in costs(one, proven, unproven))
+
+
+def node_table(node: Any) -> str:
+    return node.relation.relname if "relation" in node.DESCRIPTOR.fields_by_name else ""
+
+
+def costs(one: Any, proven: set[str], unproven: set[str]) -> Iterator[tuple[str, str, str]]:
+    """What a statement costs a table that is in use."""
     from senior_backend.migrate.apply.statements import commands, concurrently, relation_name, symbol
 
-    made: set[str] = set()
-    for one in listed:
-        node, kind = one.node, one.kind
-        if kind == "CreateStmt":
-            made.add(node.relation.relname)
-        for loss in one.losses:
-            if loss.name[-1] not in made:
-                target = ".".join([*loss.name, *filter(None, [loss.column])])
-                yield "data-loss", target, f"a type that may cut values ({loss.becomes})" if loss.kind == "values" else f"{loss.kind} {target}: lost", one.line
-        table = ".".join(relation_name(node.relation)) if "relation" in node.DESCRIPTOR.fields_by_name else ""
-        if table.rpartition(".")[2] in made:
-            continue
-        if kind == "IndexStmt" and not node.concurrent:
-            yield "blocks-writes", table, safe("builds an index: writes wait until it is done", "IndexStmt"), one.line
-        elif kind == "AlterTableStmt" and symbol(node, "objtype") == "OBJECT_TABLE":
-            for command in commands(node):
-                yield from ((*hazard, one.line) for hazard in action(table, command))
-        elif kind == "RenameStmt" and symbol(node, "rename_type") in ("OBJECT_TABLE", "OBJECT_COLUMN"):
-            yield "breaks-callers", table, "the old name is gone at once: code that runs meanwhile fails", one.line
-        elif kind == "UpdateStmt" and not node.HasField("where_clause"):
-            yield "backfill", table, "changes every row in one statement: locks them all until it is done", one.line
-        elif kind in ("ClusterStmt", "ReindexStmt", "RefreshMatViewStmt") and not (getattr(node, "concurrent", False) or kind == "ReindexStmt" and concurrently(node)):
-            yield "blocks-reads", table or "?", safe(f"{kind.removesuffix('Stmt').upper()} keeps others out until it is done", kind), one.line
+    node, kind = one.node, one.kind
+    table = ".".join(relation_name(node.relation)) if node_table(node) else "?"
+    if kind == "IndexStmt" and not node.concurrent:
+        yield "blocks-writes", table, safe("builds an index: writes wait until it is done", kind)
+    elif kind == "AlterTableStmt" and symbol(node, "objtype") == "OBJECT_TABLE":
+        for command in commands(node):
+            if command.action == "ValidateConstraint":
+                proven.add(table)
+                if command.name in unproven:
+                    yield "blocks-writes", table, safe(f"the constraint {command.name} is validated while its transaction still holds the lock that adding it took", command.action)
+            elif command.action == "AddConstraint" and command.definition.skip_validation:
+                unproven.add(command.definition.conname)
+            if command.action != "SetNotNull" or table not in proven:
+                yield from action(table, command)
+    elif kind == "RenameStmt" and symbol(node, "rename_type") in ("OBJECT_TABLE", "OBJECT_COLUMN"):
+        yield "breaks-callers", table, "the old name is gone at once: code that runs meanwhile fails"
+    elif kind == "UpdateStmt" and not node.HasField("where_clause"):
+        yield "backfill", table, "changes every row in one statement: locks them all until it is done"
+    elif kind in ("ClusterStmt", "ReindexStmt", "RefreshMatViewStmt") and not (getattr(node, "concurrent", False) or kind == "ReindexStmt" and concurrently(node)):
+        yield "blocks-reads", table, safe(f"{kind.removesuffix('Stmt').upper()} keeps others out until it is done", kind)
 
 
 def action(table: str, command: Any) -> Iterator[tuple[str, str, str]]:
@@ -143,11 +159,11 @@ def tables(tree: Tree, facts: Facts, files: list[str]) -> tuple[Any, dict[str, t
 
     script = sql_files.Script("")
     try:
-        for name in sorted(files, key=lambda name: (name.rpartition("/")[2].startswith("R__"), sql_files.natural(name))):
+        for name in sorted(files, key=lambda name: (name.rpartition("/")[2].startswith("R__"), sql_files.natural(re.sub(r"(?<=\d)-(?=\d)", "", name)))):
             sql_files.FileReader(script, tree.root / name, (tree.root / name).parent, ()).read()
         catalogue = parsed.read(script)
-    except CommandError as error:
-        facts.missing(f"the schema was not understood as SQL of PostgreSQL: {error.message.replace(str(tree.root) + '/', '')}")
+    except (CommandError, LookupError) as error:        # a migration may name what no file makes
+        facts.missing(f"the schema of {files[0].rpartition('/')[0] or files[0]} was not understood as SQL of PostgreSQL: {getattr(error, 'message', error)}".replace(str(tree.root) + "/", ""))
         return None
     made: dict[str, tuple[str, int]] = {}
     for one in script.statements:
