@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
 import pathlib
 
@@ -11,23 +12,23 @@ from senior_backend.docs import inputs
 from senior_backend.docs.writing import FACTS, TOOL, Result, Writer, folder_of
 
 LISTED = 40
-EXAMPLES = ["python scripts/scaffold_backend_docs.py", "python scripts/scaffold_backend_docs.py . --out docs/backend --decision decision.json --load load.json --migration analysis.json", "python scripts/scaffold_backend_docs.py services/orders --only slo --load load.json",
-            "python scripts/scaffold_backend_docs.py . --check --json"]
-EXIT_CODES = {0: "the documents say what the project shows", 1: "--check found drift, or a block that a person edited was kept", 2: "the arguments, a file or the project cannot be used (no backend was found)", 3: "refused: a link would lead out of the target",
-              4: "a package is missing, or a file cannot be read or written", 70: "a fault of this program", 130: "interrupted"}
+COMMAND = "python scripts/scaffold_backend_docs.py"
+EXAMPLES = [COMMAND, f"{COMMAND} . --out docs/backend --decision decision.json --load load.json --migration analysis.json", f"{COMMAND} services/orders --only slo --load load.json", f"{COMMAND} . --check --json"]
+EXIT_CODES = {0: "the documents say what the project shows", 1: "--check found drift, or a block that a person edited was kept", 2: "the arguments, a file or the project cannot be used (no backend was found)",
+              3: "refused: a link would lead out of the target", 4: "a package is missing, or a file cannot be read or written", 70: "a fault of this program", 130: "interrupted"}
 
 
 def parser() -> argparse.ArgumentParser:
     made = console.argument_parser(TOOL, "Write a backend's design documents from what its files prove; what they do not prove is marked UNKNOWN, with who should answer.", EXAMPLES, EXIT_CODES)
     made.add_argument("target", nargs="?", default=".", metavar="TARGET", help="folder of the project (default: the current one)")
     made.add_argument("--out", default="docs/backend", metavar="DIR", help="folder of the documents, below TARGET (default: docs/backend)")
-    made.add_argument("--force", action="store_true", help="overwrite blocks that a person edited, files that are not from this tool, and put back blocks that were taken out")
+    made.add_argument("--force", action="store_true", help="overwrite blocks that a person edited and files that are not from this tool, and put back blocks that were taken out")
     made.add_argument("--check", action="store_true", help="write nothing; exit 1 when documents and code have drifted apart")
     made.add_argument("--dry-run", action="store_true", help="write nothing; show what would be written")
     made.add_argument("--only", action="append", default=[], metavar="NAME", help="one document (slo, threat-model, ...) and facts.json; may be given several times")
-    made.add_argument("--decision", metavar="FILE", help="JSON of backend_decision_engine.py --output json")
-    made.add_argument("--load", metavar="FILE", help="report of api_load_tester.py --output")
-    made.add_argument("--migration", action="append", default=[], metavar="FILE", help="JSON of database_migration_tool.py; may be given several times")
+    made.add_argument("--decision", metavar="FILE", action="append", default=[], help="JSON of backend_decision_engine.py --output json")
+    made.add_argument("--load", metavar="FILE", action="append", default=[], help="report of api_load_tester.py --output")
+    made.add_argument("--migration", metavar="FILE", action="append", default=[], help="JSON of database_migration_tool.py; may be given several times")
     return made
 
 
@@ -37,44 +38,36 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace, out: Console) -> Outcome:
-    refuse_contradictions(arguments)
-    target = folder(arguments.target)
-    documents = folder_of(target, arguments.out)
+    if arguments.check and (arguments.force or arguments.dry_run):
+        raise CommandError("--check only looks: it goes neither with --force nor with --dry-run", "leave out the other", identifier="USAGE")
+    target = project(arguments.target)
+    folder = folder_of(target, arguments.out)
+    from senior_backend.docs.blocks import people
     from senior_backend.docs.detect.project import detect
-    from senior_backend.docs.render.documents import render, templates, view_of
+    from senior_backend.docs.render.documents import render, templates
+    from senior_backend.docs.render.view import View
 
-    wanted = chosen(arguments.only, list(templates()))
-    writer = Writer(target, documents, list(templates()), arguments.force)
-    facts = detect(target, documents)
+    wanted, writer = chosen(arguments.only, list(templates())), Writer(target, folder, list(templates()), arguments.force)
+    facts = detect(target, folder)
     out.detail(f"{len(facts)} facts: " + ", ".join(f"{count} {kind}" for kind, count in facts.totals().items()))
-    given = {"decision": [arguments.decision] if arguments.decision else [], "load": [arguments.load] if arguments.load else [], "migration": arguments.migration}
-    results, warnings = inputs.gather(given, (writer.stored or {}).get("inputs"), target)
-    if arguments.check and writer.stored:
-        for module in facts.lacking:            # what is not read here was read when the documents were written: that is no drift
-            dependencies.require(module)
-    view = view_of(facts, results, writer.present)
-    texts = render(view)
-    writer.names = wanted
-    result = writer.plan(view, texts)
+    results, warnings = inputs.gather({"decision": arguments.decision[-1:], "load": arguments.load, "migration": arguments.migration}, (writer.stored or {}).get("inputs", {}), target)
+    for module in facts.lacking if arguments.check and writer.stored else ():       # what is not read here was read when the documents were written: that is no drift
+        dependencies.require(module)
+    view = View(facts, results, {name: people(data) for name, data in writer.present.items() if data})
+    result = writer.plan(view, render(view), wanted)
     result.warnings += [*warnings, *facts.unread]
     if not arguments.check and not arguments.dry_run:
         writer.write()
     return outcome(arguments, out, result, len(facts), len(view.unknowns))
 
 
-def refuse_contradictions(arguments: argparse.Namespace) -> None:
-    for one, other in (("check", "force"), ("check", "dry_run")):
-        if getattr(arguments, one) and getattr(arguments, other):
-            raise CommandError(f"--{one} and --{other.replace('_', '-')} exclude each other", "--check only looks; leave out the other", identifier="USAGE")
-
-
-def folder(given: str) -> pathlib.Path:
+def project(given: str) -> pathlib.Path:
     try:
         path = pathlib.Path(given).resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
-        raise CommandError(f"{given}: no such folder ({getattr(error, 'strerror', None) or error})", "give the folder of a project: python scripts/scaffold_backend_docs.py .", identifier="NO_SUCH_FOLDER") from None
+        raise CommandError(f"{given}: no such folder ({getattr(error, 'strerror', None) or error})", f"give the folder of a project: {COMMAND} .", identifier="NO_SUCH_FOLDER") from None
     if not path.is_dir():
-        raise CommandError(f"{given} is a file; expected the folder of a project", "python scripts/scaffold_backend_docs.py .", identifier="NO_SUCH_FOLDER")
+        raise CommandError(f"{given} is a file; expected the folder of a project", f"{COMMAND} .", identifier="NO_SUCH_FOLDER")
     return path
 
 
@@ -91,29 +84,25 @@ def chosen(names: list[str], known: list[str]) -> list[str]:
 
 
 def outcome(arguments: argparse.Namespace, out: Console, result: Result, facts: int, unknown: int) -> Outcome:
-    data = {"out": arguments.out, "written": result.written, "unchanged": result.unchanged, "kept": result.kept, "drift": result.drift if arguments.check else [], "unknown": unknown, "facts": facts, "warnings": result.warnings, "dry_run": arguments.dry_run}
     if arguments.check:
-        data["written"] = []
-    found = bool(result.kept) or arguments.check and bool(result.drift)
+        result.written = []
+    else:
+        result.drift = []
+    shown = result.warnings if out.verbose else result.warnings[:10]
     if not arguments.json:
-        shown = result.warnings if out.verbose else result.warnings[:10]
         for warning in shown:
             out.progress(f"warning: {warning}")
         if len(shown) < len(result.warnings):
             out.progress(f"warning: {len(result.warnings) - len(shown)} more (--verbose or --json lists all)")
-    return Outcome(data, lines(arguments, result, facts, unknown), ExitCode.FOUND if found else ExitCode.DONE)
+    data = {"out": arguments.out, **dataclasses.asdict(result), "unknown": unknown, "facts": facts, "dry_run": arguments.dry_run}
+    return Outcome(data, lines(arguments, result, facts, unknown), ExitCode.FOUND if result.kept or result.drift else ExitCode.DONE)
 
 
 def lines(arguments: argparse.Namespace, result: Result, facts: int, unknown: int) -> list[str]:
     """What a person reads on stdout."""
     base = arguments.out.rstrip("/\\") + "/"
-    if arguments.check:
-        said = [f"{one['fact']} {one['problem']} ({one['file']}:{one['line']})" if "fact" in one else f"{base}{one['file']} {one['problem']}" if one["problem"].startswith("is ") else f"{base}{one['file']}: {one['problem']}" for one in result.drift]
-    else:
-        said = [f"{'Would write' if arguments.dry_run else 'Wrote'} {base}{name}" for name in result.written]
-    said += [f"{base}{one['file']}{': the block ' + one['block'] if one['block'] else ''} {one['problem']}" + (f"; the new text is in {base}{one['new']}" if one["new"] and not arguments.check else "") for one in result.kept]
-    if len(said) > LISTED:
-        said = [*said[:LISTED], f"... and {len(said) - LISTED} more (--json lists all)"]
-    if arguments.check and not said:
-        said = [f"{base} says what the project shows"]
-    return [*said, f"{facts} facts, {unknown} questions unknown, {len(result.unchanged)} files unchanged"]
+    said = [f"{one['fact']} {one['problem']} ({one['file']}:{one['line']})" if "fact" in one else f"{base}{one['file']}: {one['problem']}" for one in result.drift]
+    said += [f"{'Would write' if arguments.dry_run else 'Wrote'} {base}{name}" for name in result.written]
+    said += [f"{base}{one['file']}: {'the block ' + one['block'] + ' ' if one['block'] else ''}{one['problem']}" + (f"; the new text is in {base}{one['new']}" if one["new"] and not arguments.check else "") for one in result.kept]
+    said = [*said[:LISTED], f"... and {len(said) - LISTED} more (--json lists all)"] if len(said) > LISTED else said
+    return [*(said or [f"{base} says what the project shows"]), f"{facts} facts, {unknown} questions unknown, {len(result.unchanged)} files unchanged"]

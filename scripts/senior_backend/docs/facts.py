@@ -6,36 +6,30 @@ import re
 from typing import Any, Iterator
 
 SECRETS = re.compile(
-    r"(?:sk|pk|rk|whsec)_(?:live|test)?_?\w{12,}|gh[pousr]_\w{16,}|github_pat_\w+|glpat-[\w-]{16,}|xox[a-z]-[\w-]{8,}|(?:AKIA|ASIA)[0-9A-Z]{12,}|AIza[\w-]{20,}|npm_\w{20,}|SG\.[\w-]{16,}[\w.-]*"
-    r"|eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|-----BEGIN.*|(?<=://)[^/\s@]*:[^/\s@]*(?=@)|\b[0-9a-fA-F]{32,}\b|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])\w{40,}\b"
+    r"(?:sk|pk|rk|whsec)_(?:live|test)?_?\w{12,}|gh[pousr]_\w{16,}|github_pat_\w+|glpat-[\w-]{16,}|xox[a-z]-[\w-]{8,}|(?:AKIA|ASIA)[0-9A-Z]{12,}|AIza[\w-]{20,}|npm_\w{20,}"
+    r"|eyJ[\w-]{8,}\.[\w.-]+|-----BEGIN.*|(?<=://)[^/\s@]*:[^/\s@]*(?=@)|\b[0-9a-fA-F]{32,}\b|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])\w{40,}\b"
     r"|(?i:(?<=password=)|(?<=passwd=)|(?<=secret=)|(?<=token=)|(?<=api_key=)|(?<=apikey=)|(?<=bearer ))[^\s&;,'\"]+", re.S)
 SECRET_NAME = re.compile(r"(?i)secret|password|passwd|token|private_?key|api_?key|access_?key|credential|(?:^|_)(?:key|pwd|pass|salt)$")
-AUTH_NAME = re.compile(r"(?i)auth(?!ors?(?:_|\b))|jwt|login|token|permission|current_?(?:active_?)?(?:super_?)?user|(?:require|check|ensure|has|verify|needs?)_?(?:logged|user|role|admin|scope|access|signature|session)|is_?(?:admin|staff|superuser)"
-                       r"|api_?key|bearer|guard|protect|passport|credential|oidc|signature|role")
+AUTH_NAME = re.compile(
+    r"(?i)auth(?!ors?(?:_|\b))|jwt|login|token|permission|current_?(?:active_?)?(?:super_?)?user|(?:require|check|ensure|has|verify|needs?)_?(?:logged|user|role|admin|scope|access|session)"
+    r"|is_?(?:admin|staff|superuser)|api_?key|bearer|guard|protect|passport|credential|oidc|signature|role")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fact:
-    """id: kind and what tells it from its likes, stable while the thing is there; value: JSON, its keys depend on the kind; file: below the target, "/" between; line: from 1."""
+    """id: kind and what tells it from its likes; value: JSON, its keys depend on the kind; file: below the target, "/" between; line: from 1."""
     id: str
     kind: str
     value: dict[str, Any]
     file: str
     line: int
 
-    @property
-    def place(self) -> str:
-        return f"{self.file}:{self.line}"
-
-    def as_json(self) -> dict[str, Any]:
-        return {"id": self.id, "kind": self.kind, "value": self.value, "file": self.file, "line": self.line}
-
     def __getitem__(self, key: str) -> Any:
         return self.value.get(key)
 
 
 class Facts:
-    """All facts of one run. unread: [what could not be read and why], told in the documents; routes_read: whether the routes of every backend were looked for."""
+    """All facts of one run. unread: what could not be read and why, told in the documents; routes_read: whether the routes of every backend were looked for."""
 
     def __init__(self) -> None:
         self._facts: dict[str, Fact] = {}
@@ -45,12 +39,10 @@ class Facts:
 
     def add(self, kind: str, key: str, value: dict[str, Any], file: str, line: int) -> Fact:
         """A further fact with the same kind and key gets a number behind its id."""
-        base = masked(f"{kind}:{key}")
-        name, number = base, 1
-        while name in self._facts:
+        name, number = masked(f"{kind}:{key}"), 1
+        while (unique := name if number == 1 else f"{name}#{number}") in self._facts:
             number += 1
-            name = f"{base}#{number}"
-        fact = self._facts[name] = Fact(name, kind, masked(value), file, max(line, 1))
+        fact = self._facts[unique] = Fact(unique, kind, masked(value), file, max(line, 1))
         return fact
 
     def of(self, *kinds: str) -> list[Fact]:
@@ -62,7 +54,7 @@ class Facts:
 
     def sort(self) -> None:
         """By kind, file, line: the order in which they were found says nothing."""
-        self._facts = {fact.id: fact for fact in sorted(self._facts.values(), key=lambda fact: (fact.kind, fact.file, fact.line, fact.id))}
+        self._facts = {fact.id: fact for fact in sorted(self, key=lambda fact: (fact.kind, fact.file, fact.line, fact.id))}
         self.unread.sort()
 
     def __iter__(self) -> Iterator[Fact]:
@@ -72,10 +64,8 @@ class Facts:
         return len(self._facts)
 
     def totals(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for fact in self:
-            found[fact.kind] = found.get(fact.kind, 0) + 1
-        return dict(sorted(found.items()))
+        kinds = [fact.kind for fact in self]
+        return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
 
 def masked(value: Any) -> Any:
@@ -87,12 +77,12 @@ def masked(value: Any) -> Any:
     if isinstance(value, str):
         return SECRETS.sub("***", value)
     if isinstance(value, dict):
-        return {masked(key): masked(one) for key, one in value.items()}
+        return {key: masked(one) for key, one in value.items()}
     return [masked(one) for one in value] if isinstance(value, list) else value
 
 
 def host_of(text: str) -> str:
-    """The host that a URL literal begins with, else nothing: paths and queries of URLs may be secrets.
+    """The host that a URL begins with, else nothing: paths and queries may be secrets.
 
     >>> host_of("https://hooks.example.com/services/T0/s3cret"), host_of("/local")
     ('hooks.example.com', '')

@@ -11,11 +11,10 @@ from typing import Iterator
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.docs.facts import Facts
 
-SKIPPED = frozenset("""node_modules bower_components jspm_packages vendor third_party site-packages __pycache__ venv .venv virtualenv .tox .nox .eggs dist build out target obj coverage htmlcov
-.git .hg .svn .next .nuxt .output .svelte-kit .turbo .cache .parcel-cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .gradle .terraform .serverless .idea .vscode .yarn .pnpm-store
-.claude .agents .codex .gemini .cursor""".split())
-ASIDE = re.compile(r"(?:^|/)(?:tests?|__tests__|__mocks__|specs?|e2e|fixtures?|testdata|examples?|samples?|benchmarks?|stories|docs?)/|(?:^|/)(?:test_[^/]*\.py|conftest\.py|[^/]*(?:_test\.(?:py|go)|"
-                   r"[.-](?:test|spec|stories|d)\.[cm]?[jt]sx?))$")
+SKIPPED = frozenset("""node_modules bower_components vendor third_party site-packages __pycache__ venv .venv .tox .nox dist build out target obj coverage htmlcov .git .hg .svn .next .nuxt .output
+.turbo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .gradle .terraform .serverless .idea .vscode .yarn .claude .agents .codex .gemini .cursor""".split())
+ASIDE = re.compile(r"(?:^|/)(?:tests?|__tests__|__mocks__|specs?|e2e|fixtures?|testdata|examples?|samples?|benchmarks?|stories|docs?)/"
+                   r"|(?:^|/)(?:test_[^/]*\.py|conftest\.py|[^/]*(?:_test\.(?:py|go)|[.-](?:test|spec|stories|d)\.[cm]?[jt]sx?))$")
 SOURCES = frozenset("js ts mjs cjs mts cts jsx tsx py go rs rb java kt php cs css scss html svg png jpg sql json md txt yaml yml".split())
 LIMIT = 1 << 20          # bytes; larger sources are generated or data
 
@@ -25,7 +24,7 @@ class Tree:
 
     def __init__(self, root: pathlib.Path, facts: Facts, without: pathlib.Path | None = None):
         """without: a folder that is not looked at, the one that is written to. CommandError exit 4 when the root cannot be read."""
-        self.root, self.facts, self.without = root, facts, str(without) if without else ""
+        self.root, self.facts, self.without = root, facts, str(without)
         try:
             self.files = sorted(self.walk(str(root), "", ()))
         except OSError as error:
@@ -33,68 +32,57 @@ class Tree:
 
     def walk(self, folder: str, prefix: str, rules: tuple) -> Iterator[str]:
         with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-        ignoring = next((entry for entry in entries if entry.name == ".gitignore" and entry.is_file(follow_symlinks=False)), None)
-        if ignoring and (more := ignore_rules(self.read(f"{prefix}.gitignore"), prefix)):
-            rules = (*rules, more)
-        folders = []
+            entries = sorted((entry for entry in listing if not entry.is_symlink() and entry.name.isprintable()), key=lambda entry: entry.name)
+        if any(entry.name == ".gitignore" for entry in entries):
+            rules = (*rules, ignore_rules(self.read(f"{prefix}.gitignore"), prefix))
         for entry in entries:
             name = prefix + entry.name
-            if entry.is_symlink() or not entry.name.isprintable():
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name not in SKIPPED and entry.path != self.without and not ignored(name + "/", rules) and not os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
-                    folders.append((entry.path, name + "/"))
-            elif entry.is_file(follow_symlinks=False) and not ignored(name, rules):
+            if entry.is_file() and not ignored(name, rules):
                 yield name
-        for path, name in folders:
-            try:
-                yield from self.walk(path, name, rules)
-            except PermissionError:
-                self.facts.missing(f"{name} cannot be read: permission denied")
+            elif entry.is_dir() and entry.name not in SKIPPED and entry.path != self.without and not ignored(name + "/", rules) and not os.path.exists(entry.path + "/pyvenv.cfg"):
+                try:
+                    yield from self.walk(entry.path, name + "/", rules)
+                except PermissionError:
+                    self.facts.missing(f"{name}/ cannot be read: permission denied")
 
     def read(self, name: str) -> str:
-        """The text of a file; empty for what is too large, binary or cannot be read (the latter is noted)."""
+        """The text of a file; empty, and noted, for what is too large or cannot be read; empty for what is no text."""
         try:
-            descriptor = os.open(self.root / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
-            with open(descriptor, "rb") as file:
+            with open(os.open(self.root / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
                 data = file.read(LIMIT + 1)
         except OSError as error:
             self.facts.missing(f"{name} cannot be read: {error.strerror}")
             return ""
-        if len(data) > LIMIT or b"\0" in data[:4096]:
-            if len(data) > LIMIT and name.rpartition(".")[2] in ("py", "ts", "js", "go", "sql", "yaml", "yml", "prisma", "toml"):
-                self.facts.missing(f"{name} was not read: it has more than {LIMIT >> 20} MB")
-            return ""
-        return data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+        if len(data) > LIMIT:
+            self.facts.missing(f"{name} was not read: it has more than {LIMIT >> 20} MB")
+        return "" if len(data) > LIMIT or b"\0" in data[:4096] else data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
 
     @functools.cached_property
     def by_name(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for name in self.files:
-            found.setdefault(name.rpartition("/")[2], []).append(name)
-        return found
-
-    def named(self, *names: str) -> list[str]:
-        return sorted(path for name in names for path in self.by_name.get(name, ()))
+        return grouped(self.files, lambda path: path.rpartition("/")[2])
 
     @functools.cached_property
     def by_suffix(self) -> dict[str, list[str]]:
-        """What stands behind the last dot of the name -> paths; "" also for names without a dot."""
-        found: dict[str, list[str]] = {}
-        for path in self.files:
-            found.setdefault(path.rpartition("/")[2].rpartition(".")[2] if "." in path.rpartition("/")[2] else "", []).append(path)
-        return found
+        return grouped(self.files, lambda path: path.rpartition("/")[2].rpartition(".")[2] if "." in path.rpartition("/")[2] else "")
 
-    def with_suffix(self, suffixes: str, code: bool = True) -> list[str]:
-        """Paths that end so ("js ts"), sorted; code: without tests, examples and documents."""
-        found = [path for suffix in suffixes.split() for path in self.by_suffix.get(suffix, ())]
-        return sorted(path for path in found if not ASIDE.search(path)) if code else sorted(found)
+    def __contains__(self, path: str) -> bool:
+        return path in self.by_name.get(path.rpartition("/")[2], ())
 
-    def matching(self, pattern: str, suffixes: str = "", code: bool = True) -> list[str]:
-        """Paths that a pattern fits, of those with the suffixes; without them, of all but the usual sources."""
+    def named(self, *names: str) -> list[str]:
+        return sorted(path for name in names for path in self.by_name.get(name, ()) if not ASIDE.search(path))
+
+    def matching(self, pattern: str, suffixes: str = "", aside: bool = False) -> list[str]:
+        """Paths that a pattern fits, of those that end so ("js ts"; none: of all but the usual sources); aside: also tests, examples and documents."""
         search = re.compile(pattern).search
-        return [path for path in self.with_suffix(suffixes or " ".join(self.by_suffix.keys() - SOURCES), code) + (self.by_suffix.get("", []) if not suffixes else []) if search(path)]
+        wanted = suffixes.split() or self.by_suffix.keys() - SOURCES
+        return sorted(path for suffix in wanted for path in self.by_suffix.get(suffix, ()) if search(path) and (aside or not ASIDE.search(path)))
+
+
+def grouped(paths: list[str], key) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(key(path), []).append(path)
+    return found
 
 
 class Lines:
@@ -119,25 +107,21 @@ def glob(pattern: str) -> str:
     >>> bool(re.fullmatch(glob("/src/**/gen"), "src/a/b/gen")), bool(re.fullmatch(glob("*.log"), "a/b.log")), bool(re.fullmatch(glob("/x"), "a/x"))
     (True, True, False)
     """
-    anchored = "/" in pattern
-    made = ""
+    made = "" if "/" in pattern else "(?:.*/)?"
     for part in re.findall(r"\*\*/|/\*\*|\*+|\?|\[!?[^\]/]+\]|\\.|.", pattern.lstrip("/"), re.S):
-        made += {"**/": "(?:.*/)?", "/**": "/.*", "?": "[^/]"}.get(part) or ("[^/]*" if part[0] == "*" else part.replace("[!", "[^", 1).replace("\\", "\\\\") if len(part) > 2 else re.escape(part[-1]))
-    return made if anchored else f"(?:.*/)?{made}"
+        one = {"**/": "(?:.*/)?", "/**": "/.*", "?": "[^/]"}.get(part) or ("[^/]*" if part[0] == "*" else "")
+        made += one or (part.replace("[!", "[^", 1).replace("\\", "\\\\") if len(part) > 2 else re.escape(part[-1]))
+    return made
 
 
 def ignore_rules(text: str, prefix: str) -> list[tuple[bool, re.Pattern]]:
     """The rules of a .gitignore in prefix, the last first: (whether it ignores, what it matches). Neighbours of one kind are one expression."""
     made: list[tuple[bool, list[str]]] = []
-    for line in text.split("\n"):
-        line = re.sub(r"(?<!\\)\s+$", "", line)
-        if not line or line.startswith("#"):
-            continue
-        ignores, pattern = not line.startswith("!"), line.lstrip("!") if line.startswith("!") else line
-        expression = glob(pattern.rstrip("/")) + ("/" if pattern.endswith("/") else "/?")
+    for line in re.findall(r"^(?!#)\S.*?(?=(?<!\\)\s*$)", text, re.M):
+        ignores, pattern = not line.startswith("!"), line.removeprefix("!")
         if not made or made[-1][0] != ignores:
             made.append((ignores, []))
-        made[-1][1].append(expression)
+        made[-1][1].append(glob(pattern.rstrip("/")) + ("/" if pattern.endswith("/") else "/?"))
     rules = []
     for ignores, expressions in reversed(made):
         try:
@@ -148,8 +132,4 @@ def ignore_rules(text: str, prefix: str) -> list[tuple[bool, re.Pattern]]:
 
 
 def ignored(name: str, rules: tuple) -> bool:
-    for level in reversed(rules):
-        for ignores, pattern in level:
-            if pattern.match(name):
-                return ignores
-    return False
+    return next((ignores for level in reversed(rules) for ignores, pattern in level if pattern.match(name)), False)

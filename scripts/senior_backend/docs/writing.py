@@ -9,18 +9,16 @@ from typing import Any
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.docs import blocks
-from senior_backend.docs.facts import Facts
 from senior_backend.docs.render.documents import fresh
 from senior_backend.docs.render.view import View
 from senior_backend.scaffold.writing.transaction import Change, apply, read
 
 FACTS, FORMAT, TOOL = "facts.json", 1, "scaffold_backend_docs"
-LISTED = 40
 
 
 @dataclasses.dataclass
 class Result:
-    """Names are relative to the folder of the documents. drift: {file, problem[, fact, line]}, filled by --check alone; kept: {file, block, problem, new}."""
+    """Names are relative to the folder of the documents. drift: {file, problem[, fact, line]}; kept: {file, block, problem, new}."""
     written: list[str] = dataclasses.field(default_factory=list)
     unchanged: list[str] = dataclasses.field(default_factory=list)
     kept: list[dict[str, str]] = dataclasses.field(default_factory=list)
@@ -30,119 +28,86 @@ class Result:
 
 def folder_of(target: pathlib.Path, out: str) -> pathlib.Path:
     """The folder of the documents. CommandError exit 2 when it is not below the target, exit 3 when a link leads out of it."""
-    folder = pathlib.Path(out)
-    folder = folder if folder.is_absolute() else target / folder
-    plain = pathlib.Path(*[part for part in folder.parts if part != "."])
-    if ".." in plain.parts or not plain.is_relative_to(target) or plain == target:
+    folder = target / out
+    if ".." in folder.parts or target not in folder.parents:
         raise CommandError(f"--out {out}: expected a folder below {target}", "--out docs/backend", identifier="OUTSIDE_TARGET")
-    check_links(target, plain)
-    if plain.exists() and not plain.is_dir():
-        raise CommandError(f"{plain} is a file; expected a folder to write to", "choose another folder: --out docs/backend")
-    return plain
+    check_links(target, folder)
+    if folder.exists() and not folder.is_dir():
+        raise CommandError(f"{folder} is a file; expected a folder to write to", "choose another folder: --out docs/backend")
+    return folder
 
 
 def check_links(target: pathlib.Path, path: pathlib.Path) -> None:
     """CommandError exit 3 when a link on the way from the target to the path leads out of the target."""
     for one in (*reversed(path.parents), path):
-        if one.is_relative_to(target) and one != target and one.is_symlink() and not one.resolve().is_relative_to(target):
+        if target in one.parents and one.is_symlink() and not one.resolve().is_relative_to(target):
             raise CommandError(f"{one} is a link out of {target}; nothing was read through it and nothing written", "replace the link by a folder or file of the project, or choose another --out", ExitCode.REFUSED, "OUTSIDE_TARGET")
 
 
 class Writer:
-    """One run over one folder. names: the documents that are wanted."""
+    """One run over one folder. names: all documents; stored: facts.json as it was written, None when there is none or a person edited it."""
 
     def __init__(self, target: pathlib.Path, folder: pathlib.Path, names: list[str], force: bool):
-        self.folder, self.names, self.force = folder, names, force
-        for name in [*names, FACTS, *(f"{name}.new" for name in (*names, FACTS))]:
+        self.folder, self.force, self.result, self.changes = folder, force, Result(), list[Change]()
+        for name in (*names, FACTS):
             check_links(target, folder / name)
+            check_links(target, folder / f"{name}.new")
         self.present = {name: read(folder / name) for name in (*names, FACTS)}
-        self.result, self.changes = Result(), list[Change]()
-        self.stored = self.read_stored()
-
-    def read_stored(self) -> dict[str, Any] | None:
-        """facts.json as it was written; None when there is none, or a person edited it."""
         try:
-            found = json.loads(self.present[FACTS] or b"")
+            found = json.loads(self.present[FACTS] or b"0")
         except (ValueError, RecursionError):
-            return None
-        return found if isinstance(found, dict) and found.get("tool") == TOOL and found.get("digest") == digest(found) else None
+            found = None
+        self.stored = found if isinstance(found, dict) and found.get("tool") == TOOL and found.get("digest") == digest(found) else None
 
-    def plan(self, view: View, texts: dict[str, dict[str, str]]) -> Result:
-        """What is to be done with each document; facts.json last."""
-        for name in self.names:
-            if name != FACTS:
-                self.document(name, texts[name])
-        self.facts(view)
+    def plan(self, view: View, texts: dict[str, dict[str, str]], wanted: list[str]) -> Result:
+        """What is to be done with each wanted document, and with facts.json."""
+        for name in wanted:
+            self.document(name, texts[name])
+        made = {"tool": TOOL, "format": FORMAT, "totals": view.facts.totals(), "unknown": [dataclasses.asdict(one) for one in view.unknowns.values()], "unread": view.facts.unread, "inputs": view.inputs, "facts": [dataclasses.asdict(fact) for fact in view.facts]}
+        if self.stored and digest(self.stored) == digest(made):
+            self.result.unchanged.append(FACTS)
+        elif self.present[FACTS] is not None and not self.stored and not self.force:
+            self.result.kept.append({"file": FACTS, "block": "", "problem": "is not from this tool, or was edited by hand; --force writes it again", "new": ""})
+        else:
+            self.put(FACTS, json_text(made), [] if self.stored else ["is missing"])
+            self.result.drift += differences(self.stored, made) if self.stored else []
         return self.result
 
     def document(self, name: str, texts: dict[str, str]) -> None:
         present = self.present[name]
         if present is None:
-            self.put(name, fresh(name, texts), "is missing")
+            self.put(name, fresh(name, texts), ["is missing"])
             return
         try:
             merged = blocks.merge(present, texts, self.force)
         except blocks.Broken as error:
-            self.keep(name, "", f"{error}; mend the marks, or move the file away", texts)
+            self.keep(name, f"{error}; mend the marks, or move the file away", texts)
             return
-        if len(merged.missing) == len(texts) and not merged.changed:
-            if self.force:
-                self.put(name, fresh(name, texts), "is not from this tool")
-            else:
-                self.keep(name, "", "was there before and has no managed block", texts)
-            return
-        if merged.missing and not self.force:
-            self.result.warnings.append(f"{name} lacks the block{'s' if len(merged.missing) > 1 else ''} {', '.join(merged.missing)}: --force puts {'them' if len(merged.missing) > 1 else 'it'} at its end")
-        for block, why in merged.kept.items():
-            self.keep(name, block, why, {block: texts[block]})
-        if not merged.kept:
-            self.clear(name)
-        self.put(name, merged.data, "", merged.changed)
+        if len(merged.missing) == len(texts) and not self.force:
+            self.keep(name, "was there before and has no managed block", texts)
+        elif len(merged.missing) == len(texts):
+            self.put(name, fresh(name, texts), ["is not from this tool"])
+        else:
+            if merged.missing and not self.force:
+                self.result.warnings.append(f"{name} lacks {', '.join(merged.missing)}: --force puts what was taken out at its end")
+            self.keep(name, "was edited by hand", {block: texts[block] for block in merged.kept})
+            self.put(name, merged.data, [f"the block {block} is out of date" for block in merged.changed])
 
-    def keep(self, name: str, block: str, why: str, texts: dict[str, str]) -> None:
-        """What a person wrote stays; the new text waits beside it."""
+    def keep(self, name: str, why: str, texts: dict[str, str]) -> None:
+        """What a person wrote stays, and the new text waits beside it; without any such text what waited there goes, unless somebody wrote into it."""
         new = f"{name}.new"
-        told = {entry["block"]: texts[entry["block"]] if entry["block"] in texts else self.waiting[name][entry["block"]] for entry in self.result.kept if entry["file"] == name and entry["block"]} | texts
-        self.waiting[name] = told
-        self.result.kept.append({"file": name, "block": block, "problem": why, "new": new})
-        self.changes = [change for change in self.changes if change.path != self.folder / new]
-        data, before = blocks.beside(told), read(self.folder / new)
-        if before != data:
+        before, data = read(self.folder / new), blocks.NEW_HEAD + b"\n".join(blocks.written(block, text) for block, text in texts.items()) if texts else None
+        self.result.kept += [{"file": name, "block": block, "problem": why, "new": new} for block in (texts if why == "was edited by hand" else [""])]
+        if data != before and (data or before and blocks.ours(before)):
             self.changes.append(Change(self.folder / new, data, before))
 
-    @property
-    def waiting(self) -> dict[str, dict[str, str]]:
-        return self.__dict__.setdefault("_waiting", {})
-
-    def clear(self, name: str) -> None:
-        """A NAME.new that is no longer needed, and that nobody wrote into."""
-        before = read(self.folder / f"{name}.new")
-        if before is not None and blocks.ours(before):
-            self.changes.append(Change(self.folder / f"{name}.new", None, before))
-
-    def put(self, name: str, data: bytes, problem: str, changed: list[str] | None = None) -> None:
-        before = self.present[name]
-        if data == before:
-            if name not in {entry["file"] for entry in self.result.kept}:
-                self.result.unchanged.append(name)
-            return
-        self.changes.append(Change(self.folder / name, data, before))
-        self.result.written.append(name)
-        if problem:
-            self.result.drift.append({"file": name, "problem": problem})
-        self.result.drift += [{"file": name, "problem": f"the block {block} is out of date"} for block in changed or ()]
-
-    def facts(self, view: View) -> None:
-        made = content(view)
-        present = self.present[FACTS]
-        if self.stored is not None and digest(self.stored) == digest(made):
-            self.result.unchanged.append(FACTS)
-        elif present is not None and self.stored is None and not self.force:
-            self.result.kept.append({"file": FACTS, "block": "", "problem": "is not from this tool, or was edited by hand; --force writes it again", "new": ""})
-        else:
-            self.put(FACTS, text_of(made), "is missing" if present is None else "")
-            if self.stored is not None:
-                self.result.drift += differences(self.stored, made)
+    def put(self, name: str, data: bytes, problems: list[str]) -> None:
+        if data != self.present[name]:
+            self.changes.append(Change(self.folder / name, data, self.present[name]))
+            self.result.written.append(name)
+            self.result.drift += [{"file": name, "problem": problem} for problem in problems]
+        elif not any(one["file"] == name for one in self.result.kept):
+            self.result.unchanged.append(name)
 
     def write(self) -> None:
         """All changes, or none: CommandError CANNOT_WRITE."""
@@ -154,30 +119,23 @@ def digest(found: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps({key: value for key, value in found.items() if key != "digest"}, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def content(view: View) -> dict[str, Any]:
-    facts: Facts = view.facts
-    return {"tool": TOOL, "format": FORMAT, "totals": facts.totals(), "unknown": [one.as_json() for one in view.unknowns.values()], "unread": facts.unread, "inputs": {kind: listed for kind, listed in view.inputs.items() if listed},
-            "facts": [fact.as_json() for fact in facts]}
-
-
-def text_of(made: dict[str, Any]) -> bytes:
+def json_text(made: dict[str, Any]) -> bytes:
     """JSON with one fact on a line, so that a change shows as a line."""
-    made = {**made, "digest": digest(made)}
-    facts = ",\n".join("    " + json.dumps(fact) for fact in made["facts"])
-    head = json.dumps({key: made[key] for key in ("tool", "format", "digest", "totals", "unknown", "unread", "inputs")}, indent=2)
-    return (head.removesuffix("\n}") + ',\n  "facts": [\n' + facts + "\n  ]\n}\n").encode()
+    head = json.dumps({**{key: value for key, value in made.items() if key != "facts"}, "digest": digest(made)}, indent=2).removesuffix("\n}")
+    return (head + ',\n  "facts": [\n' + ",\n".join("    " + json.dumps(fact) for fact in made["facts"]) + "\n  ]\n}\n").encode()
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[dict[str, Any]]:
     """Facts that came, went or changed; a fact that only moved to another line is none."""
     before, after = ({fact["id"]: fact for fact in found["facts"]} for found in (old, new))
-    found = [{"file": fact["file"], "line": fact["line"], "fact": name, "problem": "is in the code, not in the documents"} for name, fact in after.items() if name not in before]
-    found += [{"file": fact["file"], "line": fact["line"], "fact": name, "problem": "is in the documents, no longer in the code"} for name, fact in before.items() if name not in after]
-    return found + [{"file": fact["file"], "line": fact["line"], "fact": name, "problem": "has changed"} for name, fact in after.items() if name in before and even(before[name]) != even(fact)]
+
+    def told(names: list[str], facts: dict[str, Any], problem: str) -> list[dict[str, Any]]:
+        return [{"file": facts[name]["file"], "line": facts[name]["line"], "fact": name, "problem": problem} for name in names]
+
+    return (told([name for name in after if name not in before], after, "is in the code, not in the documents") + told([name for name in before if name not in after], before, "is in the documents, no longer in the code")
+            + told([name for name in after if name in before and even(before[name]) != even(after[name])], after, "has changed"))
 
 
-def even(fact: dict[str, Any]) -> str:
+def even(fact: dict[str, Any]) -> Any:
     """A fact without line numbers, also those of places in its value."""
-    places = {"imported", "used", "documented"}
-    value = {key: part.rpartition(":")[0] if key in places and isinstance(part, str) else part for key, part in fact["value"].items()}
-    return json.dumps([value, fact["file"]], sort_keys=True)
+    return fact["file"], {key: part.rpartition(":")[0] if key in ("imported", "used", "documented") and part else part for key, part in fact["value"].items()}
