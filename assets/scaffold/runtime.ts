@@ -98,6 +98,7 @@ interface RouteBase {
   readonly method: Method;
   readonly path: string;
   readonly operationId: string;
+  readonly tag?: string;
   /** How parameters are written, where not the usual way of their place. */
   readonly styles?: Readonly<Partial<Record<Part, Styles>>>;
   readonly bodyRequired?: boolean;

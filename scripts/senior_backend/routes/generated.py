@@ -16,6 +16,24 @@ CODECS = ("json", "form", "multipart", "text", "binary", "xml")
 ZOD = Zod()
 
 
+def named(it: Any, schema: Schema, name: str, declarator: Any) -> Schema:
+    """An export of validators.ts: a component, or what belongs to one operation."""
+    module, base = it.module, name.removesuffix("Schema")
+    below = module.file.source.find(OPERATIONS_BELOW)
+    if 0 <= below < declarator.start_byte:
+        it.generated[base] = schema
+        return schema
+    component, view = schema.keywords.pop("component", base), schema.keywords.pop("view", "")
+    if schema.id:
+        alias = schema
+        schema = Schema(ZOD, "lazy", {}, lambda: alias)
+    schema.id = component
+    it.generated[base] = schema
+    if not view:
+        it.types.components.wholes[component] = schema
+    return schema
+
+
 class Check(Value):
     """What check() of zod takes."""
     __slots__ = ("apply",)

@@ -75,7 +75,7 @@ class Writer:
         made: dict = {"name": name, "in": location, **({"required": True} if not part.optional else {})}
         made.update({key: schema.pop(key) for key in ("description", "deprecated", "example") if key in schema})
         styles = plain(given["styles"]) if type(given.get("styles")) is Obj else {}
-        style = styles.get({"header": "headers"}.get(location, location), {}).get(name, {})
+        style = styles.get({"header": "headers", "cookie": "cookies"}.get(location, location), {}).get(name, {})
         if style.get("content"):
             return {**made, "content": {"application/json": {"schema": schema}}}
         return {**made, **style, "schema": schema}

@@ -10,6 +10,7 @@ from senior_backend.scaffold.schemas.facts import Facts
 from senior_backend.scaffold.schemas.media import codec_of
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.schemas.shape import Shape
+from senior_backend.scaffold.typescript import literal
 from senior_backend.scaffold.views import View, references
 from senior_backend.scaffold.schemas.walk import Shared, Walk
 
@@ -66,7 +67,10 @@ class Understanding:
         shape = walk.shape(schema)
         walk.component, walk.binary = "", "string"
         if shape.deferred:
-            shape = dataclasses.replace(shape, zod=f"z.lazy(() => {shape.zod})")
+            shape = dataclasses.replace(shape, zod=f"z.lazy(() => {shape.noted})", meta="")
+        if name != key:
+            own = {"component": key, **({"view": view.value.lower()} if view.value else {})}
+            shape = dataclasses.replace(shape, zod=shape.noted, meta=literal(own))
         if shape.members is not None and (shape.bases or shape.braced):
             self.shared.interfaces[name] = shape.members
         self.shared.declared.add(name)

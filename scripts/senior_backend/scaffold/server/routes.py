@@ -6,12 +6,12 @@ from senior_backend.scaffold.server.error_shapes import ErrorShapes
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.writing.owned import import_line
 from senior_backend.scaffold.plan import BodyPlan, OperationPlan, ReplyPlan
-from senior_backend.scaffold.typescript import key, string
+from senior_backend.scaffold.typescript import comment, key, string
 from senior_backend.scaffold.server.xml_shapes import XmlShapes
 
 HEADER = "// Generated from the API document: change the document, not this file.\n"
-LOCATIONS = {"path": "path", "query": "query", "header": "headers"}
-USUAL_STYLE = {"path": ("simple", False), "query": ("form", True), "header": ("simple", False)}
+LOCATIONS = {"path": "path", "query": "query", "header": "headers", "cookie": "cookies"}
+USUAL_STYLE = {"path": ("simple", False), "query": ("form", True), "header": ("simple", False), "cookie": ("form", True)}
 SCALARS = ("string", "integer", "number", "boolean")
 
 
@@ -56,7 +56,7 @@ class RouteTable:
         principal = f", {principal_type(operation)}" if operation.security else ""
         members = [
             f"method: '{operation.method.upper()}'", f"path: {string(operation.path)}", f"operationId: {string(operation.operation_id or plan.name)}",
-            self.parameters(), self.styles(), self.bodies(), "bodyRequired: true" if plan.bodies and plan.body_required else "",
+            f"tag: {string(operation.tag)}" if operation.tag != "default" else "", self.parameters(), self.styles(), self.bodies(), "bodyRequired: true" if plan.bodies and plan.body_required else "",
             self.replies(), self.security(), self.error_shapes(), f"handler: handlers.{plan.name}",
         ]
         inner = "".join(f"    {member},\n" for member in members if member)
@@ -78,8 +78,6 @@ class RouteTable:
 
     def style(self, parameter: Parameter) -> str:
         """How the parameter is written, '' where that is the usual way or makes no difference."""
-        if parameter.location not in USUAL_STYLE:
-            return ""
         style, explode = USUAL_STYLE[parameter.location]
         if parameter.content_type is not None:
             is_json = parameter.content_type.endswith(("/json", "+json"))
@@ -105,7 +103,8 @@ class RouteTable:
             contents = statuses.setdefault(status_key(reply.response.status), [])
             if reply.media is not None:
                 contents.append(f"{string(reply.media.content_type)}: {self.content(reply)}")
-        return braced("replies", [f"{status}: {{ {', '.join(contents)} }}" if contents else f"{status}: {{}}" for status, contents in statuses.items()])
+        told = {status_key(reply.response.status): comment(reply.response.description, "      ").strip("\n ") for reply in self.plan.replies}
+        return braced("replies", [f"{told[status]}\n      {status}: {{ {', '.join(contents)} }}".strip() if contents else f"{told[status]}\n      {status}: {{}}".strip() for status, contents in statuses.items()])
 
     def content(self, content: BodyPlan | ReplyPlan) -> str:
         self.codecs.add(content.codec)
@@ -125,7 +124,7 @@ class RouteTable:
         return f"security: [{', '.join(self.requirement(requirement) for requirement in self.operation.security)}]"
 
     def requirement(self, requirement: dict[str, list[str]]) -> str:
-        schemes = [f"{self.names.scheme(scheme)}: [{', '.join(map(string, scopes))}]" for scheme, scopes in requirement.items()]
+        schemes = [f"{key(scheme)}: [{', '.join(map(string, scopes))}]" for scheme, scopes in requirement.items()]
         return f"{{ {', '.join(schemes)} }}" if schemes else "{}"
 
     def error_shapes(self) -> str:
@@ -149,7 +148,7 @@ def status_key(status: str) -> str:
 def braced(name: str, entries: list[str]) -> str:
     """A member whose value is an object, on one line when it fits."""
     line = f"{name}: {{ {', '.join(entries)} }}"
-    return line if len(line) <= 114 else f"{name}: {{\n" + "".join(f"      {entry},\n" for entry in entries) + "    }"
+    return line if len(line) <= 114 and "\n" not in line else f"{name}: {{\n" + "".join(f"      {entry},\n" for entry in entries) + "    }"
 
 
 def field_styles(media: MediaType) -> str:

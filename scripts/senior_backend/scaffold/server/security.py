@@ -5,7 +5,7 @@ from senior_backend.openapi.model import Api, SecurityScheme
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.plan import OwnedBlock, OwnedFile
 from senior_backend.scaffold.server.routes import HEADER
-from senior_backend.scaffold.typescript import comment, string
+from senior_backend.scaffold.typescript import comment, key, string
 
 HOOKS_HEADER = """// Who may call: one hook per security scheme of the API document. This file is yours; generating again only appends.
 // A hook gets the credential that a request carries (requests without one are refused before), and gives who it stands for:
@@ -34,7 +34,7 @@ def hook_kind(scheme: SecurityScheme) -> str:
 def write_security(api: Api, names: Names) -> str:
     """security.ts, generated."""
     schemes = used_schemes(api)
-    entries = "".join(f"  {names.scheme(scheme.key)}: {scheme_expression(scheme, names.scheme(scheme.key))},\n" for scheme in schemes)
+    entries = "".join(f"  {key(scheme.key)}: {scheme_expression(scheme, names.scheme(scheme.key))},\n" for scheme in schemes)
     helpers = sorted({"authorizationScheme" if (kind := hook_kind(scheme)) == "authorization" else kind for scheme in schemes})
     principals = " | ".join(f"PrincipalOf<typeof hooks.{names.scheme(scheme.key)}>" for scheme in schemes)
     return (f"{HEADER}import {{ {', '.join([*helpers, 'type PrincipalOf', 'type Schemes'])} }} from './credentials.ts';\nimport * as hooks from './security.handlers.ts';\n\n"
