@@ -148,12 +148,19 @@ def pattern(value: Obj) -> str:
     return value.props["source"].replace("\\/", "/")
 
 
+def without(it: Any, members: Any = UNDEFINED, schema: Any = UNDEFINED) -> Any:
+    """The schema with the members that are dropped from what clients send."""
+    if type(members) is not Obj or not isinstance(schema, Schema) or schema.kind != "object":
+        return schema
+    return schema.copy(parts={**schema.parts, **{name: as_schema(ZOD, member) for name, member in members.props.items()}})
+
+
 JSON_SCHEMA = {
     **{name: keyword(name) for name in ("minLength", "maxLength", "multipleOf", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties")},
     "required": native(required_member), "object": native(lambda it: Check(lambda schema: schema.inherit(type="object"))), "int64": native(lambda it: Schema(ZOD, "scalar", {"type": "integer", "format": "int64"})),
     "equals": native(lambda it, values=UNDEFINED: Schema(ZOD, "scalar", {"enum": plain(values)})), **{name: native(untyped) for name in ("whenObject", "whenArray", "whenString", "whenNumber")},
     "allOf": native(all_of), "requiring": native(lambda it, schema=UNDEFINED, names=UNDEFINED: with_required(as_schema(ZOD, schema), it.items(names))),
-    "without": native(lambda it, names=UNDEFINED, schema=UNDEFINED: schema), "discriminated": native(discriminated), "keywords": native(keywords), "jsonSchema": native(raw)}
+    "without": native(without), "discriminated": native(discriminated), "keywords": native(keywords), "jsonSchema": native(raw)}
 FORMATS = {"format": keyword("format"), "formats": Formats()}
 CREDENTIALS = {
     "bearer": native(lambda it, *rest: Scheme({"type": "http", "scheme": "bearer"})), "basic": native(lambda it, *rest: Scheme({"type": "http", "scheme": "basic"})),

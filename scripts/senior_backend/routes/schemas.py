@@ -140,7 +140,7 @@ class Schema(Value):
             made = {**made, **part, **({"required": list(dict.fromkeys([*made["required"], *part["required"]]))} if "required" in made and "required" in part else {})}
         if self.untyped:
             made.pop("type", None)
-        if self.kind == "intersection" and "discriminator" in made:
+        if self.kind == "intersection" and "discriminator" in made and "allOf" in made:
             part = next((part for part in made["allOf"] if "oneOf" in part or "anyOf" in part), made)
             part["discriminator"] = made.pop("discriminator")
         return made
@@ -181,7 +181,7 @@ class Schema(Value):
 
     def render_intersection(self, components: Components) -> dict:
         parts = [part.render(components) for part in self.parts]
-        if all(part.untyped for part in self.parts) and sum(map(len, parts)) == len({name for part in parts for name in part}):
+        if not any("$ref" in part for part in parts) and sum(map(len, parts)) == len({name for part in parts for name in part}):
             return {name: value for part in parts for name, value in part.items()}
         return {"allOf": parts}
 

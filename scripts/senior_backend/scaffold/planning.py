@@ -87,9 +87,9 @@ class Planner:
         forgotten = view is View.REQUEST and forgets_type(target, self.understanding.facts.kinds(schema))
         if forgotten:
             walk.warn("read as an object although it has properties but no type; add `type: object`", target)
-        walk.binary = "file" if codec == "multipart" else "string"
+        walk.binary, walk.inline = "file" if codec == "multipart" else "string", True
         shape = walk.shape(schema, "object" if forgotten else "")
-        walk.binary = "string"
+        walk.binary, walk.inline = "string", False
         if isinstance(schema, dict) and "$ref" in schema and len(schema) == 1:
             if not forgotten:
                 return shape.type, shape.zod

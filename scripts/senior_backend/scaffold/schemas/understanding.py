@@ -34,6 +34,8 @@ class Understanding:
         self.shared = Shared(api.report)
         self.shared.endless = endless_references(api.schemas)
         self.walks = {view: Walk(names, self.facts, view, self.shared) for view in View}
+        for walk in self.walks.values():
+            walk.whole = self.walks[View.WHOLE]
         self.binary = binary_components(api, names)
         self.components = {declaration.name: declaration for key, view in self.order() for declaration in [self.component(key, view)]}
         self.operations: list[Declaration] = []

@@ -11,8 +11,8 @@ from senior_backend.scaffold.schemas.merging import merged
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.schemas.roles import Role
 from senior_backend.scaffold.schemas.scalars import FORMATS, admitted_values, number_shape, string_shape, values_shape
-from senior_backend.scaffold.schemas.shape import NEVER, NULL, Rank, Shape, UNKNOWN, checked, union
-from senior_backend.scaffold.typescript import literal, string
+from senior_backend.scaffold.schemas.shape import NEVER, NULL, Rank, Shape, UNKNOWN, checked, nested, union
+from senior_backend.scaffold.typescript import key, literal, string
 from senior_backend.scaffold.values.patterns import check_pattern
 from senior_backend.scaffold.views import HIDDEN_BY, View, references
 
@@ -34,6 +34,8 @@ class Walk:
         self.binary, self.depth = "string", 0
         self.hides_members = view is not View.WHOLE
         self.drops = self.hides_members and view is View.REQUEST       # what a client has no say in is dropped, not refused
+        self.whole = self                      # the walk of the view that hides nothing
+        self.inline = False                    # whether what is written stands in an operation, not in a component
         self.component = ""                    # key of the component being written, while nothing stands between it and the schema at hand
 
     def shape(self, schema: Schema, assume: str = "", role: Role = Role.WHOLE) -> Shape:
@@ -83,9 +85,17 @@ class Walk:
         elif left:
             shape = checked(shape, [self.keywords(left)])
         hidden = self.facts.hidden_members(schema, self.view) if role is not Role.PART and self.drops else []
-        shape = dataclasses.replace(shape, zod=f"{self.helper('without')}({literal(hidden)}, {shape.zod})") if hidden else shape
+        shape = dataclasses.replace(shape, zod=f"{self.helper('without')}({self.dropped(schema, hidden)}, {shape.zod})") if hidden else shape
         meta = notes(schema)
         return dataclasses.replace(shape, zod=shape.noted, meta=meta) if meta else shape
+
+    def dropped(self, schema: dict, names: list[str]) -> str:
+        """The names of members that are dropped; with their schemas where no component has them."""
+        members = schema.get("properties", {})
+        if not self.inline or any(name not in members for name in names):
+            return literal(names)
+        shapes = {name: self.whole.shape(members[name]).noted + ("" if name in schema.get("required", ()) else ".exactOptional()") for name in names}
+        return "{\n" + "".join(f"  {key(name)}: {nested(zod)},\n" for name, zod in shapes.items()) + "}"
 
     def joined(self, schema: dict, kinds: frozenset[str], assume: str, known_object: bool) -> Shape:
         """The schema's own keywords and its compositions; required members may be declared in any of them.
