@@ -1,6 +1,7 @@
 """The servers that the scaffolder writes: their route tables, and the validators in which they say more than zod has words for."""
 from __future__ import annotations
 
+import json
 from typing import Any, Callable
 
 from senior_backend.routes import comments
@@ -162,10 +163,27 @@ JSON_SCHEMA = {
     "allOf": native(all_of), "requiring": native(lambda it, schema=UNDEFINED, names=UNDEFINED: with_required(as_schema(ZOD, schema), it.items(names))),
     "without": native(without), "discriminated": native(discriminated), "keywords": native(keywords), "jsonSchema": native(raw)}
 FORMATS = {"format": keyword("format"), "formats": Formats()}
+
+
+def scheme(define: Callable) -> Native:
+    """A security scheme: what its function says, and the comment above it."""
+    def work(it: Any, this: Any, arguments: list, node: Any) -> Scheme:
+        description, tags = comments.parsed(comments.above(node.parent)) if node is not None else ("", {})
+        made = define(*arguments)
+        if "flows" in tags:
+            made = {"type": "oauth2", "flows": json.loads(tags["flows"])}
+        elif "openIdConnectUrl" in tags:
+            made = {"type": "openIdConnect", "openIdConnectUrl": tags["openIdConnectUrl"]}
+        elif "bearerFormat" in tags:
+            made["bearerFormat"] = tags["bearerFormat"]
+        return Scheme({**made, **({"description": description} if description else {})})
+    return Native(work)
+
+
 CREDENTIALS = {
-    "bearer": native(lambda it, *rest: Scheme({"type": "http", "scheme": "bearer"})), "basic": native(lambda it, *rest: Scheme({"type": "http", "scheme": "basic"})),
-    "authorizationScheme": native(lambda it, name="", *rest: Scheme({"type": "http", "scheme": name})), "certificate": native(lambda it, *rest: Scheme({"type": "mutualTLS"})),
-    "apiKey": native(lambda it, location="header", name="", *rest: Scheme({"type": "apiKey", "in": location, "name": name}))}
+    "bearer": scheme(lambda *rest: {"type": "http", "scheme": "bearer"}), "basic": scheme(lambda *rest: {"type": "http", "scheme": "basic"}),
+    "authorizationScheme": scheme(lambda name="", *rest: {"type": "http", "scheme": name}), "certificate": scheme(lambda *rest: {"type": "mutualTLS"}),
+    "apiKey": scheme(lambda location="header", name="", *rest: {"type": "apiKey", "in": location, "name": name})}
 class Entry(Value):
     """An entry of a route table."""
     __slots__ = ("definition", "place", "node")
@@ -179,6 +197,15 @@ def route(it: Any, this: Any, arguments: list, node: Any) -> Any:
 
 
 RUNTIME = {"route": Native(route), **{codec: Native(lambda it, this, arguments, node, codec=codec: Content(codec, arguments)) for codec in CODECS}}
+
+
+def described(it: Any, module: Any) -> None:
+    """What index.ts says of the API as a whole."""
+    found = plain(module.export(it, "apiDescription"))
+    if isinstance(found, dict):
+        it.about.update({"info": {name: found.get(name, "") for name in ("title", "version", "description") if name != "description" or name in found}})
+        it.about.update({"servers": [{"url": url} for url in found["servers"]]} if "servers" in found else {})
+        it.about.update({"tags": [{"name": name, "description": text} for name, text in found["tags"].items()]} if "tags" in found else {})
 
 
 def mounted(it: Any, app: Any = UNDEFINED, routes: Any = UNDEFINED, service: Any = UNDEFINED, *rest: Any) -> Any:

@@ -42,11 +42,13 @@ def exported_schemas(api: Api, names: Names) -> dict[str, str]:
 def validator_statement(declaration: Declaration) -> str:
     annotation = declaration.name if declaration.typed else declaration.shape.type
     zod = declaration.shape.zod
+    meta = f".meta({declaration.shape.meta})" if declaration.shape.meta else ""
     cast = next((helper for helper in ("jsonSchema", "allOf") if zod.startswith(f"{helper}<{declaration.shape.type}>(")), None)
-    if cast:
+    if cast == "jsonSchema" and meta:           # what meta() belongs to is not inferred from the annotation
+        zod = f"jsonSchema<{annotation}>" + zod[len(cast) + len(declaration.shape.type) + 2:]
+    elif cast:
         zod = cast + (f"<{annotation}>" if cast == "allOf" else "") + zod[len(cast) + len(declaration.shape.type) + 2:]
     zod = zod if cast == "jsonSchema" or SIMPLE.match(zod) else f"typed<{annotation}>({zod})"
-    meta = f".meta({declaration.shape.meta})" if declaration.shape.meta else ""
     return f"export const {declaration.name}Schema: z.ZodType<{annotation}> = {zod}{meta};\n"
 
 

@@ -1,11 +1,14 @@
 """<tag>.routes.ts: one tag's routes as a typed table."""
 from __future__ import annotations
 
-from senior_backend.openapi.model import Api, MediaType, Operation, Parameter
+import json
+
+from senior_backend.openapi.model import MISSING, Api, MediaType, Operation, Parameter
 from senior_backend.scaffold.server.error_shapes import ErrorShapes
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.writing.owned import import_line
 from senior_backend.scaffold.plan import BodyPlan, OperationPlan, ReplyPlan
+from senior_backend.scaffold.schemas.shape import nested
 from senior_backend.scaffold.typescript import comment, key, string
 from senior_backend.scaffold.server.xml_shapes import XmlShapes
 
@@ -57,9 +60,9 @@ class RouteTable:
         members = [
             f"method: '{operation.method.upper()}'", f"path: {string(operation.path)}", f"operationId: {string(operation.operation_id or plan.name)}",
             f"tag: {string(operation.tag)}" if operation.tag != "default" else "", self.parameters(), self.styles(), self.bodies(), "bodyRequired: true" if plan.bodies and plan.body_required else "",
-            self.replies(), self.security(), self.error_shapes(), f"handler: handlers.{plan.name}",
+            self.replies(), self.reply_headers(), self.security(), self.error_shapes(), f"handler: handlers.{plan.name}",
         ]
-        inner = "".join(f"    {member},\n" for member in members if member)
+        inner = "".join("    " + member.replace("\n", "\n    ") + ",\n" for member in members if member)
         return f"  route<{plan.request_type}, {plan.reply_type}{principal}>({{\n{inner}  }}),\n"
 
     def parameters(self) -> str:
@@ -95,16 +98,29 @@ class RouteTable:
         return isinstance(schema, dict) and schema.get("type") in SCALARS
 
     def bodies(self) -> str:
-        return braced("bodies", [f"{string(body.media.content_type)}: {self.content(body)}" for body in self.plan.bodies]) if self.plan.bodies else ""
+        if not self.plan.bodies:
+            return ""
+        return comment(self.operation.body.description) + braced("bodies", [self.documented(body) for body in self.plan.bodies])
 
     def replies(self) -> str:
-        statuses: dict[str, list[str]] = {}
+        statuses: dict[str, list[ReplyPlan]] = {}
         for reply in self.plan.replies:
-            contents = statuses.setdefault(status_key(reply.response.status), [])
-            if reply.media is not None:
-                contents.append(f"{string(reply.media.content_type)}: {self.content(reply)}")
-        told = {status_key(reply.response.status): comment(reply.response.description, "      ").strip("\n ") for reply in self.plan.replies}
-        return braced("replies", [f"{told[status]}\n      {status}: {{ {', '.join(contents)} }}".strip() if contents else f"{told[status]}\n      {status}: {{}}".strip() for status, contents in statuses.items()])
+            statuses.setdefault(reply.response.status, []).append(reply)
+        return braced("replies", [comment(replies[0].response.description) + entry_of(status_key(status), [self.documented(reply) for reply in replies if reply.media is not None])
+                                  for status, replies in statuses.items()])
+
+    def reply_headers(self) -> str:
+        headers = self.plan.reply_headers
+        self.validators.update(headers.values())
+        return braced("replyHeaders", [f"{status_key(status)}: {validator}" for status, validator in headers.items()]) if headers else ""
+
+    def documented(self, content: BodyPlan | ReplyPlan) -> str:
+        """A content type with its codec, and above it the document's example and how parts of a form are encoded."""
+        media = content.media
+        notes = [f"@encoding {json.dumps(name)} {encoding.content_type or json.dumps({'style': encoding.style})}" for name, encoding in media.encoding.items()
+                 if encoding.content_type or encoding.style == "deepObject"]
+        notes += [f"@example {json.dumps(media.example, indent=2)}"] if media.example is not MISSING else []
+        return comment("\n".join(notes)) + f"{string(media.content_type)}: {self.content(content)}"
 
     def content(self, content: BodyPlan | ReplyPlan) -> str:
         self.codecs.add(content.codec)
@@ -148,7 +164,11 @@ def status_key(status: str) -> str:
 def braced(name: str, entries: list[str]) -> str:
     """A member whose value is an object, on one line when it fits."""
     line = f"{name}: {{ {', '.join(entries)} }}"
-    return line if len(line) <= 114 and "\n" not in line else f"{name}: {{\n" + "".join(f"      {entry},\n" for entry in entries) + "    }"
+    return line if len(line) <= 114 and "\n" not in line else f"{name}: {{\n" + "".join(f"  {nested(entry)},\n" for entry in entries) + "}"
+
+
+def entry_of(name: str, entries: list[str]) -> str:
+    return braced(name, entries) if any("\n" in entry for entry in entries) else f"{name}: {{ {', '.join(entries)} }}" if entries else f"{name}: {{}}"
 
 
 def field_styles(media: MediaType) -> str:
