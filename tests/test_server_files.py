@@ -58,7 +58,7 @@ def test_error_bodies_are_filled_by_the_names_of_their_fields(made):
 
 def test_tables_name_the_shapes_and_requirements(made):
     table = (made / "a.routes.ts").read_text(encoding="utf-8")
-    XX
+    assert "security: [{ token: ['read', 'it\\'s'], 'odd-name': [] }, {}]," in table
     assert "route<FailRequest, FailReply, Principal | undefined>({" in table
     assert "400: errors.asPlain, 401: errors.asNested, 402: errors.asFields" in table.replace("\n      ", " ").replace(",\n", ", ")
 
