@@ -25,13 +25,17 @@ def above(node: Any) -> str:
 
 
 def plain(text: str) -> str:
-    return STAR.sub("", text).strip()
+    return STAR.sub("", text).replace("*\\/", "*/").strip()
 
 
 def parsed(text: str) -> tuple[str, dict[str, str]]:
     """(the text before the tags, {tag: its text})."""
     at = re.search(r"^@\w", text, re.MULTILINE)
     return (text[:at.start()] if at else text).strip(), {found[1]: found[2].strip() for found in TAG.finditer(text)}
+
+
+def unescaped(text: str) -> str:
+    return re.sub(r"(?m)^\\@", "@", text)
 
 
 def operation(text: str) -> dict:
@@ -42,9 +46,9 @@ def operation(text: str) -> dict:
     summary = tags.get("summary") or " ".join(first.split())
     description = tags.get("description") or tags.get("desc") or rest.strip()
     if summary:
-        made["summary"] = summary
+        made["summary"] = unescaped(summary)
     if description:
-        made["description"] = description
+        made["description"] = unescaped(description)
     if "deprecated" in tags:
         made["deprecated"] = True
     if tags.get("tag") or tags.get("tags"):

@@ -18,7 +18,7 @@ def document(found: Found) -> dict:
         made["paths"].setdefault(route.path, {})[route.method] = dict(route.operation)
     name_operations(made["paths"])
     components: dict = {}
-    schemas = used_schemas(made["paths"], found.schemas)
+    schemas = used_schemas(made["paths"], found)
     if schemas:
         components["schemas"] = schemas
     if found.security:
@@ -61,8 +61,8 @@ def references(value: Any) -> list[str]:
     return found
 
 
-def used_schemas(paths: dict, schemas: dict) -> dict:
-    wanted, pending = set(), references(paths)
+def used_schemas(paths: dict, found: Found) -> dict:
+    schemas, wanted, pending = found.schemas, set(), [*references(paths), *found.kept]
     while pending:
         name = pending.pop()
         if name in schemas and name not in wanted:

@@ -1,6 +1,7 @@
 """The servers that the scaffolder writes: their route tables, and the validators in which they say more than zod has words for."""
 from __future__ import annotations
 
+import json
 from typing import Any, Callable
 
 from senior_backend.routes import comments
@@ -14,6 +15,24 @@ OPERATIONS_BELOW = b"// What follows belongs to one operation each."
 LOCATIONS = {"path": "path", "query": "query", "headers": "header", "cookies": "cookie"}
 CODECS = ("json", "form", "multipart", "text", "binary", "xml")
 ZOD = Zod()
+
+
+def named(it: Any, schema: Schema, name: str, declarator: Any) -> Schema:
+    """An export of validators.ts: a component, or what belongs to one operation."""
+    module, base = it.module, name.removesuffix("Schema")
+    below = module.file.source.find(OPERATIONS_BELOW)
+    if 0 <= below < declarator.start_byte:
+        it.generated[base] = schema
+        return schema
+    component, view = schema.keywords.pop("component", base), schema.keywords.pop("view", "")
+    if schema.id:
+        alias = schema
+        schema = Schema(ZOD, "lazy", {}, lambda: alias)
+    schema.id = component
+    it.generated[base] = schema
+    if not view:
+        it.types.components.wholes[component] = schema
+    return schema
 
 
 class Check(Value):
@@ -130,17 +149,41 @@ def pattern(value: Obj) -> str:
     return value.props["source"].replace("\\/", "/")
 
 
+def without(it: Any, members: Any = UNDEFINED, schema: Any = UNDEFINED) -> Any:
+    """The schema with the members that are dropped from what clients send."""
+    if type(members) is not Obj or not isinstance(schema, Schema) or schema.kind != "object":
+        return schema
+    return schema.copy(parts={**schema.parts, **{name: as_schema(ZOD, member) for name, member in members.props.items()}})
+
+
 JSON_SCHEMA = {
     **{name: keyword(name) for name in ("minLength", "maxLength", "multipleOf", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties")},
     "required": native(required_member), "object": native(lambda it: Check(lambda schema: schema.inherit(type="object"))), "int64": native(lambda it: Schema(ZOD, "scalar", {"type": "integer", "format": "int64"})),
     "equals": native(lambda it, values=UNDEFINED: Schema(ZOD, "scalar", {"enum": plain(values)})), **{name: native(untyped) for name in ("whenObject", "whenArray", "whenString", "whenNumber")},
     "allOf": native(all_of), "requiring": native(lambda it, schema=UNDEFINED, names=UNDEFINED: with_required(as_schema(ZOD, schema), it.items(names))),
-    "without": native(lambda it, names=UNDEFINED, schema=UNDEFINED: schema), "discriminated": native(discriminated), "keywords": native(keywords), "jsonSchema": native(raw)}
+    "without": native(without), "discriminated": native(discriminated), "keywords": native(keywords), "jsonSchema": native(raw)}
 FORMATS = {"format": keyword("format"), "formats": Formats()}
+
+
+def scheme(define: Callable) -> Native:
+    """A security scheme: what its function says, and the comment above it."""
+    def work(it: Any, this: Any, arguments: list, node: Any) -> Scheme:
+        description, tags = comments.parsed(comments.above(node.parent)) if node is not None else ("", {})
+        made = define(*arguments)
+        if "flows" in tags:
+            made = {"type": "oauth2", "flows": json.loads(tags["flows"])}
+        elif "openIdConnectUrl" in tags:
+            made = {"type": "openIdConnect", "openIdConnectUrl": tags["openIdConnectUrl"]}
+        elif "bearerFormat" in tags:
+            made["bearerFormat"] = tags["bearerFormat"]
+        return Scheme({**made, **({"description": description} if description else {})})
+    return Native(work)
+
+
 CREDENTIALS = {
-    "bearer": native(lambda it, *rest: Scheme({"type": "http", "scheme": "bearer"})), "basic": native(lambda it, *rest: Scheme({"type": "http", "scheme": "basic"})),
-    "authorizationScheme": native(lambda it, name="", *rest: Scheme({"type": "http", "scheme": name})), "certificate": native(lambda it, *rest: Scheme({"type": "mutualTLS"})),
-    "apiKey": native(lambda it, location="header", name="", *rest: Scheme({"type": "apiKey", "in": location, "name": name}))}
+    "bearer": scheme(lambda *rest: {"type": "http", "scheme": "bearer"}), "basic": scheme(lambda *rest: {"type": "http", "scheme": "basic"}),
+    "authorizationScheme": scheme(lambda name="", *rest: {"type": "http", "scheme": name}), "certificate": scheme(lambda *rest: {"type": "mutualTLS"}),
+    "apiKey": scheme(lambda location="header", name="", *rest: {"type": "apiKey", "in": location, "name": name})}
 class Entry(Value):
     """An entry of a route table."""
     __slots__ = ("definition", "place", "node")
@@ -154,6 +197,15 @@ def route(it: Any, this: Any, arguments: list, node: Any) -> Any:
 
 
 RUNTIME = {"route": Native(route), **{codec: Native(lambda it, this, arguments, node, codec=codec: Content(codec, arguments)) for codec in CODECS}}
+
+
+def described(it: Any, module: Any) -> None:
+    """What index.ts says of the API as a whole."""
+    found = plain(module.export(it, "apiDescription"))
+    if isinstance(found, dict):
+        it.about.update({"info": {name: found.get(name, "") for name in ("title", "version", "description") if name != "description" or name in found}})
+        it.about.update({"servers": [{"url": url} for url in found["servers"]]} if "servers" in found else {})
+        it.about.update({"tags": [{"name": name, "description": text} for name, text in found["tags"].items()]} if "tags" in found else {})
 
 
 def mounted(it: Any, app: Any = UNDEFINED, routes: Any = UNDEFINED, service: Any = UNDEFINED, *rest: Any) -> Any:

@@ -14,7 +14,10 @@ FORMATS = {
     "isIP": "", "isMongoId": "", "isJWT": "", "isAlpha": "", "isAlphanumeric": "", "isMobilePhone": "", "isStrongPassword": "", "isHexadecimal": "", "isSlug": "", "isCreditCard": "", "isCurrency": "",
     "cuid": "", "cuid2": "", "ulid": "", "nanoid": "", "jwt": "", "base64": "", "base64url": "", "emoji": "", "ip": "", "cidr": "", "cidrv4": "", "cidrv6": "", "xid": "", "ksuid": "", "e164": "", "hex": ""}
 LIMITS = {"string": ("minLength", "maxLength"), "array": ("minItems", "maxItems"), "object": ("minProperties", "maxProperties")}
-SAFE = 9007199254740991
+# what meta() may say in a schema; component and view are words of generated validators
+NOTED = frozenset((
+    "title", "description", "default", "example", "examples", "deprecated", "readOnly", "writeOnly", "format", "pattern", "type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+    "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "discriminator", "externalDocs", "xml", "contentEncoding", "contentMediaType", "additionalProperties", "component", "view"))
 
 
 def bound(schema: Schema, end: int, value: Any, exclusive: bool = False) -> Schema:
@@ -53,10 +56,13 @@ def object_of(it: Any, library: Any, value: Any, rest: Any = None) -> Schema:
 def described(schema: Schema, value: Any) -> Schema:
     """With annotations: a text, or an object of keywords."""
     notes = {"description": value} if isinstance(value, str) else plain(value) if type(value) is Obj else {}
-    made = schema.inherit(**{name: note for name, note in notes.items() if name not in ("id", "ref", "param", "header", "name")})
+    kept = {name: note for name, note in notes.items() if name in NOTED or name.startswith("x-")}
     name = notes.get("id") or notes.get("ref") or notes.get("refId")
+    if schema.name or schema.id:
+        made = Schema(schema.library, "lazy", kept, lambda: schema, schema.optional)
+    else:
+        made = schema.inherit(**kept)
     made.id = name if isinstance(name, str) else ""
-    made.name = schema.name if not made.id else ""
     return made
 
 
@@ -77,7 +83,7 @@ def keep(schema: Schema, made: Schema) -> Schema:
 def default(schema: Schema, value: Any) -> Schema:
     made = optional(schema).copy()
     known = plain(value) if not isinstance(value, Value) or type(value) in (Arr, Obj) else None
-    return made.inherit(default=known) if known is not None else made
+    return made.inherit(default=known) if known is not None and inner_of(schema).keywords.get("default") != known else made
 
 
 def inner_of(schema: Schema) -> Schema:
@@ -191,7 +197,7 @@ def refined(schema: Schema, it: Any, arguments: list) -> Schema:
 
 def checked(schema: Schema, it: Any, arguments: list) -> Schema:
     """check(...): those of our own helpers and of zod/mini that are known add their keywords."""
-    made = schema.copy()
+    made = Schema(schema.library, "lazy", {}, lambda: schema, schema.optional) if schema.id else schema.copy()
     for argument in arguments:
         if hasattr(argument, "apply"):
             made = argument.apply(made)
@@ -264,7 +270,7 @@ ZOD_METHODS: dict[str, Callable] = {
     "catch": lambda schema, it, arguments: optional(schema), "describe": lambda schema, it, arguments: described(schema, first(arguments)), "meta": lambda schema, it, arguments: described(schema, first(arguments)),
     "openapi": lambda schema, it, arguments: described(schema, arguments[-1] if arguments else UNDEFINED) if type(first(arguments)) is Obj else described(described(schema, arguments[1]) if len(arguments) > 1 else schema, Obj({"id": first(arguments)})),
     "array": lambda schema, it, arguments: Schema(schema.library, "array", None, schema), "or": lambda schema, it, arguments: union_of(schema.library, [Arr([schema, *arguments[:1]])]),
-    "and": lambda schema, it, arguments: Schema(schema.library, "intersection", None, [*(schema.parts if schema.kind == "intersection" and not schema.name and not schema.keywords else [schema]), as_schema(schema.library, first(arguments))]),
+    "and": lambda schema, it, arguments: Schema(schema.library, "intersection", None, [*(schema.parts if schema.kind == "intersection" and not schema.name and not schema.id and not schema.keywords else [schema]), as_schema(schema.library, first(arguments))]),
     "refine": refined, "superRefine": refined, "check": checked, "with": checked,
     "pipe": lambda schema, it, arguments: schema, "parse": zod_parse, "parseAsync": zod_parse, "safeParse": zod_safe_parse, "safeParseAsync": zod_safe_parse, "spa": zod_safe_parse,
     "unwrap": lambda schema, it, arguments: inner_of(schema) if schema.kind == "lazy" else schema.parts if schema.kind == "array" else schema.copy(optional=False, nulls=False),

@@ -37,4 +37,5 @@ class Found:
     security: dict                     # name -> security scheme
     package: dict                      # package.json
     name: str                          # of the folder
-    about: dict = dataclasses.field(default_factory=dict)      # what the sources say of the document itself: info, servers, tags
+    about: dict                        # what the sources say of the document itself: info, servers, tags
+    kept: frozenset                    # schemas that belong to the document whether an operation refers to them or not

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import http
+import json
 import re
 from typing import Any
 
@@ -58,9 +59,13 @@ class Writer:
             made["parameters"] = parameters
         bodies = given.get("bodies")
         if type(bodies) is Obj:
-            made["requestBody"] = {**({"required": True} if given.get("bodyRequired") is True else {}), "content": self.contents(bodies)}
-        replies, told = given.get("replies"), reply_comments(entry.node)
-        made["responses"] = {status: self.own_response(status, contents, told.get(status, "")) for status, contents in (replies.props if type(replies) is Obj else {}).items()}
+            told = own_comments(entry.node, "bodies")
+            made["requestBody"] = {**({"description": told[""]} if told.get("") else {}), **({"required": True} if given.get("bodyRequired") is True else {}), "content": self.contents(bodies, told, "")}
+        replies, headers, told = given.get("replies"), given.get("replyHeaders"), own_comments(entry.node, "replies")
+        made["responses"] = {status: self.own_response(status, contents, told) for status, contents in (replies.props if type(replies) is Obj else {}).items()}
+        for status, whole in (headers.props if type(headers) is Obj else {}).items():
+            members = inner_of(whole).parts if isinstance(whole, Schema) else {}
+            made["responses"].setdefault(status, {"description": ""})["headers"] = {name: self.own_header(part) for name, part in members.items()}
         if type(given.get("security")) is Arr:
             made["security"] = plain(given["security"])
         return made
@@ -75,17 +80,32 @@ class Writer:
         made: dict = {"name": name, "in": location, **({"required": True} if not part.optional else {})}
         made.update({key: schema.pop(key) for key in ("description", "deprecated", "example") if key in schema})
         styles = plain(given["styles"]) if type(given.get("styles")) is Obj else {}
-        style = styles.get({"header": "headers"}.get(location, location), {}).get(name, {})
+        style = styles.get({"header": "headers", "cookie": "cookies"}.get(location, location), {}).get(name, {})
         if style.get("content"):
             return {**made, "content": {"application/json": {"schema": schema}}}
         return {**made, **style, "schema": schema}
 
-    def contents(self, contents: Obj) -> dict:
-        return {name: {"schema": content.schema.render(self.components)} if content.schema is not None else {} for name, content in contents.props.items() if hasattr(content, "codec")}
+    def own_header(self, part: Schema) -> dict:
+        schema = part.render(self.components)
+        description = {"description": schema.pop("description")} if "description" in schema else {}
+        return {**description, **({"required": True} if not part.optional else {}), "schema": schema}
 
-    def own_response(self, status: str, contents: Any, description: str) -> dict:
-        media = self.contents(contents) if type(contents) is Obj else {}
-        return {"description": description, **({"content": media} if media else {})}
+    def contents(self, contents: Obj, told: dict, under: str) -> dict:
+        made = {}
+        for name, content in contents.props.items():
+            if hasattr(content, "codec"):
+                made[name] = {"schema": content.schema.render(self.components)} if content.schema is not None else {}
+                notes = told.get(f"{under}{name}", "")
+                encodings = {field: dict(style) for field, style in content.styles.items()}
+                for field, kind in re.findall(r'(?m)^@encoding ("(?:[^"\\]|\\.)*") (.*)$', notes):
+                    encodings.setdefault(json.loads(field), {}).update({"style": "deepObject", "explode": True} if kind == '{"style": "deepObject"}' else {"contentType": kind})
+                made[name].update({"encoding": encodings} if encodings else {})
+                made[name].update(example_in(notes))
+        return made
+
+    def own_response(self, status: str, contents: Any, told: dict) -> dict:
+        media = self.contents(contents, told, status + " ") if type(contents) is Obj else {}
+        return {"description": told.get(status, ""), **({"content": media} if media else {})}
 
     # descriptions
     def described(self, endpoint: Endpoint, declared: dict) -> dict:
@@ -337,13 +357,28 @@ def phrase(code: str) -> str:
         return "Any other answer" if code == "default" else classes[code[0]] if code[0] in classes else code
 
 
-def reply_comments(node: Any) -> dict[str, str]:
-    """The JSDoc comments above the entries of `replies` in a call of route()."""
-    definition = node.child_by_field_name("arguments").named_children[0] if node is not None else None
-    for pair in definition.named_children if definition is not None else ():
-        if pair.type == "pair" and pair.child_by_field_name("key").text == b"replies":
-            return {inner.child_by_field_name("key").text.decode().strip("'"): comments.above(inner) for inner in pair.child_by_field_name("value").named_children if inner.type == "pair"}
-    return {}
+def example_in(notes: str) -> dict:
+    _, found, text = notes.partition("@example ")
+    try:
+        return {"example": json.loads(text)} if found else {}
+    except ValueError:
+        return {}
+
+
+def own_comments(node: Any, member: str) -> dict[str, str]:
+    """The JSDoc comments at a member of the object that route() gets ("") and at its entries: "200", "200 application/json"."""
+    found: dict[str, str] = {}
+
+    def gather(pair: Any, name: str, depth: int) -> None:
+        found[name] = comments.above(pair)
+        value = pair.child_by_field_name("value")
+        for inner in value.named_children if value.type == "object" and depth < 2 else ():
+            if inner.type == "pair":
+                gather(inner, f"{name} {inner.child_by_field_name('key').text.decode().strip(chr(39))}".strip(), depth + 1)
+    for pair in node.child_by_field_name("arguments").named_children[0].named_children if node is not None else ():
+        if pair.type == "pair" and pair.child_by_field_name("key").text.decode() == member:
+            gather(pair, "", 0)
+    return found
 
 
 def route_comment(node: Any) -> str:

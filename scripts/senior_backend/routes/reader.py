@@ -10,6 +10,7 @@ from senior_backend.routes import builtins
 from senior_backend.routes.answering import answered
 from senior_backend.routes.expressions import EXPRESSIONS
 from senior_backend.routes.frameworks import PACKAGES, Endpoint, Router, endpoints
+from senior_backend.routes.generated import described
 from senior_backend.routes.interpreter import Interpreter
 from senior_backend.routes.model import Found, Route, Unresolved
 from senior_backend.routes.operations import Writer
@@ -52,13 +53,18 @@ class Reader:
                 self.sources.load(name).run(it)
         self.call_the_uncalled()
         found = self.routes()
+        for folder in self.sources.generated:
+            if (name := f"{folder}/index.ts".lstrip("/")) in self.sources.files:
+                described(it, self.sources.load(name))
+        for schema in list(self.components.wholes.values()):
+            schema.render(self.components)          # a generated server exports all components
         for name, why in self.sources.skipped:
             it.tell(f"left out: {why}", (name, 0))
         for name, file in self.sources.files.items():
             if file.parsed is not None and file.parsed.root_node.has_error:
                 it.tell("the file has syntax errors: what stands around them may be missing", (name, first_error(file.parsed.root_node)))
         return Found(found, sorted(it.unresolved.values(), key=lambda place: (place.file, place.line, place.message)), sorted(self.sources.files), self.components.schemas, self.credentials, self.sources.package(),
-                     self.sources.root.resolve().name, it.about)
+                     self.sources.root.resolve().name, it.about, frozenset(self.components.wholes))
 
     def routes(self) -> list[Route]:
         self.credentials: dict[str, dict] = self.it.schemes

@@ -17,6 +17,7 @@ class Components:
     def __init__(self) -> None:
         self.schemas: dict[str, Any] = {}
         self.names: dict[Any, str] = {}
+        self.wholes: dict[str, Schema] = {}         # of generated servers: the schemas of which there are variants for requests and responses
 
     def reference(self, key: Any, wish: str, render: Callable[[], Any]) -> dict:
         """A reference to what stands under a key; rendered when it is first asked for."""
@@ -100,8 +101,11 @@ class Schema(Value):
         return made
 
     def named(self, it: Any, name: str, type_: Any, declarator: Any) -> Schema:
-        if not self.name and it.depth == 0 and not it.calls:
-            self.name = name
+        if it.depth == 0 and not it.calls:
+            if it.sources.holds_validators(it.module.name):
+                from senior_backend.routes.generated import named
+                return named(it, self, name, declarator)
+            self.name = self.name or name
         return self
 
     def get(self, it, name, node):
@@ -121,8 +125,10 @@ class Schema(Value):
     def render(self, components: Components, whole: bool = False) -> dict:
         """whole: even a named schema is written out."""
         if not whole and (self.id or self.name and self.kind in NAMED_KINDS):
-            wish = self.id or NAME_ENDINGS.sub("", self.name) or self.name
-            return self.annulled(components.reference(("schema", id(self)), wish[:1].upper() + wish[1:] if not self.id else wish, lambda: self.plain(components)))
+            if self.id:
+                return components.reference(("id", self.id), self.id, lambda: components.wholes.get(self.id, self).render(components, True))
+            wish = NAME_ENDINGS.sub("", self.name) or self.name
+            return components.reference(("schema", id(self)), wish[:1].upper() + wish[1:], lambda: self.render(components, True))
         return self.annulled(self.plain(components))
 
     def annulled(self, schema: dict) -> dict:
@@ -134,6 +140,9 @@ class Schema(Value):
             made = {**made, **part, **({"required": list(dict.fromkeys([*made["required"], *part["required"]]))} if "required" in made and "required" in part else {})}
         if self.untyped:
             made.pop("type", None)
+        if self.kind == "intersection" and "discriminator" in made and "allOf" in made:
+            part = next((part for part in made["allOf"] if "oneOf" in part or "anyOf" in part), made)
+            part["discriminator"] = made.pop("discriminator")
         return made
 
     def render_scalar(self, components: Components) -> dict:
@@ -172,7 +181,7 @@ class Schema(Value):
 
     def render_intersection(self, components: Components) -> dict:
         parts = [part.render(components) for part in self.parts]
-        if all(part.untyped for part in self.parts) and sum(map(len, parts)) == len({name for part in parts for name in part}):
+        if not any("$ref" in part for part in parts) and sum(map(len, parts)) == len({name for part in parts for name in part}):
             return {name: value for part in parts for name, value in part.items()}
         return {"allOf": parts}
 

@@ -122,6 +122,10 @@ class Sources:
         folder, _, base = name.rpartition("/")
         return Obj(dict(FILES[base]), open=True) if base in FILES and folder in self.generated else None
 
+    def holds_validators(self, name: str) -> bool:
+        folder, _, base = name.rpartition("/")
+        return base == "validators.ts" and folder in self.generated
+
     def load(self, name: str) -> Module:
         if name not in self.modules:
             self.modules[name] = Module(self.files[name], self.it)

@@ -388,14 +388,17 @@ def enumeration(values: list) -> dict:
     return {"type": kinds.pop(), "enum": values} if len(kinds) == 1 else {"enum": values}
 
 
+OUTSIDE = ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "xml", "externalDocs")
+
+
 def nullable(schema: dict) -> dict:
     if not schema:
         return {}
     kind = schema.get("type")
-    if isinstance(kind, str) and kind != "null" and "const" not in schema:
+    if isinstance(kind, str) and kind != "null" and not {"const", "anyOf", "oneOf", "allOf", "$ref", "not"} & schema.keys():
         return {**schema, "type": [kind, "null"], **({"enum": [*schema["enum"], None]} if "enum" in schema else {})}
     if isinstance(kind, list):
         return schema if "null" in kind else {**schema, "type": [*kind, "null"]}
-    if "anyOf" in schema and len(schema) == 1:
-        return {"anyOf": [*schema["anyOf"], {"type": "null"}]}
-    return {"anyOf": [schema, {"type": "null"}]}
+    notes = {name: schema[name] for name in OUTSIDE if name in schema}
+    rest = {name: value for name, value in schema.items() if name not in notes}
+    return {"anyOf": [*(rest["anyOf"] if set(rest) == {"anyOf"} else [rest]), {"type": "null"}], **notes}
