@@ -18,6 +18,9 @@ ENDINGS = (".ts", ".js", ".mts", ".mjs", ".cts", ".cjs", ".tsx", ".jsx")
 SKIPPED = frozenset((
     "node_modules", "bower_components", "dist", "build", "out", "coverage", "test", "tests", "__tests__", "__mocks__", "e2e", "cypress", "vendor", "public", "static", "tmp", "docs"))
 NOT_SOURCES = re.compile(r"(?:\.|-|_)(?:test|spec|min|bundle|stories)\.[cm]?[jt]sx?$|\.d\.[cm]?ts$|^\.|\.config\.[cm]?[jt]s$")
+MANY_FILES = 1_500          # from here on only files that may register routes are read, those that import them, and what these import: the others would take most of the time
+MENTIONS = re.compile(rb"express|fastify|koa|[rR]outer|\b(?:app|server|api|instance)\.\w+\s*\(")
+SPECIFIERS = re.compile(rb"(?:\bfrom|\bimport|\brequire\(|\bimport\()\s*['\"]([^'\"\n]+)['\"]")
 LARGEST, MOST_FILES = 2 << 20, 20_000       # bytes of one file; what is larger was not written by people
 LONG_LINE = 5_000                           # characters per line on average that only minified files have
 COMMENT_OR_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
@@ -48,6 +51,8 @@ class Sources:
         self.parsers = parsers()
         self.gather()
         self.workspace = {config["name"]: posixpath.dirname(name) for name, config in self.configs.items() if name.endswith("package.json") and isinstance(config.get("name"), str)}
+        if len(self.files) > MANY_FILES:
+            self.narrow()
 
     # the files of the folder
     def gather(self) -> None:
@@ -55,13 +60,30 @@ class Sources:
             names = sorted(self.walk())
         except OSError as error:
             raise CommandError(f"{self.root} cannot be read: {error.strerror or error}", "name a folder with the sources of a server", ExitCode.ENVIRONMENT) from error
-        for name in names[:MOST_FILES]:
+        for name in names:
             if name.endswith(".json"):
                 self.read_config(name)
             else:
                 self.read(name)
-        if len(names) > MOST_FILES:
-            self.skipped.append((names[MOST_FILES], f"more than {MOST_FILES} files: the rest is not read"))
+
+    def narrow(self) -> None:
+        """Leaves of many files those that may register routes, those that lead to them, and what these import."""
+        imports = {name: [found for specifier in SPECIFIERS.findall(file.source) if (found := self.resolve(name, specifier.decode("utf-8", "replace")))] for name, file in self.files.items()}
+        importers: dict[str, list[str]] = {}
+        for name, found in imports.items():
+            for one in found:
+                importers.setdefault(one, []).append(name)
+        worth = {name for name, file in self.files.items() if MENTIONS.search(file.source)}
+        waiting = list(worth)
+        while waiting:
+            new = set(importers.get(waiting.pop(), ())) - worth
+            worth |= new
+            waiting += new
+        worth |= {one for name in worth for one in imports[name]}
+        self.files = {name: file for name, file in self.files.items() if name in worth}
+        if len(self.files) > MOST_FILES:
+            self.skipped.append((list(self.files)[MOST_FILES], f"more than {MOST_FILES} files: the rest is not read"))
+            self.files = dict(list(self.files.items())[:MOST_FILES])
 
     def walk(self) -> list[str]:
         found = []

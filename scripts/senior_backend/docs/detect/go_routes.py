@@ -24,7 +24,7 @@ class Scope:
 
 def read(one: Source) -> None:
     """Adds the routes of one file."""
-    if not re.search(r'"(?:net/http|github\.com/(?:go-chi|gin-gonic|labstack|gofiber|gorilla/mux|julienschmidt)[^"]*)"', one.text):
+    if not one.has("net/http", "go-chi", "gin-gonic", "labstack", "gofiber", "gorilla/mux", "julienschmidt"):
         return
     code, end = one.code, len(one.code)
     scopes = [Scope(found.end(), end, found[1], "", []) for found in MADE.finditer(code)] + [Scope(0, end, "http", "", [])]

@@ -56,7 +56,7 @@ class Project:
     def __init__(self, facts: Facts, sources: dict[str, Source]):
         self.facts, self.modules = facts, dict[str, Module]()
         for path, one in sources.items():
-            if one.service.language == "python" and any(part in one.text for part in INTERESTING) and (tree := parsed(facts, path, one.text)):
+            if one.service.language == "python" and one.has(*INTERESTING) and (tree := parsed(facts, path, one.text)):
                 self.take(path, one.service.name, tree)
         self.by_name = {module.name: module for module in self.modules.values()}
         for name, module in list(self.by_name.items()):         # as seen from folders on the search path
