@@ -7,7 +7,7 @@ from typing import Any, Iterator
 
 SECRETS = re.compile(
     r"(?:sk|pk|rk|whsec)_(?:live|test)?_?\w{12,}|gh[pousr]_\w{16,}|github_pat_\w+|glpat-[\w-]{16,}|xox[a-z]-[\w-]{8,}|(?:AKIA|ASIA)[0-9A-Z]{12,}|AIza[\w-]{20,}|npm_\w{20,}"
-    r"|eyJ[\w-]{8,}\.[\w.-]+|-----BEGIN.*|(?<=://)[^/\s@]*:[^/\s@]*(?=@)|\b[0-9a-fA-F]{32,}\b|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])\w{40,}\b"
+    r"|eyJ[\w-]{5,}\.[\w.-]+|-----BEGIN.*|(?<=://)[^/\s@]*:[^/\s@]*(?=@)|\b[0-9a-fA-F]{32,}\b|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])\w{40,}\b"
     r"|(?i:(?<=password=)|(?<=passwd=)|(?<=secret=)|(?<=token=)|(?<=api_key=)|(?<=apikey=)|(?<=bearer ))[^\s&;,'\"]+", re.S)
 SECRET_NAME = re.compile(r"(?i)secret|password|passwd|token|private_?key|api_?key|access_?key|credential|(?:^|_)(?:key|pwd|pass|salt)$")
 AUTH_NAME = re.compile(
