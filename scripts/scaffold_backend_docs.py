@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = []
+# dependencies = ["PyYAML>=6", "postgast==0.2.0", "tree-sitter==0.26.1", "tree-sitter-typescript==0.23.2"]
 # ///
 """Backend design documents from what a project proves, each fact with file and line: python scripts/scaffold_backend_docs.py --help"""
 

@@ -29,8 +29,7 @@ def node_routes(tree: Tree, facts: Facts, services: list[Service], sources: dict
     if lacking:
         facts.routes_read = False
         facts.lacking += lacking
-        packages = " ".join(f"'{REQUIREMENTS[name]}'" for name in ("tree_sitter", "tree_sitter_typescript"))
-        facts.missing(f"routes of {', '.join(sorted(one.name for one in wanted))} were not read: tree-sitter is not installed (python -m pip install {packages})")
+        facts.missing(f"routes of {', '.join(sorted(one.name for one in wanted))} were not read: tree-sitter is not installed (python -m pip install {REQUIREMENTS['tree_sitter']})")
     for service in wanted if not lacking else ():
         from senior_backend.routes import reader
 
