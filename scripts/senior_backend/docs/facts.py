@@ -33,15 +33,17 @@ class Facts:
 
     def __init__(self) -> None:
         self._facts: dict[str, Fact] = {}
+        self._last: dict[str, int] = {}
         self.unread: list[str] = []
         self.routes_read = True
         self.lacking: list[str] = []            # modules that were needed and are not installed
 
     def add(self, kind: str, key: str, value: dict[str, Any], file: str, line: int) -> Fact:
         """A further fact with the same kind and key gets a number behind its id."""
-        name, number = masked(f"{kind}:{key}"), 1
-        while (unique := name if number == 1 else f"{name}#{number}") in self._facts:
-            number += 1
+        name = unique = masked(f"{kind}:{key}")
+        while unique in self._facts:
+            self._last[name] = self._last.get(name, 1) + 1
+            unique = f"{name}#{self._last[name]}"
         fact = self._facts[unique] = Fact(unique, kind, masked(value), file, max(line, 1))
         return fact
 

@@ -109,7 +109,7 @@ class Sources:
         except OSError as error:
             self.skipped.append((name, f"it cannot be read: {error.strerror or error}"))
             return
-        source = source.decode("utf-16").encode() if source[:2] in (b"\xff\xfe", b"\xfe\xff") else source
+        source = source.decode("utf-16", "replace").encode() if source[:2] in (b"\xff\xfe", b"\xfe\xff") else source
         if b"\0" in source[:LARGEST]:
             self.skipped.append((name, "it is not text"))
         elif len(source) / (source.count(b"\n") + 1) > LONG_LINE:

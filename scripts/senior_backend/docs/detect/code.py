@@ -1,4 +1,4 @@
-"""Sources of JavaScript, TypeScript, Python, Go and Rust, read by their words: comments and, where code is meant, strings are blanked first.
+"""Sources of JavaScript, TypeScript, Python and Go, read by their words: comments and, where code is meant, strings are blanked first.
 
 What is looked for stands in PATTERNS, one expression for all languages; imports, variables and calls to other systems have a function each.
 """
@@ -12,16 +12,16 @@ from senior_backend.docs.detect.services import SIDE, Imports, Place, Service, c
 from senior_backend.docs.facts import SECRET_NAME, Facts, host_of
 from senior_backend.docs.tree import Lines, Tree
 
-SUFFIXES = {"node": "js ts mjs cjs mts cts jsx tsx", "python": "py", "go": "go", "rust": "rs"}
+SUFFIXES = {"node": "js ts mjs cjs mts cts jsx tsx", "python": "py", "go": "go"}
 STRINGS = r"""'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*\""""
 SLASHES = r"(?P<comment>//[^\n]*|/\*.*?\*/)|"
 TOKENS = {language: re.compile(pattern, re.S) for language, pattern in {
     "node": SLASHES + STRINGS + r"|`(?:\\.|[^`\\])*`|(?<=[(,=:\[!&|?{};\n])[ \t]*/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[a-z]*",
-    "python": r"(?P<comment>#[^\n]*)|\"\"\"(?:\\.|.)*?\"\"\"|'''(?:\\.|.)*?'''|" + STRINGS, "go": SLASHES + STRINGS + r"|`[^`]*`", "rust": SLASHES + r'"(?:\\.|[^"\\])*"'}.items()}
+    "python": r"(?P<comment>#[^\n]*)|\"\"\"(?:\\.|.)*?\"\"\"|'''(?:\\.|.)*?'''|" + STRINGS, "go": SLASHES + STRINGS + r"|`[^`]*`"}.items()}
 ENV = re.compile(
     r"""(?:process|import\.meta|Bun)\.env(?:\.(\w+)|\[\s*['"](\w+)['"]\s*\])|Deno\.env\.get\(\s*['"](\w+)|\b[cC]onfig(?:Service)?\.get(?:OrThrow)?(?:<[^<>]*>)?\(\s*['"]([A-Z][A-Z0-9_]+)['"]"""
     r"""|(?:environ(?:\.(?:get|pop|setdefault))?|getenv|\benv(?:\.\w+)?|\bconfig(?=\())\s*[\[(]\s*['"]([A-Z][A-Z0-9_]+)['"]|\bos\.(?:Getenv|LookupEnv)\(\s*"(\w+)\""""
-    r"""|`[^`\n]*\b(?:env|envconfig):"([A-Z][A-Z0-9_]+)|\benv(?:::var(?:_os)?|!)\(\s*"(\w+)\"""")
+    r"""|`[^`\n]*\b(?:env|envconfig):"([A-Z][A-Z0-9_]+)""")
 LITERAL = re.compile(r"""\s*(?:(?:\?\?|\|\|)|,\s*(?:default\s*=\s*)?)\s*(['"`])(?!\1)""")
 TAKEN_APART = re.compile(r"\{([^{}]*)\}\s*=\s*process\.env\b")
 CHECKED = re.compile(r"(?:parse|validate|cleanEnv|createEnv|from|Check|assert)\(\s*(?:[\w.]+,\s*)?(?:\{\s*\.\.\.)?process\.env\b|runtimeEnv\s*:\s*process\.env|validationSchema\s*:|@fastify/env")
@@ -32,7 +32,7 @@ IMPORTS = {
     "node": re.compile(r"""^[ \t]*import\s+(?!type\b)(?P<names>[\w$*{][^'";=()]*?)\s*from\s*['"](?P<a>[^'"\n]+)['"]|^[ \t]*import\s*['"](?P<b>[^'"\n]+)['"]|\b(?:const|let|var)\s+(?P<bound>\{[^{}]*\}|[\w$]+)\s*=\s*"""
                        r"""(?:await\s+import|require)\(\s*['"](?P<c>[^'"\n]+)['"]\s*\)(?!\s*\()|\b(?:require|import)\(\s*['"](?P<d>[^'"\n]+)['"]\s*\)""", re.M),
     "python": re.compile(r"^[ \t]*(?:from[ \t]+(?P<a>[A-Za-z][\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n]+)|import[ \t]+(?P<bound>[^\n]+))", re.M),
-    "go": re.compile(r"^import\s*(?:\(.*?^\)|[^\n]*)", re.M | re.S), "rust": re.compile(r"^\s*(?:pub\s+)?use\s+(?P<b>\w+)", re.M)}
+    "go": re.compile(r"^import\s*(?:\(.*?^\)|[^\n]*)", re.M | re.S)}
 CALLS = re.compile(r"(?<![\w$.])(?:((?:fetch|got|ky|axios|needle)(?:\.(?:get|post|put|patch|delete|head|request|create|extend|stream))?)(?:<[^<>()]*>)?\s*\(|(https?\.(?:request|get))\s*\("
                    r"|((?:requests|httpx)\.(?:get|post|put|patch|delete|head|options|request|stream)|httpx\.(?:Async)?Client|(?:urllib\.request\.)?urlopen|aiohttp\.ClientSession)\s*\("
                    r"|(http\.(?:Get|Post|PostForm|Head))\(|(http\.(?:DefaultClient\b|Client(?=[{)])))[{)]?)")
@@ -52,6 +52,9 @@ PATTERNS = {
 
 WORDS = {"shutdown": ("SIGTERM",), "upload": ("multer", "formidable", "usboy", "fileUpload", "multipart", "UploadFile", "FILES", ".files", "FormFile", "Multipart"), "cors-open": ("cors", "CORS", "rigins"),
          "pool": ("ool", "max", "Conns", "imit"), "cron": ("cron", "Cron", "schedule", "agenda", "AddFunc", "AddJob", "add_job"), "queue": ("Queue", "Bull"), "worker": ("Worker", "task", "actor")}
+
+KEPT = {"node": (), "go": ("net/http", "go-chi", "gin-gonic", "labstack", "gofiber", "gorilla/mux", "julienschmidt"),        # words of files that are read for routes and tables
+        "python": ("fastapi", "flask", "quart", "django", "rest_framework", "sqlalchemy", "sqlmodel", "models", "url", "view", "rout", "Settings", "depend", "prefix", "PREFIX")}
 
 
 def blanked(text: str, language: str = "node", strings: bool = False) -> str:
@@ -200,7 +203,7 @@ def package_of(name: str) -> str:
 
 
 def read(tree: Tree, facts: Facts, services: list[Service], variables: dict[str, list]) -> tuple[Imports, dict[str, Source]]:
-    """Where packages are imported and used, and all sources that import or call anything; adds the facts of their code.
+    """Where packages are imported and used, and the sources in which more is looked for; adds the facts of their code.
 
     variables: name of an environment variable -> [(service, file, line, whether a literal stands in for it)].
     """
@@ -213,7 +216,9 @@ def read(tree: Tree, facts: Facts, services: list[Service], variables: dict[str,
             raw = tree.read(path) if service and service.kind != "frontend" else ""
             if not raw:
                 continue
-            one = sources[path] = Source(path, service, raw, facts)
+            one = Source(path, service, raw, facts)
+            if one.has(*KEPT[language]):
+                sources[path] = one
             for name, place, use in one.imports(known[language]):
                 if language == "go" or name.partition(".")[0] in known[language] or name in known[language]:
                     places[service.folder, name] = min(places.get((service.folder, name), (place, use)), (place, use), key=lambda one: (one[1] is None, bool(SIDE.search(one[0][0]))))

@@ -11,7 +11,7 @@ from senior_backend.docs.detect.code import Source, arguments
 from senior_backend.docs.detect.python import add_route
 from senior_backend.docs.detect.services import Service, bare, owner
 from senior_backend.docs.facts import AUTH_NAME, Fact, Facts
-from senior_backend.docs.tree import Tree
+from senior_backend.docs.tree import ASIDE, Tree
 from senior_backend.openapi.model import Problem
 from senior_backend.openapi.paths import shape
 
@@ -23,13 +23,14 @@ LOGIN = re.compile(r"(?i)log-?in|sign-?in|sign-?up|register|token|session|auth|p
 CHAINED = re.compile(r"(?:([\w$]+)\s*)?\.\s*([\w$]+)\s*(?:<[^<>()]*>)?\(")
 
 
-def node_routes(tree: Tree, facts: Facts, services: list[Service], sources: dict[str, Source]) -> None:
+def node_routes(tree: Tree, facts: Facts, services: list[Service]) -> None:
     wanted = [one for one in services if one.language == "node" and FOLLOWED & set(one.frameworks)]
     lacking = [name for name in ("tree_sitter", "tree_sitter_typescript") if importlib.util.find_spec(name) is None] if wanted else []
     if lacking:
         facts.routes_read = False
         facts.lacking += lacking
         facts.missing(f"routes of {', '.join(sorted(one.name for one in wanted))} were not read: tree-sitter is not installed (python -m pip install {REQUIREMENTS['tree_sitter']})")
+    sources: dict[str, Source] = {}
     for service in wanted if not lacking else ():
         from senior_backend.routes import reader
 
@@ -40,7 +41,8 @@ def node_routes(tree: Tree, facts: Facts, services: list[Service], sources: dict
             continue
         for route in found.operations:
             path = service.folder + route.file
-            if path in sources and owner(services, path, "node") is service:
+            if owner(services, path, "node") is service and not ASIDE.search(path):
+                sources[path] = sources.get(path) or Source(path, service, tree.read(path), facts)
                 line, guards = registered(sources[path], route.line, route.method)
                 responses, security = route.operation.get("responses", {}), [name for each in route.operation.get("security", ()) for name in each]
                 if not guards and (security or not LOGIN.search(route.path)):        # a guard further up, which the reader has followed

@@ -28,7 +28,7 @@ def detect(root: pathlib.Path, without: pathlib.Path | None) -> Facts:
     for one in sources.values():
         if one.service.language == "go":
             go_routes.read(one)
-    contract.node_routes(tree, facts, found, sources)
+    contract.node_routes(tree, facts, found)
     infrastructure.read(tree, facts, found)
     schema.read(tree, facts, project, migrations.Reader(tree, facts).read())
     contract.compare(facts, contract.documents(tree, facts))

@@ -15,7 +15,6 @@ METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 ROOTS = {"FastAPI", "Flask", "APIFlask", "Quart"}
 HOLDERS = {**dict.fromkeys(ROOTS, ""), "APIRouter": "prefix", "Blueprint": "url_prefix", "APIBlueprint": "url_prefix", "Api": "prefix"}       # class -> its argument with the prefix
 MOUNTS = {"include_router": "prefix", "register_blueprint": "url_prefix", "mount": ""}
-INTERESTING = ("fastapi", "flask", "quart", "django", "rest_framework", "sqlalchemy", "sqlmodel", "models", "url", "view", "rout", "Settings", "depend", "dependencies")
 Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -56,7 +55,7 @@ class Project:
     def __init__(self, facts: Facts, sources: dict[str, Source]):
         self.facts, self.modules = facts, dict[str, Module]()
         for path, one in sources.items():
-            if one.service.language == "python" and one.has(*INTERESTING) and (tree := parsed(facts, path, one.text)):
+            if one.service.language == "python" and (tree := parsed(facts, path, one.text)):
                 self.take(path, one.service.name, tree)
         self.by_name = {module.name: module for module in self.modules.values()}
         for name, module in list(self.by_name.items()):         # as seen from folders on the search path

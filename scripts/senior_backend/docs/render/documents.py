@@ -7,7 +7,7 @@ import re
 
 from senior_backend.docs import blocks
 from senior_backend.docs.render import sections
-from senior_backend.docs.render.view import View, code, places, table
+from senior_backend.docs.render.view import View, places, table
 
 TEMPLATES = pathlib.Path(__file__).resolve().parents[4] / "assets" / "docs" / "templates.md"
 HOLE = re.compile(r"^\{\{(\w+)\n(.*?)^\}\}$\n?", re.M | re.S)
