@@ -1,4 +1,5 @@
 """Documents from proof: what is found in a project, what is written, and that nothing of a person's is lost."""
+
 from __future__ import annotations
 
 import io
@@ -20,8 +21,8 @@ GOLDEN = pathlib.Path(__file__).parent / "golden"
 SECRETS = ("hunter2", "sk_live", "s3cret", "compose-secret", "do-not-tell", "secret@localhost", "token=abc")
 
 
-def unpacked(folder: pathlib.Path) -> pathlib.Path:
-    for name, text in re.findall(r"^=== (\S+)\n(.*?)(?=^=== |\Z)", (GOLDEN / "docs_project.txt").read_text(encoding="utf-8"), re.M | re.S):
+def unpacked(folder: pathlib.Path, archive: str = "docs_project.txt") -> pathlib.Path:
+    for name, text in re.findall(r"^=== (\S+)\n(.*?)(?=^=== |\Z)", (GOLDEN / archive).read_text(encoding="utf-8"), re.M | re.S):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     return folder
@@ -51,9 +52,16 @@ def document(project: pathlib.Path, name: str) -> pathlib.Path:
 def test_facts_and_documents_are_the_golden_ones(project):
     report = run(project)
     facts = json.loads(document(project, "facts.json").read_text())
-    lines = [f"{fact['id']} {fact['file']}:{fact['line']} {json.dumps({key: one for key, one in fact['value'].items() if one and one != fact['id'].partition(':')[2]})}" for fact in facts["facts"]]
+    lines = []
+    for fact in facts["facts"]:
+        value = {key: one for key, one in fact["value"].items() if one and (isinstance(one, (list, dict)) or str(one) not in fact["id"])}        # what the id does not say
+        lines.append(f"{fact['id']} {fact['file']}:{fact['line']} {json.dumps(value)}")
     compare_golden("docs_facts.txt", "\n".join([*lines, *facts["unread"], document(project, "data-ownership.md").read_text()]))
-    assert report["facts"] == len(facts["facts"]) == sum(facts["totals"].values()) and report["unknown"] == len(facts["unknown"]) and set(facts["facts"][0]) == {"id", "kind", "value", "file", "line"}
+    assert (
+        report["facts"] == len(facts["facts"]) == sum(facts["totals"].values())
+        and report["unknown"] == len(facts["unknown"])
+        and set(facts["facts"][0]) == {"id", "kind", "value", "file", "line"}
+    )
 
 
 def test_every_fact_stands_where_it_says_and_no_secret_is_copied(project):
@@ -64,7 +72,7 @@ def test_every_fact_stands_where_it_says_and_no_secret_is_copied(project):
         assert 1 <= fact["line"] <= len((project / fact["file"]).read_text().splitlines())
         name = str(fact["value"].get("name") or fact["value"].get("setting") or "")
         if fact["kind"] in ("env", "table", "compose-service", "container", "pool", "ci-job"):
-            source = "\n".join((project / fact["file"]).read_text().splitlines()[fact["line"] - 1:fact["line"] + 1])
+            source = "\n".join((project / fact["file"]).read_text().splitlines()[fact["line"] - 1 : fact["line"] + 1])
             assert name.lower().rstrip("s") in source.lower(), fact
     for mark in ("vendored", "VENDORED", "in-a-comment", "ONLY_IN_A_TEST"):
         assert mark.encode() not in b"".join(written(project / "docs").values())
@@ -77,11 +85,14 @@ def test_a_second_run_changes_nothing_and_a_new_route_is_drift(project):
     assert run(project, "--check")["drift"] == []
     source = project / "api/src/app.ts"
     source.write_text("// a line more\n" + source.read_text())
-    assert run(project, "--check")["drift"] == [] and run(project)["written"]                      # lines moved: no drift, but written again
+    assert run(project, "--check")["drift"] == [] and run(project)["written"]  # lines moved: no drift, but written again
     source.write_text(source.read_text() + "app.put('/v1/new', (_request, response) => response.end());\n")
     before = written(project)
     drift = run(project, "--check", code=1)["drift"]
-    assert {"route:PUT /v1/new", "drift:not-in-document:PUT /v1/new"} <= {one.get("fact") for one in drift} and {"file": "api-contract.md", "problem": "the block routes is out of date"} in drift
+    assert {"route:PUT /v1/new", "drift:not-in-document:PUT /v1/new"} <= {one.get("fact") for one in drift} and {
+        "file": "api-contract.md",
+        "problem": "the block routes is out of date",
+    } in drift
     assert written(project) == before and run(project, "--dry-run")["written"] and written(project) == before
     run(project)
     assert run(project, "--check")["drift"] == []
@@ -98,12 +109,24 @@ def test_what_people_write_stays_and_edited_blocks_are_kept(project):
     before = path.read_bytes()
     run(project)
     after = path.read_bytes()
-    assert blocks.people(after) == blocks.people(before) and b"Answered by people in this document (`api.errors`)" in after and b"\n" not in after.replace(b"\r\n", b"")
+    assert (
+        blocks.people(after) == blocks.people(before)
+        and b"Answered by people in this document (`api.errors`)" in after
+        and b"\n" not in after.replace(b"\r\n", b"")
+    )
     path.write_bytes(after.replace(b"GET | `/healthz`", b"GET | `/my-own-words`", 1).replace(b"| ---", b"|   ----------"))
     kept = run(project, code=1)["kept"]
-    assert [(one["file"], one["block"]) for one in kept] == [("api-contract.md", "routes")] and b"/my-own-words" in path.read_bytes() and b"`/healthz`" in document(project, "api-contract.md.new").read_bytes()
+    assert (
+        [(one["file"], one["block"]) for one in kept] == [("api-contract.md", "routes")]
+        and b"/my-own-words" in path.read_bytes()
+        and b"`/healthz`" in document(project, "api-contract.md.new").read_bytes()
+    )
     run(project, "--force")
-    assert b"/my-own-words" not in path.read_bytes() and not document(project, "api-contract.md.new").exists() and blocks.people(path.read_bytes()) == blocks.people(before)
+    assert (
+        b"/my-own-words" not in path.read_bytes()
+        and not document(project, "api-contract.md.new").exists()
+        and blocks.people(path.read_bytes()) == blocks.people(before)
+    )
 
 
 def test_files_that_are_not_ours_are_kept(project):
@@ -112,9 +135,17 @@ def test_files_that_are_not_ours_are_kept(project):
     document(project, "facts.json").write_text("{}")
     document(project, "runbook.md").write_text("<!-- senior-backend:begin commands 0123456789ab -->\nhalf\n")
     kept = run(project, code=1)["kept"]
-    assert [one["file"] for one in kept] == ["slo.md", "runbook.md", "facts.json"] and "line 1" in kept[1]["problem"] and document(project, "slo.md").read_text() == "# Ours\n"
+    assert (
+        [one["file"] for one in kept] == ["slo.md", "runbook.md", "facts.json"]
+        and "line 1" in kept[1]["problem"]
+        and document(project, "slo.md").read_text() == "# Ours\n"
+    )
     run(project, "--force", code=1)
-    assert "managed" not in document(project, "slo.md").read_text() and "senior-backend:begin targets" in document(project, "slo.md").read_text() and document(project, "runbook.md").read_text().endswith("half\n")
+    assert (
+        "managed" not in document(project, "slo.md").read_text()
+        and "senior-backend:begin targets" in document(project, "slo.md").read_text()
+        and document(project, "runbook.md").read_text().endswith("half\n")
+    )
 
 
 def test_only_writes_one_document(project):
@@ -122,11 +153,34 @@ def test_only_writes_one_document(project):
     assert "one of: README" in run(project, "--only", "nothing", code=2)["error"]["hint"]
 
 
-LOAD = {"tool": "api_load_tester", "run": {"recorded_at": "2026-05-01T10:00:00+00:00"}, "results": [
-    {"target_url": "https://u:p@shop.example.com/v1/orders?token=abc", "method": "GET", "requests_per_second": 100.0, "latency_avg": 20.0, "latency_p50": 15.0, "latency_p95": 60.0, "latency_p99": 700.0, "total_requests": 1000,
-     "failed_requests": 20, "successful_requests": 980, "concurrency": 2, "duration_seconds": 10}]}
-MIGRATION = {"tool": "database_migration_tool", "source": "/home/me/a.sql", "up_sql": "", "verified": True, "changes": [{"action": "add", "kind": "column", "name": "public.users.age"}],
-             "hazards": [{"kind": "data-loss", "object": "users.note", "message": "gone <b>", "evidence": "7 rows"}]}
+LOAD = {
+    "tool": "api_load_tester",
+    "run": {"recorded_at": "2026-05-01T10:00:00+00:00"},
+    "results": [
+        {
+            "target_url": "https://u:p@shop.example.com/v1/orders?token=abc",
+            "method": "GET",
+            "requests_per_second": 100.0,
+            "latency_avg": 20.0,
+            "latency_p50": 15.0,
+            "latency_p95": 60.0,
+            "latency_p99": 700.0,
+            "total_requests": 1000,
+            "failed_requests": 20,
+            "successful_requests": 980,
+            "concurrency": 2,
+            "duration_seconds": 10,
+        }
+    ],
+}
+MIGRATION = {
+    "tool": "database_migration_tool",
+    "source": "/home/me/a.sql",
+    "up_sql": "",
+    "verified": True,
+    "changes": [{"action": "add", "kind": "column", "name": "public.users.age"}],
+    "hazards": [{"kind": "data-loss", "object": "users.note", "message": "gone <b>", "evidence": "7 rows"}],
+}
 
 
 @pytest.fixture(scope="module")
@@ -142,22 +196,42 @@ def test_results_of_other_tools_flow_in_and_stay(project, decision):
     for name, data in (("decision", decision), ("load", LOAD), ("migration", MIGRATION)):
         (project / f"{name}.json").write_text(json.dumps(data))
     run(project, *(part for name in ("decision", "load", "migration") for part in (f"--{name}", project / f"{name}.json")))
-    slo, capacity, plan, record = (document(project, name).read_text() for name in ("slo.md", "capacity.md", "migration-plan.md", "decisions/0001-backend-architecture.md"))
-    assert "| p99 latency | 600 ms | profile node-express" in slo and "700 ms: **missed**" in slo and "98 % of requests in the load test: **missed**" in slo and "`load.json` (dated 2026-05-01" in slo
-    assert "`100/s x 20 ms` | 2 of 2 connections" in capacity and "`50 / (0.6 x 100) + 1` | 2 |" in capacity and "`12 x 3 = 36` connections" in capacity and "token=abc" not in capacity
-    assert "compare of `a.sql`, proven forward and back" in plan and "gone \\<b\\>" in plan and "Chosen option: \"node-express\"" in record
+    slo, capacity, plan, record = (
+        document(project, name).read_text() for name in ("slo.md", "capacity.md", "migration-plan.md", "decisions/0001-backend-architecture.md")
+    )
+    assert (
+        "| p99 latency | 600 ms | profile node-express" in slo
+        and "700 ms: **missed**" in slo
+        and "98 % of requests in the load test: **missed**" in slo
+        and "`load.json` (dated 2026-05-01" in slo
+    )
+    assert (
+        "`100/s x 20 ms` | 2 of 2 connections" in capacity
+        and "`50 / (0.6 x 100) + 1` | 2 |" in capacity
+        and "`12 x 3 = 36` connections" in capacity
+        and "token=abc" not in capacity
+    )
+    assert "compare of `a.sql`, proven forward and back" in plan and "gone \\<b\\>" in plan and 'Chosen option: "node-express"' in record
     before = written(project)
-    assert run(project)["written"] == [] and run(project, "--check")["drift"] == [] and written(project) == before             # kept in facts.json
+    assert run(project)["written"] == [] and run(project, "--check")["drift"] == [] and written(project) == before  # kept in facts.json
     (project / "load.json").write_text(json.dumps(LOAD).replace("700.0", "500.0"))
     assert {one["file"] for one in run(project, "--check", code=1)["drift"]} >= {"slo.md", "capacity.md"}
     run(project)
     assert "500 ms: holds" in document(project, "slo.md").read_text()
 
 
-@pytest.mark.parametrize("flag, text, said", [
-    ("--load", json.dumps(MIGRATION), "expected a result of api_load_tester.py"), ("--decision", json.dumps({"tool": "backend_decision_engine"}), "is missing"), ("--migration", '{"tool": "database_migration_tool"}', "--migrate --dry-run"),
-    ("--load", '{"tool": "api_load_tester", "results": []}', "no URL in it was answered"), ("--load", json.dumps(LOAD).replace("700.0", '"x"'), "no number"), ("--decision", "[", "not JSON"), ("--migration", '{"tool": "database_migration_tool", "error": {"code": "X"}}', "the error X"),
-])
+@pytest.mark.parametrize(
+    "flag, text, said",
+    [
+        ("--load", json.dumps(MIGRATION), "expected a result of api_load_tester.py"),
+        ("--decision", json.dumps({"tool": "backend_decision_engine"}), "is missing"),
+        ("--migration", '{"tool": "database_migration_tool"}', "--migrate --dry-run"),
+        ("--load", '{"tool": "api_load_tester", "results": []}', "no URL in it was answered"),
+        ("--load", json.dumps(LOAD).replace("700.0", '"x"'), "no number"),
+        ("--decision", "[", "not JSON"),
+        ("--migration", '{"tool": "database_migration_tool", "error": {"code": "X"}}', "the error X"),
+    ],
+)
 def test_a_file_of_another_kind_is_refused(project, tmp_path, flag, text, said):
     (tmp_path / "given.json").write_text(text)
     error = run(project, flag, tmp_path / "given.json", code=2)["error"]
@@ -189,7 +263,13 @@ def test_what_is_no_project(tmp_path, name, code):
     assert name != "empty" or "looked for package.json" in report["error"]["hint"]
 
 
-@pytest.mark.parametrize("module, file, said", [("tree_sitter", "routes of shop-api were not read: tree-sitter is not installed", "tree-sitter"), ("postgast", "SQL was not read: the package postgast is not installed", "postgast")])
+@pytest.mark.parametrize(
+    "module, file, said",
+    [
+        ("tree_sitter", "routes of shop-api were not read: tree-sitter is not installed", "tree-sitter"),
+        ("postgast", "SQL was not read: the package postgast is not installed", "postgast"),
+    ],
+)
 def test_a_missing_package_is_told_and_is_no_drift(project, monkeypatch, module, file, said):
     run(project)
     real = command.dependencies.importlib.util.find_spec
@@ -212,54 +292,30 @@ def test_merging_keeps_every_byte_around_blocks(parts, new, tail, newline):
     merged = blocks.merge(data, fresh, False)
     assert not merged.kept and blocks.people(merged.data) == blocks.people(data) and blocks.merge(merged.data, fresh, False).data == merged.data
     name, begin, end = blocks.parse(data)[0]
-    edited = data[:begin.end()] + b"mine" + data[begin.end():]
+    edited = data[: begin.end()] + b"mine" + data[begin.end() :]
     again = blocks.merge(edited, fresh, False)
-    assert (again.kept == ["b0"]) == (blocks.even(blocks.plain(fresh["b0"])) != blocks.even(edited[begin.end():end.start() + 4])) and b"mine" in again.data
+    assert (again.kept == ["b0"]) == (blocks.even(blocks.plain(fresh["b0"])) != blocks.even(edited[begin.end() : end.start() + 4])) and b"mine" in again.data
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.text(max_size=30))
-def test_no_text_of_a_project_becomes_markup(text):
-    from senior_backend.docs.render.view import code, table
-
-    cell = code(text)
-    assert "\n" not in cell and "|" not in cell.replace("\\|", "") and table(["A"], [[cell]])[2].startswith("| `")
-
-
-@pytest.mark.parametrize("files, wanted", [
-    ({"requirements.txt": "flask\n", "app.py": "from flask import Flask, Blueprint\nfrom x import login_required\nbp = Blueprint('a', 'a', url_prefix='/own')\ninner = Blueprint('b', 'b', url_prefix='/in')\n@bp.get('/<int:id>')\n@login_required\ndef one(id): ...\n"
-      "@inner.route('', methods=['POST', 'PUT'])\ndef two(): ...\nbp.register_blueprint(inner)\ndef create():\n    app = Flask('a')\n    app.register_blueprint(bp, url_prefix='/given')\n"}, {"GET /given/{id} login_required", "POST /given/in ", "PUT /given/in "}),
-    ({"requirements.txt": "django\ndjangorestframework\n", "site/settings.py": "ROOT_URLCONF = 'site.urls'\nREST_FRAMEWORK = {'DEFAULT_PERMISSION_CLASSES': ['rest_framework.permissions.IsAuthenticated']}\n",
-      "site/urls.py": "from django.urls import include, path, re_path\nfrom rest_framework import routers\nfrom site import views\nr = routers.DefaultRouter()\nr.register('books', views.Books)\nurlpatterns = [path('api/', include(r.urls)), re_path(r'^old/(?P<slug>[a-z]+)/$', views.old), path('x/', include('site.more'))]\n",
-      "site/more.py": "from django.urls import path\nfrom . import views\nurlpatterns = [path('<uuid:pk>/', views.Detail.as_view())]\n", "site/views.py": "from rest_framework import generics, viewsets\nfrom rest_framework.decorators import action\nfrom django.views.decorators.http import require_POST\n"
-      "class Books(viewsets.ReadOnlyModelViewSet):\n    lookup_field = 'isbn'\n    permission_classes = []\n    @action(detail=True, methods=['post'])\n    def lend(self, request): ...\nclass Detail(generics.RetrieveDestroyAPIView): ...\n@require_POST\ndef old(request, slug): ...\n"},
-     {"GET /api/books/ ", "GET /api/books/{isbn}/ ", "POST /api/books/{isbn}/lend/ ", "POST /old/{slug}/ ", "GET /x/{pk}/ IsAuthenticated", "DELETE /x/{pk}/ IsAuthenticated"}),
-    ({"go.mod": "module x\ngo 1.23\nrequire github.com/go-chi/chi/v5 v5.1.0\n", "main.go": 'package main\nimport "github.com/go-chi/chi/v5"\nfunc main() {\n\tr := chi.NewRouter()\n\tr.Get("/ping", ping)\n\tr.Route("/v1", func(r chi.Router) {\n\t\tr.Use(authenticate)\n\t\tr.Delete("/a/{id:[0-9]+}", drop)\n\t})\n'
-      '\tr.Post("/late", late) // r.Get("/no", no)\n}\n'}, {"GET /ping ", "DELETE /v1/a/{id} authenticate", "POST /late "}),
-])
-def test_routes_of_other_frameworks(tmp_path, files, wanted):
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert {f"{one['method']} {one['path']} {','.join(one['guards'])}" for one in detect(tmp_path, None).of("route")} == wanted
-
-
-@pytest.mark.parametrize("name, text, wanted", [
-    ("a/versions/1_x.py", "revision = 'r1'\ndown_revision = 'r0'\ndef upgrade():\n    op.create_table('new')\n    op.create_index('i', 'new', ['a'])\n    op.create_index('i', 'old', ['a'])\n    op.alter_column('old', 'a', nullable=False)\n    op.execute('UPDATE old SET a = 1')\ndef downgrade():\n    raise NotImplementedError\n",
-     {"blocks-writes old 6", "blocks-reads old.a 7", "backfill old 8", "irreversible r1 9"}),
-    ("shop/migrations/0002_x.py", "class Migration(migrations.Migration):\n    operations = [migrations.RemoveField(model_name='order', name='note'), migrations.RunPython(forwards)]\n", {"data-loss shop.order.note 2", "irreversible 0002_x.py 2"}),
-    ("migrations/20240101_x.js", "exports.up = (knex) => knex.schema.dropTable('gone');\nexports.down = async () => {};\n", {"data-loss gone 1", "irreversible 20240101_x.js 1"}),
-    ("db/V2__x.sql", "ALTER TABLE t ADD COLUMN a int NOT NULL;\nALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID;\n", {"fails-on-data t.a 1", "irreversible V2__x.sql 1"}),
-    ("db/migrations/1_x.sql", "-- +goose Up\nDROP TABLE t;\n-- +goose Down\nCREATE TABLE t (a int);\n", {"data-loss t 2"}),
-    ("db/migrate/1_x.rb", "class X < ActiveRecord::Migration[7.1]\n  def change\n    remove_column :users, :note\n  end\nend\n", {"data-loss users.note 3", "irreversible 1_x.rb 1"}),
-])
-def test_hazards_of_migrations(tmp_path, name, text, wanted):
-    (tmp_path / name).parent.mkdir(parents=True)
-    (tmp_path / name).write_text(text)
-    assert {f"{one['hazard']} {one['object']} {one.line}" for one in detect(tmp_path, None).of("migration-hazard")} == wanted
+def test_routes_and_hazards_of_other_frameworks(tmp_path):
+    lines = []
+    for project in sorted(path for path in unpacked(tmp_path, "docs_cases.txt").iterdir()):
+        found = detect(project, None)
+        lines += [f"{one['method']} {one['path']} {','.join(one['guards'])} {one.file}:{one.line}" for one in found.of("route")]
+        lines += [f"{one['hazard']} {one['object']} {one.file}:{one.line}" for one in found.of("migration-hazard")]
+    compare_golden("docs_cases_facts.txt", "\n".join(lines) + "\n")
 
 
 def test_what_looks_like_a_secret_is_masked():
-    for text in ("sk_test_51Habcdefghijklmnop", "ghp_0123456789abcdefABCDEF0123", "postgres://a:b@c/d", "eyJhbGciOi.eyJzdWIi.sig", "Bearer abc.def", "x?token=abc&y", "0123456789abcdef0123456789abcdef", "-----BEGIN RSA PRIVATE KEY-----\nx"):
+    for text in (
+        "sk_test_51Habcdefghijklmnop",
+        "ghp_0123456789abcdefABCDEF0123",
+        "postgres://a:b@c/d",
+        "eyJhbGciOi.eyJzdWIi.sig",
+        "Bearer abc.def",
+        "x?token=abc&y",
+        "0123456789abcdef0123456789abcdef",
+        "-----BEGIN RSA PRIVATE KEY-----\nx",
+    ):
         assert "***" in masked(text) and masked({"a": [text]}) == {"a": [masked(text)]}
     assert masked("/users/{id} postgres:17-alpine") == "/users/{id} postgres:17-alpine"

@@ -1,8 +1,9 @@
 """Managed blocks: the parts of a document that are written again; all around them is a person's and stays byte for byte.
 
-A block stands between <!-- senior-backend:begin NAME DIGEST --> and <!-- senior-backend:end NAME -->. The digest tells a block as it was written from one that a person has edited; white space and the
-length of dashes do not count, so that a formatter is not taken for an edit.
+A block stands between <!-- senior-backend:begin NAME DIGEST --> and <!-- senior-backend:end NAME -->. The digest tells a block as it was written from one
+that a person has edited; white space and the length of dashes do not count, so that a formatter is not taken for an edit.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -10,7 +11,7 @@ import hashlib
 import re
 
 MARK = re.compile(rb"^[ \t]*<!-- senior-backend:(?:begin (?P<begin>[\w.-]+) (?P<digest>[0-9a-f]{12})|end (?P<end>[\w.-]+)) -->[ \t]*(?P<line>\r?\n|\Z)", re.M)
-LINE = "\0"             # stands before and after the number of a line in texts that are to be written
+LINE = "\0"  # stands before and after the number of a line in texts that are to be written
 NEW_HEAD = b"<!-- senior-backend:new: blocks that were edited by hand; merge them, or run again with --force -->\n\n"
 
 
@@ -21,6 +22,7 @@ class Broken(Exception):
 @dataclasses.dataclass
 class Merged:
     """kept: blocks that a person edited; changed: blocks whose text differs by more than numbers of lines; missing: blocks that are nowhere in the document."""
+
     data: bytes
     kept: list[str]
     changed: list[str]
@@ -69,18 +71,21 @@ def people(data: bytes) -> str:
     """What stands outside of blocks."""
     try:
         for _, begin, end in reversed(parse(data)):
-            data = data[:begin.start()] + data[end.end():]
+            data = data[: begin.start()] + data[end.end() :]
     except Broken:
         return ""
     return data.decode("utf-8", "replace")
 
 
 def merge(data: bytes, texts: dict[str, str], force: bool) -> Merged:
-    """The document with its blocks written again. Edited blocks are kept unless forced; blocks that a person took out stay out, unless forced: then they stand at the end. Broken: see parse."""
+    """The document with its blocks written again.
+
+    Edited blocks are kept unless forced; blocks that a person took out stay out, unless forced: then they stand at the end. Broken: see parse.
+    """
     found = parse(data)
     merged = Merged(data, [], [], [name for name in texts if name not in {name for name, _, _ in found}])
     for name, begin, end in reversed(found):
-        body, text = data[begin.end():end.start()], texts.get(name)
+        body, text = data[begin.end() : end.start()], texts.get(name)
         if text is None or even(plain(text)) == even(body):
             continue
         if digest(body) != begin["digest"] and not force:
@@ -89,7 +94,7 @@ def merge(data: bytes, texts: dict[str, str], force: bool) -> Merged:
         if not alike(body, text):
             merged.changed.insert(0, name)
         fresh = written(name, text, begin["line"])
-        merged.data = merged.data[:begin.start()] + (fresh if end["line"] else fresh.rstrip(b"\r\n")) + merged.data[end.end():]
+        merged.data = merged.data[: begin.start()] + (fresh if end["line"] else fresh.rstrip(b"\r\n")) + merged.data[end.end() :]
     if force and merged.missing and found:
         newline = found[0][1]["line"]
         merged.data = merged.data.rstrip() + b"".join(newline * 2 + written(name, texts[name], newline).rstrip() for name in merged.missing) + newline
@@ -100,6 +105,6 @@ def merge(data: bytes, texts: dict[str, str], force: bool) -> Merged:
 def ours(data: bytes) -> bool:
     """Whether a NAME.new is as it was written."""
     try:
-        return data.startswith(NEW_HEAD) and all(digest(data[begin.end():end.start()]) == begin["digest"] for _, begin, end in parse(data))
+        return data.startswith(NEW_HEAD) and all(digest(data[begin.end() : end.start()]) == begin["digest"] for _, begin, end in parse(data))
     except Broken:
         return False

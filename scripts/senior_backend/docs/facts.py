@@ -1,4 +1,5 @@
 """What is known of a project: facts with their places, and what could not be read. Values of secrets never become facts."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -6,18 +7,24 @@ import re
 from typing import Any, Iterator
 
 SECRETS = re.compile(
-    r"(?:sk|pk|rk|whsec)_(?:live|test)?_?\w{12,}|gh[pousr]_\w{16,}|github_pat_\w+|glpat-[\w-]{16,}|xox[a-z]-[\w-]{8,}|(?:AKIA|ASIA)[0-9A-Z]{12,}|AIza[\w-]{20,}|npm_\w{20,}"
+    r"(?:sk|pk|rk|whsec)_(?:live|test)?_?\w{12,}|gh[pousr]_\w{16,}|github_pat_\w+|glpat-[\w-]{16,}|xox[a-z]-[\w-]{8,}|(?:AKIA|ASIA)[0-9A-Z]{12,}"
+    r"|AIza[\w-]{20,}|npm_\w{20,}"
     r"|eyJ[\w-]{5,}\.[\w.-]+|-----BEGIN.*|(?<=://)[^/\s@]*:[^/\s@]*(?=@)|\b[0-9a-fA-F]{32,}\b|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])\w{40,}\b"
-    r"|(?i:(?<=password=)|(?<=passwd=)|(?<=secret=)|(?<=token=)|(?<=api_key=)|(?<=apikey=)|(?<=bearer ))[^\s&;,'\"]+", re.S)
+    r"|(?i:(?<=password=)|(?<=passwd=)|(?<=secret=)|(?<=token=)|(?<=api_key=)|(?<=apikey=)|(?<=bearer ))[^\s&;,'\"]+",
+    re.S,
+)
 SECRET_NAME = re.compile(r"(?i)secret|password|passwd|token|private_?key|api_?key|access_?key|credential|(?:^|_)(?:key|pwd|pass|salt)$")
 AUTH_NAME = re.compile(
-    r"(?i)auth(?!ors?(?:_|\b))|jwt|login|token|permission|current_?(?:active_?)?(?:super_?)?user|(?:require|check|ensure|has|verify|needs?)_?(?:logged|user|role|admin|scope|access|session)"
-    r"|is_?(?:admin|staff|superuser)|api_?key|bearer|guard|protect|passport|credential|oidc|signature|role")
+    r"(?i)auth(?!ors?(?:_|\b))|jwt|login|token|permission|current_?(?:active_?)?(?:super_?)?user|(?:require|check|ensure|has|verify|needs?)_?(?:logged|user"
+    r"|role|admin|scope|access|session)"
+    r"|is_?(?:admin|staff|superuser)|api_?key|bearer|guard|protect|passport|credential|oidc|signature|role"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fact:
     """id: kind and what tells it from its likes; value: JSON, its keys depend on the kind; file: below the target, "/" between; line: from 1."""
+
     id: str
     kind: str
     value: dict[str, Any]
@@ -36,7 +43,7 @@ class Facts:
         self._last: dict[str, int] = {}
         self.unread: list[str] = []
         self.routes_read = True
-        self.lacking: list[str] = []            # modules that were needed and are not installed
+        self.lacking: list[str] = []  # modules that were needed and are not installed
 
     def add(self, kind: str, key: str, value: dict[str, Any], file: str, line: int) -> Fact:
         """A further fact with the same kind and key gets a number behind its id."""

@@ -1,4 +1,8 @@
-"""Results of the other scripts that flow into the documents: a decision, a load test, migrations. Each keeps its file and its date; all stay in facts.json for later runs."""
+"""Results of the other scripts that flow into the documents: a decision, a load test, migrations.
+
+Each keeps its file and its date; all stay in facts.json for later runs.
+"""
+
 from __future__ import annotations
 
 import hashlib
@@ -13,9 +17,22 @@ from senior_backend.docs.facts import host_of, masked
 
 SCHEMA = pathlib.Path(__file__).resolve().parents[3] / "assets" / "decide" / "decision.schema.json"
 # kind -> (tool, how such a file is made)
-KINDS = {"decision": ("backend_decision_engine", "--answers answers.json --output json > decision.json"), "load": ("api_load_tester", "URL --output load.json"),
-         "migration": ("database_migration_tool", "schema.sql --analyze --json > analysis.json")}
-FIGURES = ("requests_per_second", "latency_avg", "latency_p50", "latency_p95", "latency_p99", "total_requests", "failed_requests", "concurrency", "duration_seconds")
+KINDS = {
+    "decision": ("backend_decision_engine", "--answers answers.json --output json > decision.json"),
+    "load": ("api_load_tester", "URL --output load.json"),
+    "migration": ("database_migration_tool", "schema.sql --analyze --json > analysis.json"),
+}
+FIGURES = (
+    "requests_per_second",
+    "latency_avg",
+    "latency_p50",
+    "latency_p95",
+    "latency_p99",
+    "total_requests",
+    "failed_requests",
+    "concurrency",
+    "duration_seconds",
+)
 MODES = {"up_sql": "compare", "dry_run": "dry run", "issues_detail": "analyze", "suggestions_count": "suggest indexes"}
 LISTED = 200
 
@@ -26,7 +43,9 @@ def read(kind: str, path: pathlib.Path, target: pathlib.Path) -> dict[str, Any]:
     tool, made = KINDS[kind]
     try:
         if found.get("tool") != tool or found.get("error"):
-            raise ValueError(f"it is of {json.dumps(found.get('tool'))[:60]}" + (f" and holds the error {found['error']['code']}" if found.get("error") else ""))
+            raise ValueError(
+                f"it is of {json.dumps(found.get('tool'))[:60]}" + (f" and holds the error {found['error']['code']}" if found.get("error") else "")
+            )
         data, date = {"decision": decision, "load": load, "migration": migration}[kind](found)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
@@ -46,7 +65,11 @@ def decision(found: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def load(found: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    results = [{"url": address(one["target_url"]), "method": str(one["method"]), **{name: one[name] for name in FIGURES}} for one in found["results"] if one["successful_requests"]]
+    results = [
+        {"url": address(one["target_url"]), "method": str(one["method"]), **{name: one[name] for name in FIGURES}}
+        for one in found["results"]
+        if one["successful_requests"]
+    ]
     if not results or not all(type(one[name]) in (int, float) and 0 <= one[name] < math.inf for one in results for name in FIGURES):
         raise ValueError("no URL in it was answered, or a figure is no number")
     return {"results": results, "rate_limit": found.get("rate_limit")}, str((found.get("run") or {}).get("recorded_at") or "")
@@ -69,21 +92,34 @@ def migration(found: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
     findings = rows(found.get("issues_detail"), {name: name for name in ("severity", "table", "message", "suggestion")})
     findings += [{**one, "severity": "suggestion"} for one in rows(found.get("suggestions"), {"table": "table", "message": "reason", "suggestion": "sql"})]
-    return {"mode": mode, "source": source if "://" in source else source.replace("\\", "/").rpartition("/")[2], "verified": found.get("verified"), "findings": findings,
-            "hazards": rows(found.get("hazards"), {name: name for name in ("kind", "object", "message", "evidence")}), "changes": [f"{one['action']} {one['kind']} {one['name']}" for one in found.get("changes", ())[:LISTED]]}, ""
+    return {
+        "mode": mode,
+        "source": source if "://" in source else source.replace("\\", "/").rpartition("/")[2],
+        "verified": found.get("verified"),
+        "findings": findings,
+        "hazards": rows(found.get("hazards"), {name: name for name in ("kind", "object", "message", "evidence")}),
+        "changes": [f"{one['action']} {one['kind']} {one['name']}" for one in found.get("changes", ())[:LISTED]],
+    }, ""
 
 
 def gather(given: dict[str, list[str]], stored: dict[str, list], target: pathlib.Path) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     """kind -> its results: what was given, else what an earlier run kept; and warnings. A kept file below target that has changed is read again."""
     warnings: list[str] = []
-    found = {kind: [read(kind, pathlib.Path(path), target) for path in paths] or [again(kind, one, target, warnings) for one in stored.get(kind, ())] for kind, paths in given.items()}
+    found = {
+        kind: [read(kind, pathlib.Path(path), target) for path in paths] or [again(kind, one, target, warnings) for one in stored.get(kind, ())]
+        for kind, paths in given.items()
+    }
     return {kind: listed for kind, listed in found.items() if listed}, warnings
 
 
 def again(kind: str, one: dict[str, Any], target: pathlib.Path, warnings: list[str]) -> dict[str, Any]:
     path = target / one["file"]
     try:
-        if not path.resolve().is_relative_to(target) or not path.is_file() or hashlib.sha256(path.read_text(encoding="utf-8-sig").encode()).hexdigest() == one["sha256"]:
+        if (
+            not path.resolve().is_relative_to(target)
+            or not path.is_file()
+            or hashlib.sha256(path.read_text(encoding="utf-8-sig").encode()).hexdigest() == one["sha256"]
+        ):
             return one
         return read(kind, path, target)
     except (CommandError, OSError, ValueError) as error:

@@ -1,4 +1,5 @@
 """The files of a project: without what is vendored, ignored, linked, too large or not text."""
+
 from __future__ import annotations
 
 import bisect
@@ -11,12 +12,18 @@ from typing import Iterator
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.docs.facts import Facts
 
-SKIPPED = frozenset("""node_modules bower_components vendor third_party site-packages __pycache__ venv .venv .tox .nox dist build out target obj coverage htmlcov .git .hg .svn .next .nuxt .output
-.turbo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .gradle .terraform .serverless .idea .vscode .yarn .claude .agents .codex .gemini .cursor""".split())
-ASIDE = re.compile(r"(?:^|/)(?:tests?|__tests__|__mocks__|specs?|e2e|fixtures?|testdata|examples?|samples?|benchmarks?|stories|docs?)/"
-                   r"|(?:^|/)(?:test_[^/]*\.py|conftest\.py|[^/]*(?:_test\.(?:py|go)|[.-](?:test|spec|stories|d)\.[cm]?[jt]sx?))$")
+SKIPPED = frozenset(
+    """node_modules bower_components vendor third_party site-packages __pycache__ venv .venv .tox .nox dist build out target obj coverage htmlcov
+.git .hg .svn .next .nuxt .output
+.turbo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .gradle .terraform .serverless .idea .vscode .yarn .claude .agents .codex .gemini
+.cursor""".split()
+)
+ASIDE = re.compile(
+    r"(?:^|/)(?:tests?|__tests__|__mocks__|specs?|e2e|fixtures?|testdata|examples?|samples?|benchmarks?|stories|docs?)/"
+    r"|(?:^|/)(?:test_[^/]*\.py|conftest\.py|[^/]*(?:_test\.(?:py|go)|[.-](?:test|spec|stories|d)\.[cm]?[jt]sx?))$"
+)
 SOURCES = frozenset("js ts mjs cjs mts cts jsx tsx py go rs rb java kt php cs css scss html svg png jpg sql json md txt yaml yml".split())
-LIMIT = 1 << 20          # bytes; larger sources are generated or data
+LIMIT = 1 << 20  # bytes; larger sources are generated or data
 
 
 class Tree:
@@ -39,7 +46,13 @@ class Tree:
             name = prefix + entry.name
             if entry.is_file() and not ignored(name, rules):
                 yield name
-            elif entry.is_dir() and entry.name not in SKIPPED and entry.path != self.without and not ignored(name + "/", rules) and not os.path.exists(entry.path + "/pyvenv.cfg"):
+            elif (
+                entry.is_dir()
+                and entry.name not in SKIPPED
+                and entry.path != self.without
+                and not ignored(name + "/", rules)
+                and not os.path.exists(entry.path + "/pyvenv.cfg")
+            ):
                 try:
                     yield from self.walk(entry.path, name + "/", rules)
                 except PermissionError:

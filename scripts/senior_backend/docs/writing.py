@@ -1,4 +1,5 @@
 """From rendered blocks to files: what is new, unchanged, kept because a person edited it, or drifted; and all of it written at once."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -19,6 +20,7 @@ FACTS, FORMAT, TOOL = "facts.json", 1, "scaffold_backend_docs"
 @dataclasses.dataclass
 class Result:
     """Names are relative to the folder of the documents. drift: {file, problem[, fact, line]}; kept: {file, block, problem, new}."""
+
     written: list[str] = dataclasses.field(default_factory=list)
     unchanged: list[str] = dataclasses.field(default_factory=list)
     kept: list[dict[str, str]] = dataclasses.field(default_factory=list)
@@ -41,7 +43,12 @@ def check_links(target: pathlib.Path, path: pathlib.Path) -> None:
     """CommandError exit 3 when a link on the way from the target to the path leads out of the target."""
     for one in (*reversed(path.parents), path):
         if target in one.parents and one.is_symlink() and not one.resolve().is_relative_to(target):
-            raise CommandError(f"{one} is a link out of {target}; nothing was read through it and nothing written", "replace the link by a folder or file of the project, or choose another --out", ExitCode.REFUSED, "OUTSIDE_TARGET")
+            raise CommandError(
+                f"{one} is a link out of {target}; nothing was read through it and nothing written",
+                "replace the link by a folder or file of the project, or choose another --out",
+                ExitCode.REFUSED,
+                "OUTSIDE_TARGET",
+            )
 
 
 class Writer:
@@ -63,7 +70,15 @@ class Writer:
         """What is to be done with each wanted document, and with facts.json."""
         for name in wanted:
             self.document(name, texts[name])
-        made = {"tool": TOOL, "format": FORMAT, "totals": view.facts.totals(), "unknown": [dataclasses.asdict(one) for one in view.unknowns.values()], "unread": view.facts.unread, "inputs": view.inputs, "facts": [dataclasses.asdict(fact) for fact in view.facts]}
+        made = {
+            "tool": TOOL,
+            "format": FORMAT,
+            "totals": view.facts.totals(),
+            "unknown": [dataclasses.asdict(one) for one in view.unknowns.values()],
+            "unread": view.facts.unread,
+            "inputs": view.inputs,
+            "facts": [dataclasses.asdict(fact) for fact in view.facts],
+        }
         if self.stored and digest(self.stored) == digest(made):
             self.result.unchanged.append(FACTS)
         elif self.present[FACTS] is not None and not self.stored and not self.force:
@@ -132,8 +147,11 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[dict[str, Any]
     def told(names: list[str], facts: dict[str, Any], problem: str) -> list[dict[str, Any]]:
         return [{"file": facts[name]["file"], "line": facts[name]["line"], "fact": name, "problem": problem} for name in names]
 
-    return (told([name for name in after if name not in before], after, "is in the code, not in the documents") + told([name for name in before if name not in after], before, "is in the documents, no longer in the code")
-            + told([name for name in after if name in before and even(before[name]) != even(after[name])], after, "has changed"))
+    return (
+        told([name for name in after if name not in before], after, "is in the code, not in the documents")
+        + told([name for name in before if name not in after], before, "is in the documents, no longer in the code")
+        + told([name for name in after if name in before and even(before[name]) != even(after[name])], after, "has changed")
+    )
 
 
 def even(fact: dict[str, Any]) -> Any:

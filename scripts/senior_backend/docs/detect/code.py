@@ -2,6 +2,7 @@
 
 What is looked for stands in PATTERNS, one expression for all languages; imports, variables and calls to other systems have a function each.
 """
+
 from __future__ import annotations
 
 import functools
@@ -15,53 +16,125 @@ from senior_backend.docs.tree import Lines, Tree
 SUFFIXES = {"node": "js ts mjs cjs mts cts jsx tsx", "python": "py", "go": "go"}
 STRINGS = r"""'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*\""""
 SLASHES = r"(?P<comment>//[^\n]*|/\*.*?\*/)|"
-TOKENS = {language: re.compile(pattern, re.S) for language, pattern in {
-    "node": SLASHES + STRINGS + r"|`(?:\\.|[^`\\])*`|(?<=[(,=:\[!&|?{};\n])[ \t]*/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[a-z]*",
-    "python": r"(?P<comment>#[^\n]*)|\"\"\"(?:\\.|.)*?\"\"\"|'''(?:\\.|.)*?'''|" + STRINGS, "go": SLASHES + STRINGS + r"|`[^`]*`"}.items()}
+TOKENS = {
+    language: re.compile(pattern, re.S)
+    for language, pattern in {
+        "node": SLASHES + STRINGS + r"|`(?:\\.|[^`\\])*`|(?<=[(,=:\[!&|?{};\n])[ \t]*/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[a-z]*",
+        "python": r"(?P<comment>#[^\n]*)|\"\"\"(?:\\.|.)*?\"\"\"|'''(?:\\.|.)*?'''|" + STRINGS,
+        "go": SLASHES + STRINGS + r"|`[^`]*`",
+    }.items()
+}
 ENV = re.compile(
-    r"""(?:process|import\.meta|Bun)\.env(?:\.(\w+)|\[\s*['"](\w+)['"]\s*\])|Deno\.env\.get\(\s*['"](\w+)|\b[cC]onfig(?:Service)?\.get(?:OrThrow)?(?:<[^<>]*>)?\(\s*['"]([A-Z][A-Z0-9_]+)['"]"""
-    r"""|(?:environ(?:\.(?:get|pop|setdefault))?|getenv|\benv(?:\.\w+)?|\bconfig(?=\())\s*[\[(]\s*['"]([A-Z][A-Z0-9_]+)['"]|\bos\.(?:Getenv|LookupEnv)\(\s*"(\w+)\""""
-    r"""|`[^`\n]*\b(?:env|envconfig):"([A-Z][A-Z0-9_]+)""")
+    r"""(?:process|import\.meta|Bun)\.env(?:\.(\w+)|\[\s*['"](\w+)['"]\s*\])|Deno\.env\.get\(\s*['"](\w+)"""
+    r"""|\b[cC]onfig(?:Service)?\.get(?:OrThrow)?(?:<[^<>]*>)?\(\s*['"]([A-Z][A-Z0-9_]+)['"]"""
+    r"""|(?:environ(?:\.(?:get|pop|setdefault))?|getenv|\benv(?:\.\w+)?|\bconfig(?=\())\s*[\[(]\s*['"]([A-Z][A-Z0-9_]+)['"]|\bos\.(?:Getenv"""
+    r"""|LookupEnv)\(\s*"(\w+)\""""
+    r"""|`[^`\n]*\b(?:env|envconfig):"([A-Z][A-Z0-9_]+)"""
+)
 LITERAL = re.compile(r"""\s*(?:(?:\?\?|\|\|)|,\s*(?:default\s*=\s*)?)\s*(['"`])(?!\1)""")
 TAKEN_APART = re.compile(r"\{([^{}]*)\}\s*=\s*process\.env\b")
-CHECKED = re.compile(r"(?:parse|validate|cleanEnv|createEnv|from|Check|assert)\(\s*(?:[\w.]+,\s*)?(?:\{\s*\.\.\.)?process\.env\b|runtimeEnv\s*:\s*process\.env|validationSchema\s*:|@fastify/env")
-FIELD = re.compile(r"""(?:^[ \t]*|[{,]\s*)['"]?([A-Z][A-Z0-9_]+)['"]?\s*:\s*(?=(?:z|[Jj]oi|yup|v|Type|t|S|envalid)\.|(?:str|num|bool|port|url|email|host|json)\(|\{\s*(?:type|default|format)\b)""", re.M)
+CHECKED = re.compile(
+    r"(?:parse|validate|cleanEnv|createEnv|from|Check"
+    r"|assert)\(\s*(?:[\w.]+,\s*)?(?:\{\s*\.\.\.)?process\.env\b|runtimeEnv\s*:\s*process\.env|validationSchema\s*:|@fastify/env"
+)
+FIELD = re.compile(
+    r"""(?:^[ \t]*|[{,]\s*)['"]?([A-Z][A-Z0-9_]+)['"]?\s*:\s*"""
+    r"""(?=(?:z|[Jj]oi|yup|v|Type|t|S|envalid)\.|(?:str|num|bool|port|url|email|host|json)\(|\{\s*(?:type|default|format)\b)""",
+    re.M,
+)
 SETTINGS = re.compile(r"^class\s+(\w+)\(([^)]*)\):\n((?:[ \t]+[^\n]*\n|\n)+)", re.M)
 SETTING = re.compile(r"^    (\w+)\s*:\s*(?!ClassVar)[^=\n]+?(?:=\s*(.*))?$", re.M)
 IMPORTS = {
-    "node": re.compile(r"""^[ \t]*import\s+(?!type\b)(?P<names>[\w$*{][^'";=()]*?)\s*from\s*['"](?P<a>[^'"\n]+)['"]|^[ \t]*import\s*['"](?P<b>[^'"\n]+)['"]|\b(?:const|let|var)\s+(?P<bound>\{[^{}]*\}|[\w$]+)\s*=\s*"""
-                       r"""(?:await\s+import|require)\(\s*['"](?P<c>[^'"\n]+)['"]\s*\)(?!\s*\()|\b(?:require|import)\(\s*['"](?P<d>[^'"\n]+)['"]\s*\)""", re.M),
+    "node": re.compile(
+        r"""^[ \t]*import\s+(?!type\b)(?P<names>[\w$*{][^'";=()]*?)\s*from\s*['"](?P<a>[^'"\n]+)['"]"""
+        r"""|^[ \t]*import\s*['"](?P<b>[^'"\n]+)['"]|\b(?:const|let|var)\s+(?P<bound>\{[^{}]*\}|[\w$]+)\s*=\s*"""
+        r"""(?:await\s+import|require)\(\s*['"](?P<c>[^'"\n]+)['"]\s*\)(?!\s*\()|\b(?:require|import)\(\s*['"](?P<d>[^'"\n]+)['"]\s*\)""",
+        re.M,
+    ),
     "python": re.compile(r"^[ \t]*(?:from[ \t]+(?P<a>[A-Za-z][\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n]+)|import[ \t]+(?P<bound>[^\n]+))", re.M),
-    "go": re.compile(r"^import\s*(?:\(.*?^\)|[^\n]*)", re.M | re.S)}
-CALLS = re.compile(r"(?<![\w$.])(?:((?:fetch|got|ky|axios|needle)(?:\.(?:get|post|put|patch|delete|head|request|create|extend|stream))?)(?:<[^<>()]*>)?\s*\(|(https?\.(?:request|get))\s*\("
-                   r"|((?:requests|httpx)\.(?:get|post|put|patch|delete|head|options|request|stream)|httpx\.(?:Async)?Client|(?:urllib\.request\.)?urlopen|aiohttp\.ClientSession)\s*\("
-                   r"|(http\.(?:Get|Post|PostForm|Head))\(|(http\.(?:DefaultClient\b|Client(?=[{)])))[{)]?)")
-OWN_LIMITS = {"httpx": "5 s (httpx)", "aiohttp": "300 s (aiohttp)", "ky": "10 s (ky)"}                # what holds when no timeout is given
+    "go": re.compile(r"^import\s*(?:\(.*?^\)|[^\n]*)", re.M | re.S),
+}
+CALLS = re.compile(
+    r"(?<![\w$.])(?:((?:fetch|got|ky|axios|needle)(?:\.(?:get|post|put|patch|delete|head|request|create|extend|stream))?)(?:<[^<>()]*>)?\s*\("
+    r"|(https?\.(?:request|get))\s*\("
+    r"|((?:requests|httpx)\.(?:get|post|put|patch|delete|head|options|request|stream)|httpx\.(?:Async)?Client|(?:urllib\.request\.)?urlopen"
+    r"|aiohttp\.ClientSession)\s*\("
+    r"|(http\.(?:Get|Post|PostForm|Head))\(|(http\.(?:DefaultClient\b|Client(?=[{)])))[{)]?)"
+)
+OWN_LIMITS = {"httpx": "5 s (httpx)", "aiohttp": "300 s (aiohttp)", "ky": "10 s (ky)"}  # what holds when no timeout is given
 # kind -> (expression with groups, key of the value that each named group of it fills)
 PATTERNS = {
-    "shutdown": re.compile(r"process\.(?:on|once)\(\s*['\"](?P<signal>SIGTERM)|signal\(\s*signal\.(?P<signal2>SIGTERM)|add_signal_handler\(\s*signal\.(?P<signal3>SIGTERM)|\bsyscall\.(?P<signal4>SIGTERM)\b"),
-    "upload": re.compile(r"(?<![\w$.])(?P<via>multer|formidable|[bB]usboy|fileUpload)\s*\(|register\(\s*(?P<via2>multipart)\b|:\s*[^\n:]*\b(?P<via3>UploadFile)\b|\b(?P<via4>request\.(?:FILES|files))\b|\.(?P<via5>FormFile|ParseMultipartForm|MultipartReader)\("),
-    "cors-open": re.compile(r"\bcors\s*\(\s*(?:\)|\{[^{}]*\borigin\s*:\s*(?:true\b|['\"]\*['\"]))|allow_origins\s*=\s*\[\s*['\"]\*['\"]|CORS_(?:ORIGIN_)?ALLOW_ALL(?:_ORIGINS)?\s*=\s*True"
-                            r"|(?:AllowedOrigins|AllowOrigins)\s*[:=]\s*(?:\[\]string\{)?\s*\"\*\"|AllowAllOrigins\s*[:=]\s*true|cors\.AllowAll\("),
-    "pool": re.compile(r"\b(?P<setting>pool_size|max_overflow|maxconn|max_pool_size|maxPoolSize|connectionLimit|poolSize|MaxConns|MaxOpenConns|PoolSize)\s*[=:]\s*(?P<size>\d+)|\b(?P<setting2>SetMaxOpenConns)\((?P<size2>\d+)\)"
-                       r"|(?:\bPool|\bSequelize|\bknex|\bpostgres|create_pool|ConnectionPool)\s*\([^;]*?\b(?P<setting3>max|max_size)\s*[:=]\s*(?P<size3>\d+)"),
-    "cron": re.compile(r"(?:\bcron\.schedule|scheduleJob|agenda\.every|new\s+CronJob|new\s+Cron|@Cron|\.AddFunc|\.AddJob)\s*\(\s*(?:\{[^{}]*?cronTime\s*:\s*)?(?P<q>['\"`])(?P<schedule>[^'\"`\n]+)(?P=q)"
-                       r"|@\w+\.scheduled_job\((?P<schedule2>[^)\n]*)\)|\.add_job\((?P<schedule3>[^)\n]*)\)|^\s*['\"](?P<name>[\w.-]+)['\"]\s*:\s*\{\s*['\"]task['\"]:[^{}]*['\"]schedule['\"]\s*:\s*(?P<schedule4>[^\n}]*[)\d])", re.M),
+    "shutdown": re.compile(
+        r"process\.(?:on|once)\(\s*['\"](?P<signal>SIGTERM)|signal\(\s*signal\.(?P<signal2>SIGTERM)|add_signal_handler\(\s*signal\.(?P<signal3>SIGTERM)"
+        r"|\bsyscall\.(?P<signal4>SIGTERM)\b"
+    ),
+    "upload": re.compile(
+        r"(?<![\w$.])(?P<via>multer|formidable|[bB]usboy|fileUpload)\s*\(|register\(\s*(?P<via2>multipart)\b|:\s*[^\n:]*\b(?P<via3>UploadFile)\b"
+        r"|\b(?P<via4>request\.(?:FILES|files))\b|\.(?P<via5>FormFile|ParseMultipartForm|MultipartReader)\("
+    ),
+    "cors-open": re.compile(
+        r"\bcors\s*\(\s*(?:\)|\{[^{}]*\borigin\s*:\s*(?:true\b|['\"]\*['\"]))"
+        r"|allow_origins\s*=\s*\[\s*['\"]\*['\"]|CORS_(?:ORIGIN_)?ALLOW_ALL(?:_ORIGINS)?\s*=\s*True"
+        r"|(?:AllowedOrigins|AllowOrigins)\s*[:=]\s*(?:\[\]string\{)?\s*\"\*\"|AllowAllOrigins\s*[:=]\s*true|cors\.AllowAll\("
+    ),
+    "pool": re.compile(
+        r"\b(?P<setting>pool_size|max_overflow|maxconn|max_pool_size|maxPoolSize|connectionLimit|poolSize|MaxConns|MaxOpenConns"
+        r"|PoolSize)\s*[=:]\s*(?P<size>\d+)|\b(?P<setting2>SetMaxOpenConns)\((?P<size2>\d+)\)"
+        r"|(?:\bPool|\bSequelize|\bknex|\bpostgres|create_pool|ConnectionPool)\s*\([^;]*?\b(?P<setting3>max|max_size)\s*[:=]\s*(?P<size3>\d+)"
+    ),
+    "cron": re.compile(
+        r"(?:\bcron\.schedule|scheduleJob|agenda\.every|new\s+CronJob|new\s+Cron|@Cron|\.AddFunc"
+        r"|\.AddJob)\s*\(\s*(?:\{[^{}]*?cronTime\s*:\s*)?(?P<q>['\"`])(?P<schedule>[^'\"`\n]+)(?P=q)"
+        r"|@\w+\.scheduled_job\((?P<schedule2>[^)\n]*)\)|\.add_job\((?P<schedule3>[^)\n]*)\)"
+        r"|^\s*['\"](?P<name>[\w.-]+)['\"]\s*:\s*\{\s*['\"]task['\"]:[^{}]*['\"]schedule['\"]\s*:\s*(?P<schedule4>[^\n}]*[)\d])",
+        re.M,
+    ),
     "queue": re.compile(r"(?<![\w$.])new\s+(?:Queue|Bull)(?:<[^<>()]*>)?\s*\(\s*['\"`](?P<name>[\w:.{}-]+)"),
-    "worker": re.compile(r"(?<![\w$.])new\s+Worker(?:<[^<>()]*>)?\s*\(\s*['\"`](?P<name>[\w:.{}-]+)|^[ \t]*@(?:\w+\.)?(?:shared_task|actor|(?<=\.)task|(?<=\.)periodic_task)\b[^\n]*\n(?:[ \t]*@[^\n]*\n)*[ \t]*(?:async\s+)?(?P<def>def\s+(?P<name2>\w+))", re.M)}
+    "worker": re.compile(
+        r"(?<![\w$.])new\s+Worker(?:<[^<>()]*>)?\s*\(\s*['\"`](?P<name>[\w:.{}-]+)|^[ \t]*@(?:\w+\.)?(?:shared_task|actor|(?<=\.)task"
+        r"|(?<=\.)periodic_task)\b[^\n]*\n(?:[ \t]*@[^\n]*\n)*[ \t]*(?:async\s+)?(?P<def>def\s+(?P<name2>\w+))",
+        re.M,
+    ),
+}
 
-WORDS = {"shutdown": ("SIGTERM",), "upload": ("multer", "formidable", "usboy", "fileUpload", "multipart", "UploadFile", "FILES", ".files", "FormFile", "Multipart"), "cors-open": ("cors", "CORS", "rigins"),
-         "pool": ("ool", "max", "Conns", "imit"), "cron": ("cron", "Cron", "schedule", "agenda", "AddFunc", "AddJob", "add_job"), "queue": ("Queue", "Bull"), "worker": ("Worker", "task", "actor")}
+WORDS = {
+    "shutdown": ("SIGTERM",),
+    "upload": ("multer", "formidable", "usboy", "fileUpload", "multipart", "UploadFile", "FILES", ".files", "FormFile", "Multipart"),
+    "cors-open": ("cors", "CORS", "rigins"),
+    "pool": ("ool", "max", "Conns", "imit"),
+    "cron": ("cron", "Cron", "schedule", "agenda", "AddFunc", "AddJob", "add_job"),
+    "queue": ("Queue", "Bull"),
+    "worker": ("Worker", "task", "actor"),
+}
 
-KEPT = {"node": (), "go": ("net/http", "go-chi", "gin-gonic", "labstack", "gofiber", "gorilla/mux", "julienschmidt"),        # words of files that are read for routes and tables
-        "python": ("fastapi", "flask", "quart", "django", "rest_framework", "sqlalchemy", "sqlmodel", "models", "url", "view", "rout", "Settings", "depend", "prefix", "PREFIX")}
+KEPT = {
+    "node": (),
+    "go": ("net/http", "go-chi", "gin-gonic", "labstack", "gofiber", "gorilla/mux", "julienschmidt"),  # words of files that are read for routes and tables
+    "python": (
+        "fastapi",
+        "flask",
+        "quart",
+        "django",
+        "rest_framework",
+        "sqlalchemy",
+        "sqlmodel",
+        "models",
+        "url",
+        "view",
+        "rout",
+        "Settings",
+        "depend",
+        "prefix",
+        "PREFIX",
+    ),
+}
 
 
 def blanked(text: str, language: str = "node", strings: bool = False) -> str:
     """The text with comments (and strings, regular expressions) as blanks, every character at its place.
 
     >>> blanked("a('//x') // b"), blanked("a('//x') // b", strings=True)
-    ("a('//x')     ", "a(     )     ")
+    ("a('//x')     ", 'a(     )     ')
     """
     return TOKENS[language].sub(lambda found: re.sub(r"[^\n]", " ", found[0]) if found["comment"] or strings else found[0], text)
 
@@ -112,7 +185,9 @@ class Source:
     def imports(self, known: frozenset[str]) -> Iterator[tuple[str, Place, Place | None]]:
         """(what is imported, where, where it is used) of what is known"""
         language = self.service.language
-        if language in ("node", "python") and not known & set(re.findall(r"""['"](@[\w.-]+/[\w.-]+|[\w.-]+)""" if language == "node" else r"(?:from|import)[ \t]+(\w+)", self.raw)):
+        if language in ("node", "python") and not known & set(
+            re.findall(r"""['"](@[\w.-]+/[\w.-]+|[\w.-]+)""" if language == "node" else r"(?:from|import)[ \t]+(\w+)", self.raw)
+        ):
             return
         for found in IMPORTS[language].finditer(self.text):
             groups, start = found.groupdict(), found.end() - len(found[0].lstrip())
@@ -138,30 +213,43 @@ class Source:
         if not self.has("env", "Env", "ENV", "onfig"):
             return
         for found in ENV.finditer(self.text):
-            end = found.end() + (self.text[found.end():found.end() + 1] in ")]")
+            end = found.end() + (self.text[found.end() : found.end() + 1] in ")]")
             yield found[found.lastindex], found.start(found.lastindex), bool(LITERAL.match(self.text, end))
         for found in TAKEN_APART.finditer(self.text):
             for one in re.finditer(r"(?:^|,)\s*(\w+)(\s*(?::\s*\w+\s*)?=\s*(['\"`])(?!\3))?", found[1]):
                 yield one[1], found.start(1) + one.start(1), bool(one[2])
         for found in FIELD.finditer(self.text) if CHECKED.search(self.text) else ():
-            yield found[1], found.start(1), bool(re.search(r"default\(?:?\s*\(?(['\"`])(?!\1)", self.text[found.end():].partition("\n")[0]))
+            yield found[1], found.start(1), bool(re.search(r"default\(?:?\s*\(?(['\"`])(?!\1)", self.text[found.end() :].partition("\n")[0]))
 
     def outbound(self) -> Iterator[tuple[str, int, str | None, str]]:
         """(call, offset, target, timeout)"""
         if not self.has("fetch", "got", "ky", "axios", "needle", "http", "requests", "urlopen"):
             return
         sessions = "|".join(re.findall(r"(\w+)\s*=\s*requests\.[Ss]ession\(", self.code))
-        calls = [*CALLS.finditer(self.code), *(re.finditer(rf"(?<![\w.])((?:{sessions})\.(?:get|post|put|patch|delete|request))\s*\(", self.code) if sessions else ())]
+        calls = [
+            *CALLS.finditer(self.code),
+            *(re.finditer(rf"(?<![\w.])((?:{sessions})\.(?:get|post|put|patch|delete|request))\s*\(", self.code) if sessions else ()),
+        ]
         for found in calls:
             name, library = found[found.lastindex], found[found.lastindex].partition(".")[0]
-            if name == "fetch" and re.search(r"\bfunction\s+fetch\b|\bfetch\b[^;\n]*\}\s*from\s*['\"]\.", self.text) or self.code[:found.start()].endswith(("function ", "new ")):
+            if (
+                name == "fetch"
+                and re.search(r"\bfunction\s+fetch\b|\bfetch\b[^;\n]*\}\s*from\s*['\"]\.", self.text)
+                or self.code[: found.start()].endswith(("function ", "new "))
+            ):
                 continue
             given, end = arguments(self.code, found.end() - 1)
-            words = self.code[found.end() - 1:end] if found[0][-1] in "({" else ""
+            words = self.code[found.end() - 1 : end] if found[0][-1] in "({" else ""
             limit = re.search(r"\b(?:timeout|signal|headersTimeout|Timeout)\b\s*([:=,}]\s*(?:None\b)?)", words)
             timeout = ("none" if "None" in limit[1] else "set") if limit else OWN_LIMITS.get(library, "none")
-            if timeout == "none" and library in ("axios", "got", "fetch", "needle") and given and re.fullmatch(r"\s*[\w$.]+\s*", self.code[slice(*given[-1])]) and (len(given) > 1 or name in ("axios", "axios.create")):
-                timeout = "not known"                   # options are put together elsewhere
+            if (
+                timeout == "none"
+                and library in ("axios", "got", "fetch", "needle")
+                and given
+                and re.fullmatch(r"\s*[\w$.]+\s*", self.code[slice(*given[-1])])
+                and (len(given) > 1 or name in ("axios", "axios.create"))
+            ):
+                timeout = "not known"  # options are put together elsewhere
             if library == "axios" and timeout == "none" and re.search(r"axios\.defaults\.timeout\s*=", self.code):
                 timeout = "set"
             yield name, found.start(found.lastindex), self.target(given, found.end() - 1, end, name.endswith(".request")), timeout
@@ -183,18 +271,40 @@ class Source:
     def tell(self) -> None:
         facts, service, module = self.facts, self.service.name, self.path.removesuffix(".py").replace("/", ".")
         for call, offset, target, timeout in self.outbound():
-            facts.add("outbound", f"{self.path}:{call}:{target or ''}", {"service": service, "call": call, "target": target, "timeout": timeout}, *self.place(offset))
+            facts.add(
+                "outbound", f"{self.path}:{call}:{target or ''}", {"service": service, "call": call, "target": target, "timeout": timeout}, *self.place(offset)
+            )
         for kind, pattern in PATTERNS.items():
             for found in pattern.finditer(self.text) if self.has(*WORDS[kind]) else ():
                 groups = {re.sub(r"\d$", "", name): text for name, text in found.groupdict().items() if text is not None and name != "q"}
-                start = found.start("def") if "def" in groups else found.start("name") if kind == "cron" and groups.get("name") else found.start() + len(found[0]) - len(found[0].lstrip())
+                start = (
+                    found.start("def")
+                    if "def" in groups
+                    else found.start("name")
+                    if kind == "cron" and groups.get("name")
+                    else found.start() + len(found[0]) - len(found[0].lstrip())
+                )
                 value = {"service": service, **{name: int(text) if name == "size" else text for name, text in groups.items() if name != "def"}}
                 if kind in ("cron", "queue", "worker"):
                     name = groups.get("name", "") if "def" not in groups else f"{module}.{groups['name']}"
-                    facts.add("job", f"{kind}:{name or self.path + ':' + groups.get('schedule', '')}", {"service": service, "type": kind, "name": name, "schedule": " ".join(groups.get("schedule", "").split())}, *self.place(start))
+                    facts.add(
+                        "job",
+                        f"{kind}:{name or self.path + ':' + groups.get('schedule', '')}",
+                        {"service": service, "type": kind, "name": name, "schedule": " ".join(groups.get("schedule", "").split())},
+                        *self.place(start),
+                    )
                 elif kind != "upload" or found[0][:1] != ":" or self.service.language == "python":
-                    value |= {"credentials": bool(re.search(r"credentials\s*[:=]\s*[tT]rue", self.text[found.start():found.end() + 120]))} if kind == "cors-open" else {}
-                    facts.add(kind, ":".join([service, *(str(value[name]) for name in ("signal", "setting") if name in value), self.path]), value, *self.place(found.start("setting") if groups.get("setting") and found["setting"] else start))
+                    value |= (
+                        {"credentials": bool(re.search(r"credentials\s*[:=]\s*[tT]rue", self.text[found.start() : found.end() + 120]))}
+                        if kind == "cors-open"
+                        else {}
+                    )
+                    facts.add(
+                        kind,
+                        ":".join([service, *(str(value[name]) for name in ("signal", "setting") if name in value), self.path]),
+                        value,
+                        *self.place(found.start("setting") if groups.get("setting") and found["setting"] else start),
+                    )
 
 
 def package_of(name: str) -> str:
@@ -209,7 +319,10 @@ def read(tree: Tree, facts: Facts, services: list[Service], variables: dict[str,
     """
     places: Imports = {}
     sources: dict[str, Source] = {}
-    known = {language: frozenset(module.partition(".")[0] if language == "python" else module for listed in packages.values() for _, module in listed) for language, packages in catalogue().items()}
+    known = {
+        language: frozenset(module.partition(".")[0] if language == "python" else module for listed in packages.values() for _, module in listed)
+        for language, packages in catalogue().items()
+    }
     for language, suffixes in SUFFIXES.items():
         for path in tree.matching("", suffixes):
             service = owner(services, path, language)
@@ -221,7 +334,9 @@ def read(tree: Tree, facts: Facts, services: list[Service], variables: dict[str,
                 sources[path] = one
             for name, place, use in one.imports(known[language]):
                 if language == "go" or name.partition(".")[0] in known[language] or name in known[language]:
-                    places[service.folder, name] = min(places.get((service.folder, name), (place, use)), (place, use), key=lambda one: (one[1] is None, bool(SIDE.search(one[0][0]))))
+                    places[service.folder, name] = min(
+                        places.get((service.folder, name), (place, use)), (place, use), key=lambda one: (one[1] is None, bool(SIDE.search(one[0][0])))
+                    )
             for name, offset, literal in one.variables():
                 variables.setdefault(name, []).append((service.name, *one.place(offset), literal))
             if language == "python" and path.rpartition("/")[2].startswith("settings") | ("/settings/" in path):
@@ -245,7 +360,9 @@ def settings(sources: dict[str, Source], variables: dict[str, list]) -> None:
             for field in SETTING.finditer(found[3]):
                 alias = re.search(r"\b(?:validation_alias|alias|env)\s*=\s*['\"](\w+)", field[2] or "")
                 literal = re.match(r"(?:\w+\()?\s*(?:default\s*=\s*)?(['\"])(?!\1)", field[2] or "")
-                variables.setdefault(alias[1] if alias else (prefix + field[1]).upper(), []).append((one.service.name, *one.place(found.start(3) + field.start(1)), bool(literal)))
+                variables.setdefault(alias[1] if alias else (prefix + field[1]).upper(), []).append(
+                    (one.service.name, *one.place(found.start(3) + field.start(1)), bool(literal))
+                )
 
 
 def tell_variables(tree: Tree, facts: Facts, variables: dict[str, list], documented: dict[str, str]) -> None:
@@ -255,7 +372,13 @@ def tell_variables(tree: Tree, facts: Facts, variables: dict[str, list], documen
             variables.setdefault(found[1], []).append(("", path, text.count("\n", 0, found.start()) + 1, False))
     for name, uses in sorted(variables.items()):
         uses.sort(key=lambda use: use[1:3])
-        value = {"name": name, "services": sorted({use[0] for use in uses if use[0]}), "documented": documented.get(name), "uses": len(uses), "secret": bool(SECRET_NAME.search(name))}
+        value = {
+            "name": name,
+            "services": sorted({use[0] for use in uses if use[0]}),
+            "documented": documented.get(name),
+            "uses": len(uses),
+            "secret": bool(SECRET_NAME.search(name)),
+        }
         facts.add("env", name, value, *uses[0][1:3])
         literal = next((use for use in uses if use[3]), None)
         if literal and value["secret"]:

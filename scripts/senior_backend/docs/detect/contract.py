@@ -1,4 +1,5 @@
 """Routes of Express, Fastify and Koa through the reader of routes, API documents, and where code, document and probes disagree."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -18,7 +19,9 @@ from senior_backend.openapi.paths import shape
 FOLLOWED = {"express", "fastify", "koa"}
 READ = FOLLOWED | {"fastapi", "flask", "django", "djangorestframework", "gin", "chi", "echo", "fiber", "mux", "httprouter"}
 DOCUMENT = r"(?i)(?:^|/)(?:[\w.-]*(?:openapi|swagger)[\w.-]*|api|spec)\.(?:ya?ml|json)$"
-HEALTH = re.compile(r"(?i)^/(?:[\w.-]+/)*_?(?:health\w*|health-check|livez?|liveness|readyz?|readiness|ping|heartbeat|status)(?:/(?:live\w*|ready\w*|readiness|startup))?/?$")
+HEALTH = re.compile(
+    r"(?i)^/(?:[\w.-]+/)*_?(?:health\w*|health-check|livez?|liveness|readyz?|readiness|ping|heartbeat|status)(?:/(?:live\w*|ready\w*|readiness|startup))?/?$"
+)
 LOGIN = re.compile(r"(?i)log-?in|sign-?in|sign-?up|register|token|session|auth|password|webhook")
 CHAINED = re.compile(r"(?:([\w$]+)\s*)?\.\s*([\w$]+)\s*(?:<[^<>()]*>)?\(")
 
@@ -29,7 +32,10 @@ def node_routes(tree: Tree, facts: Facts, services: list[Service]) -> None:
     if lacking:
         facts.routes_read = False
         facts.lacking += lacking
-        facts.missing(f"routes of {', '.join(sorted(one.name for one in wanted))} were not read: tree-sitter is not installed (python -m pip install {REQUIREMENTS['tree_sitter']})")
+        facts.missing(
+            f"routes of {', '.join(sorted(one.name for one in wanted))} were not read: tree-sitter is not installed (python -m pip install "
+            f"{REQUIREMENTS['tree_sitter']})"
+        )
     sources: dict[str, Source] = {}
     for service in wanted if not lacking else ():
         from senior_backend.routes import reader
@@ -45,7 +51,7 @@ def node_routes(tree: Tree, facts: Facts, services: list[Service]) -> None:
                 sources[path] = sources.get(path) or Source(path, service, tree.read(path), facts)
                 line, guards = registered(sources[path], route.line, route.method)
                 responses, security = route.operation.get("responses", {}), [name for each in route.operation.get("security", ()) for name in each]
-                if not guards and (security or not LOGIN.search(route.path)):        # a guard further up, which the reader has followed
+                if not guards and (security or not LOGIN.search(route.path)):  # a guard further up, which the reader has followed
                     guards = security or [f"answers {status}" for status in ("401", "403") if status in responses]
                 framework = next(name for name in service.frameworks if name in FOLLOWED)
                 add_route(facts, service.name, framework, route.method, route.path, str(route.operation.get("operationId") or ""), guards, (path, line))
@@ -59,7 +65,10 @@ def node_routes(tree: Tree, facts: Facts, services: list[Service]) -> None:
 
 
 def registered(source: Source, line: int, method: str) -> tuple[int, list[str]]:
-    """The line of the call that registers a route in the statement that begins at a line, and the names that speak of who calls: among its arguments, and of use() calls of its router before it."""
+    """The line of the call that registers a route in the statement that begins at a line, and the names that speak of who calls: among its arguments, and
+
+    of use() calls of its router before it.
+    """
     start = source.lines.starts[line - 2] + 1 if line > 1 else 0
     call = first = CHAINED.search(source.code, start, start + 400)
     found: list[str] = []
@@ -101,7 +110,13 @@ def documents(tree: Tree, facts: Facts) -> list[tuple[Fact, set[str]]]:
         except CommandError as error:
             facts.missing(f"{path} was not understood: {error.message.splitlines()[0]}".replace(f"{tree.root}/", ""))
             continue
-        value = {"title": api.title, "version": api.version, "spec": api.spec_version, "operations": len(api.operations), "security": sorted(f"{one.key} ({one.kind})" for one in api.security_schemes.values())}
+        value = {
+            "title": api.title,
+            "version": api.version,
+            "spec": api.spec_version,
+            "operations": len(api.operations),
+            "security": sorted(f"{one.key} ({one.kind})" for one in api.security_schemes.values()),
+        }
         facts.add("openapi", path, value, path, 1)
         prefixes = {"", *(urlsplit(server).path.rstrip("/") for server in api.servers)}
         for one, place in zip(api.operations, api.report.located([Problem("", one.node) for one in api.operations])):
@@ -119,7 +134,13 @@ def compare(facts: Facts, operations: list[tuple[Fact, set[str]]]) -> None:
     routes = facts.of("route")
     for one in routes:
         if one["method"] in ("GET", "ANY", "HEAD") and HEALTH.match(one["path"]):
-            facts.add("health-endpoint", f"{one['method']} {one['path']}", {"service": one["service"], "method": one["method"], "path": one["path"]}, one.file, one.line)
+            facts.add(
+                "health-endpoint",
+                f"{one['method']} {one['path']}",
+                {"service": one["service"], "method": one["method"], "path": one["path"]},
+                one.file,
+                one.line,
+            )
     served, documented = {(one["method"], same(one["path"])) for one in routes}, set[tuple[str, str]]()
 
     def disagree(what: str, method: str, path: str, place: Fact) -> None:

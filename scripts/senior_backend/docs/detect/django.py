@@ -1,4 +1,5 @@
 """Routes of Django and of Django REST framework: from the root urls.py down, with the methods of the views and who guards them."""
+
 from __future__ import annotations
 
 import ast
@@ -8,12 +9,38 @@ from typing import Any, Iterator
 from senior_backend.docs.detect.python import METHODS, Function, Module, Project, add_route, assigned, joined, literals, plain, words
 from senior_backend.docs.facts import AUTH_NAME
 
-GENERIC = {"List": ["GET"], "Create": ["POST"], "Retrieve": ["GET"], "Update": ["PUT", "PATCH"], "Destroy": ["DELETE"]}                       # parts of names like RetrieveUpdateAPIView
-FORMS = {"TemplateView": ["GET"], "ListView": ["GET"], "DetailView": ["GET"], "RedirectView": ["GET"], **dict.fromkeys(("CreateView", "UpdateView", "DeleteView", "FormView"), ["GET", "POST"])}
+GENERIC = {
+    "List": ["GET"],
+    "Create": ["POST"],
+    "Retrieve": ["GET"],
+    "Update": ["PUT", "PATCH"],
+    "Destroy": ["DELETE"],
+}  # parts of names like RetrieveUpdateAPIView
+FORMS = {
+    "TemplateView": ["GET"],
+    "ListView": ["GET"],
+    "DetailView": ["GET"],
+    "RedirectView": ["GET"],
+    **dict.fromkeys(("CreateView", "UpdateView", "DeleteView", "FormView"), ["GET", "POST"]),
+}
 # what a viewset serves: action -> (method, whether of one object)
-ACTIONS = {"list": ("GET", False), "create": ("POST", False), "retrieve": ("GET", True), "update": ("PUT", True), "partial_update": ("PATCH", True), "destroy": ("DELETE", True)}
-MIXINS = {"ListModelMixin": ["list"], "CreateModelMixin": ["create"], "RetrieveModelMixin": ["retrieve"], "UpdateModelMixin": ["update", "partial_update"], "DestroyModelMixin": ["destroy"],
-          "ModelViewSet": list(ACTIONS), "ReadOnlyModelViewSet": ["list", "retrieve"]}
+ACTIONS = {
+    "list": ("GET", False),
+    "create": ("POST", False),
+    "retrieve": ("GET", True),
+    "update": ("PUT", True),
+    "partial_update": ("PATCH", True),
+    "destroy": ("DELETE", True),
+}
+MIXINS = {
+    "ListModelMixin": ["list"],
+    "CreateModelMixin": ["create"],
+    "RetrieveModelMixin": ["retrieve"],
+    "UpdateModelMixin": ["update", "partial_update"],
+    "DestroyModelMixin": ["destroy"],
+    "ModelViewSet": list(ACTIONS),
+    "ReadOnlyModelViewSet": ["list", "retrieve"],
+}
 GROUP = re.compile(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)|\((?!\?)(?:[^()]|\([^()]*\))*\)")
 
 
@@ -42,7 +69,9 @@ class Routes:
             for key, value in zip(getattr(rest, "keys", ()), getattr(rest, "values", ())) if isinstance(rest, ast.Dict) else ():
                 if self.project.text(module, key) == "DEFAULT_PERMISSION_CLASSES":
                     self.default = [one.rpartition(".")[2] for one in literals(value) if not one.endswith("AllowAny")]
-            included |= {found.path for node in module.nodes if isinstance(node, ast.Call) and module.last(node) == "include" and (found := self.included(module, node))}
+            included |= {
+                found.path for node in module.nodes if isinstance(node, ast.Call) and module.last(node) == "include" and (found := self.included(module, node))
+            }
         for module in dict.fromkeys(roots or [module for path, module in urls.items() if path not in included]):
             self.patterns(module, "", ())
         for path in sorted(urls.keys() - self.seen):
@@ -98,7 +127,7 @@ class Routes:
 
     def view(self, module: Module, view: ast.AST, path: str, line: int) -> None:
         guards: list[str] = []
-        while isinstance(view, ast.Call) and view.args and module.last(view) != "as_view":      # login_required(view)
+        while isinstance(view, ast.Call) and view.args and module.last(view) != "as_view":  # login_required(view)
             guards += [name] if AUTH_NAME.search(name := ast.unparse(view.func)) else []
             view = view.args[0]
         node = view.func.value if isinstance(view, ast.Call) and isinstance(view.func, ast.Attribute) else view
@@ -145,7 +174,13 @@ class Routes:
         """The viewsets that are registered at a router."""
         found = self.project.thing(module, node)
         for call in found[0].nodes if found else ():
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "register" and getattr(call.func.value, "id", "") == found[1] and len(call.args) > 1:
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute)
+                and call.func.attr == "register"
+                and getattr(call.func.value, "id", "") == found[1]
+                and len(call.args) > 1
+            ):
                 text, made = self.project.text(found[0], call.args[0]), self.project.definition(found[0], call.args[1])
                 if text is None or not made:
                     self.facts.missing(f"{found[0].path}:{call.lineno}: the viewset or its path could not be followed: its routes are left out")
@@ -166,7 +201,12 @@ class Routes:
         for where, one in functions:
             for given in (words(decorator) for decorator in one.decorator_list if where.last(decorator) == "action"):
                 own = [name for name in map(ast.unparse, getattr(given.get("permission_classes"), "elts", ())) if not name.endswith("AllowAny")]
-                full = path + (f"{{{lookup}}}/" if getattr(given.get("detail"), "value", False) else "") + template(self.project.text(where, given.get("url_path")) or one.name) + "/"
+                full = (
+                    path
+                    + (f"{{{lookup}}}/" if getattr(given.get("detail"), "value", False) else "")
+                    + template(self.project.text(where, given.get("url_path")) or one.name)
+                    + "/"
+                )
                 for method in literals(given.get("methods")) or ["GET"]:
                     self.add(where, method, full, f"{node.name}.{one.name}", own if "permission_classes" in given else guards, one.lineno)
 

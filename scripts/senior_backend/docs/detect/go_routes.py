@@ -1,4 +1,8 @@
-"""Routes of Go: net/http, chi, gin, echo, fiber, gorilla/mux. What is registered in the body of Route("/x", func(r ...) {...}) or at r := parent.Group("/x") stands below /x."""
+"""Routes of Go: net/http, chi, gin, echo, fiber, gorilla/mux.
+
+What is registered in the body of Route("/x", func(r ...) {...}) or at r := parent.Group("/x") stands below /x.
+"""
+
 from __future__ import annotations
 
 import re
@@ -10,8 +14,12 @@ from senior_backend.docs.facts import AUTH_NAME
 
 VERBS = "GET POST PUT PATCH DELETE HEAD OPTIONS Get Post Put Patch Delete Head Options Handle HandleFunc Any All Method".replace(" ", "|")
 CALL = re.compile(rf"(?<![\w.])(?:(\w+)\s*:?=\s*)?(\w[\w.]*?)((?:\.With\([^()\n]*\))?)\.(Route|Group|Mount|{VERBS})\s*\(")
-MADE = re.compile(r"(?<![\w.])(\w+)\s*:?=\s*(?:chi\.New(?:Router|Mux)|gin\.(?:New|Default)|echo\.New|fiber\.New|mux\.NewRouter|http\.NewServeMux|httprouter\.New)\(")
-ROUTER = re.compile(r"(\w+)\s+\*?(?:chi\.(?:Router|Mux)|gin\.(Engine|RouterGroup|IRouter)|echo\.(?:Echo|Group)|fiber\.(?:App|Router)|mux\.Router|http\.ServeMux)\b")
+MADE = re.compile(
+    r"(?<![\w.])(\w+)\s*:?=\s*(?:chi\.New(?:Router|Mux)|gin\.(?:New|Default)|echo\.New|fiber\.New|mux\.NewRouter|http\.NewServeMux|httprouter\.New)\("
+)
+ROUTER = re.compile(
+    r"(\w+)\s+\*?(?:chi\.(?:Router|Mux)|gin\.(Engine|RouterGroup|IRouter)|echo\.(?:Echo|Group)|fiber\.(?:App|Router)|mux\.Router|http\.ServeMux)\b"
+)
 PARAMETER = re.compile(r"\{(\w+)(?:\.\.\.|:[^{}]*)?\}|(?<=/):(\w+)\??|(?<=/)\*(\w*)")
 
 
@@ -29,7 +37,9 @@ def read(one: Source) -> None:
     for head in re.finditer(r"^func [^{]*\{", code, re.M):
         close = code.find("\n}", head.end())
         scopes += [Scope(head.end(), close if close > 0 else end, found[1], "", []) for found in ROUTER.finditer(head[0])]
-    events = [(found.start(), found, True) for found in CALL.finditer(code)] + [(found.start(), found, False) for found in re.finditer(r"(?<![\w.])(\w+)\.Use\s*\(", code)]
+    events = [(found.start(), found, True) for found in CALL.finditer(code)] + [
+        (found.start(), found, False) for found in re.finditer(r"(?<![\w.])(\w+)\.Use\s*\(", code)
+    ]
     for start, found, route in sorted(events, key=lambda event: event[0]):
         inner = [scope for scope in scopes if scope.begin <= start < scope.end and scope.name == (found[2] if route else found[1])]
         scope = max(inner, key=lambda scope: scope.begin, default=None)
@@ -52,7 +62,9 @@ def nested(one: Source, found: re.Match, scope: Scope, given: list[tuple[int, in
     inline = next((span for span in given if re.match(r"\s*func\s*\(", one.code[slice(*span)])), None)
     prefix = "" if inline is given[0] else one.literal(given[0]) if given else ""
     if prefix is None or found[4] == "Mount":
-        one.facts.missing(f"{one.path}:{one.lines.of(found.start())}: what {found[4]} puts below a prefix could not be followed: it is told without it, or not at all")
+        one.facts.missing(
+            f"{one.path}:{one.lines.of(found.start())}: what {found[4]} puts below a prefix could not be followed: it is told without it, or not at all"
+        )
         return
     prefix, named = joined(scope.prefix, prefix).rstrip("/"), scope.guards + guards(one.code, given) + re.findall(r"[\w.]+", found[3])[1:]
     if inline:
@@ -71,12 +83,20 @@ def tell(one: Source, found: re.Match, scope: Scope, given: list[tuple[int, int]
     if shift:
         method = (texts[0] or "ANY").upper()
     elif method in ("HANDLE", "HANDLEFUNC", "ANY", "ALL"):
-        named, tail = re.match(r"([A-Z]+) (\S+)$", path), re.match(r"\s*\.Methods\(\s*(?:\"|http\.Method)(\w+)", one.text[close:close + 200])        # net/http since Go 1.22; gorilla
+        named, tail = (
+            re.match(r"([A-Z]+) (\S+)$", path),
+            re.match(r"\s*\.Methods\(\s*(?:\"|http\.Method)(\w+)", one.text[close : close + 200]),
+        )  # net/http since Go 1.22; gorilla
         method, path = (named[1], named[2]) if named else (tail[1].upper() if tail else "ANY", path)
     full = joined(scope.prefix, path if path.startswith("/") or not path else "/" + path.partition("/")[2]).removesuffix("{$}")
     full = full.rstrip("/") if scope.prefix and path == "/" else full
     full = PARAMETER.sub(lambda one: "{%s}" % (one[1] or one[2] or one[3] or "wildcard"), full)
-    handlers = given[1 + shift:]
-    named = scope.guards + [name for name in re.findall(r"[\w.]+", found[3])[1:] if AUTH_NAME.search(name)] + guards(one.code, handlers[:-1]) + guards(one.code, [span for span in handlers[-1:] if ")(" in one.code[slice(*span)] or one.code[slice(*span)].count("(") > 1])
+    handlers = given[1 + shift :]
+    named = (
+        scope.guards
+        + [name for name in re.findall(r"[\w.]+", found[3])[1:] if AUTH_NAME.search(name)]
+        + guards(one.code, handlers[:-1])
+        + guards(one.code, [span for span in handlers[-1:] if ")(" in one.code[slice(*span)] or one.code[slice(*span)].count("(") > 1])
+    )
     framework = next((bare(name).rpartition("/")[2] for name in one.service.frameworks), "net/http")
     add_route(one.facts, one.service.name, framework, method, full, " ".join(one.text[slice(*given[-1])].split()), named, one.place(found.start(2)))

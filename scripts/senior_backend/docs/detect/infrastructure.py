@@ -1,4 +1,8 @@
-"""What runs the services and who builds and owns them: compose files, Dockerfiles, Kubernetes, CI, CODEOWNERS, commands. Of variables only names are taken, of commands only programs."""
+"""What runs the services and who builds and owns them: compose files, Dockerfiles, Kubernetes, CI, CODEOWNERS, commands.
+
+Of variables only names are taken, of commands only programs.
+"""
+
 from __future__ import annotations
 
 import re
@@ -10,15 +14,36 @@ from senior_backend.docs.facts import Facts
 from senior_backend.docs.tree import Tree, line_of
 
 WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"}
-OBJECTS = {"Service", "Ingress", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "ConfigMap", "Secret", "Gateway", "HTTPRoute", "ServiceMonitor", "PrometheusRule"}
+OBJECTS = {
+    "Service",
+    "Ingress",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+    "NetworkPolicy",
+    "ConfigMap",
+    "Secret",
+    "Gateway",
+    "HTTPRoute",
+    "ServiceMonitor",
+    "PrometheusRule",
+}
 NODE = r"(?:npm|pnpm|yarn|bun)(?: run)? "
-DOES = {what: re.compile(pattern) for what, pattern in {        # what a CI job does -> words in it that prove it
-    "tests": rf"\b(?:pytest|vitest|jest|mocha|go test|cargo (?:test|nextest)|{NODE}(?:-\w+ )*test|node --test|tox|nox|make (?:\S+-)?test|manage\.py test|mvn (?:\S+ )*(?:test|verify)|gradlew? (?:\S+ )*(?:test|check)|rspec|unittest)",
-    "lint": rf"\b(?:eslint|biome|ruff|flake8|pylint|mypy|pyright|golangci-lint|go vet|clippy|{NODE}(?:lint|typecheck)|make lint|tsc\b|prettier|pre-commit|black --check)",
-    "build": rf"\b(?:docker (?:buildx )?build|docker/build-push-action|{NODE}build|go build|cargo build|mvn (?:\S+ )*package|make build|kaniko)",
-    "scan": r"\b(?:(?:npm|pnpm|yarn)(?: npm)? audit|pip-audit|safety check|snyk|trivy|grype|codeql|semgrep|bandit|gitleaks|trufflehog|govulncheck|gosec|cargo[ -](?:audit|deny)|dependency-review|osv-scanner|checkov)",
-    "migrate": r"\b(?:prisma migrate deploy|alembic upgrade|manage\.py migrate|knex migrate|typeorm migration:run|sequelize db:migrate|drizzle-kit migrate|flyway migrate|goose .*\bup\b|dbmate (?:up|migrate)|rails db:migrate)",
-    "deploy": r"(?i)\b(?:deploy\b|kubectl (?:apply|set|rollout)|helm (?:upgrade|install)|terraform apply|flyctl|serverless|docker push|gcloud run|aws ecs|argocd|vercel|heroku)|push:\s*true"}.items()}
+DOES = {
+    what: re.compile(pattern)
+    for what, pattern in {  # what a CI job does -> words in it that prove it
+        "tests": rf"\b(?:pytest|vitest|jest|mocha|go test|cargo (?:test|nextest)|{NODE}(?:-\w+ )*test|node --test|tox|nox|make (?:\S+-)?test"
+        rf"|manage\.py test|mvn (?:\S+ )*(?:test|verify)|gradlew? (?:\S+ )*(?:test|check)|rspec|unittest)",
+        "lint": rf"\b(?:eslint|biome|ruff|flake8|pylint|mypy|pyright|golangci-lint|go vet|clippy|{NODE}(?:lint|typecheck)|make lint|tsc\b|prettier"
+        rf"|pre-commit|black --check)",
+        "build": rf"\b(?:docker (?:buildx )?build|docker/build-push-action|{NODE}build|go build|cargo build|mvn (?:\S+ )*package|make build|kaniko)",
+        "scan": r"\b(?:(?:npm|pnpm|yarn)(?: npm)? audit|pip-audit|safety check|snyk|trivy|grype|codeql|semgrep|bandit|gitleaks|trufflehog|govulncheck|gosec"
+        r"|cargo[ -](?:audit|deny)|dependency-review|osv-scanner|checkov)",
+        "migrate": r"\b(?:prisma migrate deploy|alembic upgrade|manage\.py migrate|knex migrate|typeorm migration:run|sequelize db:migrate"
+        r"|drizzle-kit migrate|flyway migrate|goose .*\bup\b|dbmate (?:up|migrate)|rails db:migrate)",
+        "deploy": r"(?i)\b(?:deploy\b|kubectl (?:apply|set|rollout)|helm (?:upgrade|install)|terraform apply|flyctl|serverless|docker push|gcloud run"
+        r"|aws ecs|argocd|vercel|heroku)|push:\s*true",
+    }.items()
+}
 OTHER_CI = {".circleci/config.yml": "CircleCI", "azure-pipelines.yml": "Azure Pipelines", "Jenkinsfile": "Jenkins", "bitbucket-pipelines.yml": "Bitbucket"}
 NOT_JOBS = {"stages", "variables", "default", "include", "workflow", "image", "services", "before_script", "after_script", "cache"}
 VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?-([^}]*))?\}?")
@@ -88,7 +113,17 @@ def read(tree: Tree, facts: Facts, services: list[Service]) -> None:
         elif path in (".gitlab-ci.yml", ".gitlab-ci.yaml"):
             for name, job in (pair for document in documents(tree, facts, path) for pair in document.items()):
                 if name not in NOT_JOBS and name[0] != "." and job.get("script"):
-                    ci_job(facts, "GitLab CI", path, name, job.at("stage") or "test", "\n".join([name, *job.get("script").texts()]), [], job.get("needs").texts(), job.line)
+                    ci_job(
+                        facts,
+                        "GitLab CI",
+                        path,
+                        name,
+                        job.at("stage") or "test",
+                        "\n".join([name, *job.get("script").texts()]),
+                        [],
+                        job.get("needs").texts(),
+                        job.line,
+                    )
         elif re.search(r"^kind:", text, re.M) and re.search(r"^apiVersion:", text, re.M):
             for document in documents(tree, facts, path):
                 for one in document.get("items").list() if document.at("kind") == "List" else [document]:
@@ -109,17 +144,34 @@ def resolved(text: str, defaults: dict[str, str] | None = None) -> str:
 
 def program(test: str) -> str:
     """The program of a health check, and the path that it asks for."""
-    words, url = re.findall(r"[^\s\[\]\",']+", re.sub(r"\b(?:CMD-SHELL|CMD)\b|--(?:interval|timeout|retries|start-\w+)=\S+", " ", test)), re.search(r"https?://[^/\s'\"]+(/[\w./-]*)", test)
+    words, url = (
+        re.findall(r"[^\s\[\]\",']+", re.sub(r"\b(?:CMD-SHELL|CMD)\b|--(?:interval|timeout|retries|start-\w+)=\S+", " ", test)),
+        re.search(r"https?://[^/\s'\"]+(/[\w./-]*)", test),
+    )
     return (words[0].rpartition("/")[2] + (f" {url[1]}" if url else "")) if words else ""
 
 
 def compose(facts: Facts, path: str, name: str, one: Node) -> None:
     command, check = one.get("command"), one.get("healthcheck")
     test = " ".join(check.get("test").texts())
-    facts.add("compose-service", f"{path}:{name}", {
-        "name": name, "image": resolved(one.at("image")), "build": bool(one.get("build")), "ports": [each.text or ":".join(filter(None, map(each.at, ("host_ip", "published", "target")))) for each in one.get("ports").list()],
-        "volumes": [":".join((each.text.split(":") if each.text else [each.at("source"), each.at("target")])[:2]) for each in one.get("volumes").list()], "health": bool(check) and test != "NONE" and check.at("disable") != "true",
-        "check": program(test), "environment": sorted({text.partition("=")[0] for text in one.get("environment").texts()}), "needs": one.get("depends_on").texts(), "privileged": one.at("privileged") == "true"}, path, one.line)
+    facts.add(
+        "compose-service",
+        f"{path}:{name}",
+        {
+            "name": name,
+            "image": resolved(one.at("image")),
+            "build": bool(one.get("build")),
+            "ports": [each.text or ":".join(filter(None, map(each.at, ("host_ip", "published", "target")))) for each in one.get("ports").list()],
+            "volumes": [":".join((each.text.split(":") if each.text else [each.at("source"), each.at("target")])[:2]) for each in one.get("volumes").list()],
+            "health": bool(check) and test != "NONE" and check.at("disable") != "true",
+            "check": program(test),
+            "environment": sorted({text.partition("=")[0] for text in one.get("environment").texts()}),
+            "needs": one.get("depends_on").texts(),
+            "privileged": one.at("privileged") == "true",
+        },
+        path,
+        one.line,
+    )
     if found := re.search(r"\bmax_connections\s*=\s*(\d+)", " ".join(command.texts())):
         facts.add("pool", f"{name}:max_connections", {"service": name, "setting": "max_connections", "size": int(found[1])}, path, command.line)
 
@@ -134,7 +186,14 @@ def dockerfile(facts: Facts, path: str, text: str) -> None:
             defaults[rest.partition("=")[0]] = rest.partition("=")[2].strip("\"'")
         elif word_ == "FROM":
             image, _, alias = re.sub(r"--\S+\s+", "", rest).partition(" ")
-            base = stages.get(image.lower()) or {"image": resolved(image, defaults), "pinned": "@sha256:" in image, "user": None, "health": False, "check": "", "expose": []}
+            base = stages.get(image.lower()) or {
+                "image": resolved(image, defaults),
+                "pinned": "@sha256:" in image,
+                "user": None,
+                "health": False,
+                "check": "",
+                "expose": [],
+            }
             last = {**base, "expose": list(base["expose"]), "line": text.count("\n", 0, found.start(1)) + 1}
             stages[re.sub(r"(?i)^as\s+", "", alias.strip()).lower() or f"#{len(stages)}"] = last
         elif last and word_ == "USER":
@@ -160,14 +219,32 @@ def kubernetes(facts: Facts, path: str, document: Node) -> None:
         pod = spec.get("jobTemplate", "spec", "template", "spec") or spec.get("template", "spec") or (spec if kind == "Pod" else Node())
         facts.add("workload", f"{space}:{kind}:{name}", {**value, "replicas": spec.number("replicas"), "schedule": spec.at("schedule")}, path, line)
         if kind == "CronJob" and spec.at("schedule"):
-            facts.add("job", f"cron:{space}:{name}", {"service": name, "type": "cron", "name": f"CronJob {name}", "schedule": spec.at("schedule")}, path, spec.get("schedule").line)
+            facts.add(
+                "job",
+                f"cron:{space}:{name}",
+                {"service": name, "type": "cron", "name": f"CronJob {name}", "schedule": spec.at("schedule")},
+                path,
+                spec.get("schedule").line,
+            )
         for one in pod.get("containers").list():
             own, whole = one.get("securityContext"), pod.get("securityContext")
             limits = {part: {name: amount.text for name, amount in one.get("resources", part).items()} for part in ("limits", "requests")}
-            facts.add("container", f"{space}:{name}:{one.at('name')}", {
-                "workload": name, "name": one.at("name"), "image": resolved(one.at("image")), **{part: probe(one.get(f"{part}Probe")) for part in ("liveness", "readiness", "startup")}, **limits,
-                "nonroot": {"true": True, "false": False}.get(own.at("runAsNonRoot") or whole.at("runAsNonRoot")), "privileged": own.at("privileged") == "true",
-                "environment": sorted(each.at("name") for each in one.get("env").list())}, path, one.get("name").line)
+            facts.add(
+                "container",
+                f"{space}:{name}:{one.at('name')}",
+                {
+                    "workload": name,
+                    "name": one.at("name"),
+                    "image": resolved(one.at("image")),
+                    **{part: probe(one.get(f"{part}Probe")) for part in ("liveness", "readiness", "startup")},
+                    **limits,
+                    "nonroot": {"true": True, "false": False}.get(own.at("runAsNonRoot") or whole.at("runAsNonRoot")),
+                    "privileged": own.at("privileged") == "true",
+                    "environment": sorted(each.at("name") for each in one.get("env").list()),
+                },
+                path,
+                one.get("name").line,
+            )
 
 
 def probe(one: Node) -> str | None:
@@ -182,8 +259,22 @@ def ci_job(facts: Facts, system: str, path: str, name: str, workflow: str, text:
 def github(tree: Tree, facts: Facts, path: str) -> None:
     for document in documents(tree, facts, path):
         for name, job in document.get("jobs").items():
-            steps = [part for step in job.get("steps").list() for part in (step.at("run"), step.at("uses"), " ".join(f"{key}: {one.text}" for key, one in step.get("with").items()))]
-            ci_job(facts, "GitHub Actions", path, name, document.at("name") or path.rpartition("/")[2], "\n".join([name, job.at("uses"), *steps]), document.get("on").texts(), job.get("needs").texts(), job.line)
+            steps = [
+                part
+                for step in job.get("steps").list()
+                for part in (step.at("run"), step.at("uses"), " ".join(f"{key}: {one.text}" for key, one in step.get("with").items()))
+            ]
+            ci_job(
+                facts,
+                "GitHub Actions",
+                path,
+                name,
+                document.at("name") or path.rpartition("/")[2],
+                "\n".join([name, job.at("uses"), *steps]),
+                document.get("on").texts(),
+                job.get("needs").texts(),
+                job.line,
+            )
 
 
 def owners(tree: Tree, facts: Facts) -> None:

@@ -1,4 +1,5 @@
 """From a folder to the facts that its files prove: the order in which they are looked for."""
+
 from __future__ import annotations
 
 import pathlib
@@ -9,7 +10,10 @@ from senior_backend.docs.detect import code, contract, django, go_routes, infras
 from senior_backend.docs.facts import Facts
 from senior_backend.docs.tree import Tree
 
-LOOKED_FOR = "package.json, pyproject.toml, requirements*.txt, Pipfile, go.mod or Cargo.toml with a backend's packages, routes, an OpenAPI document, migrations, a compose file, Kubernetes workloads"
+LOOKED_FOR = (
+    "package.json, pyproject.toml, requirements*.txt, Pipfile, go.mod or Cargo.toml with a backend's packages, routes, an OpenAPI document, "
+    "migrations, a compose file, Kubernetes workloads"
+)
 PROOF = ("route", "framework", "operation", "migrations", "compose-service", "workload", "table")
 EXAMPLES = r"(?:^|/)(?:\.env(?:[\w.-]*[.-])?(?:example|sample|template|dist|defaults)|(?:example|sample)\.env|env\.(?:example|sample))$"
 TEXTS = r"(?i)(?:^|/)(?:readme|contributing|configuration|install|setup|deploy\w*)[\w.-]*$|^docs?/"
@@ -46,10 +50,15 @@ def detect(root: pathlib.Path, without: pathlib.Path | None) -> Facts:
 def documented(tree: Tree, variables: dict[str, list]) -> dict[str, str]:
     """Name -> place, of the variables that an example of .env or a text for people names."""
     found: dict[str, str] = {}
-    for pattern, suffixes, words in ((EXAMPLES, "", r"^[ \t]*#?[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)="), (TEXTS, "md rst txt adoc", r"\b([A-Z][A-Z0-9_]{2,})\b")):
+    for pattern, suffixes, words in (
+        (EXAMPLES, "", r"^[ \t]*#?[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)="),
+        (TEXTS, "md rst txt adoc", r"\b([A-Z][A-Z0-9_]{2,})\b"),
+    ):
         for path in tree.matching(pattern, suffixes, aside=True):
             text = tree.read(path)
-            for one in re.finditer(words, text, re.M) if "<!-- senior-backend:begin" not in text else ():         # not our own documents, also where an earlier --out put them
+            for one in (
+                re.finditer(words, text, re.M) if "<!-- senior-backend:begin" not in text else ()
+            ):  # not our own documents, also where an earlier --out put them
                 if one[1] in variables:
                     found.setdefault(one[1], f"{path}:{text.count(chr(10), 0, one.start(1)) + 1}")
     return found

@@ -1,4 +1,5 @@
 """Python sources as syntax trees, never run: modules and names across them; the routes of FastAPI and Flask, where they are mounted and who guards them."""
+
 from __future__ import annotations
 
 import ast
@@ -13,7 +14,13 @@ from senior_backend.docs.facts import AUTH_NAME, Facts
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 ROOTS = {"FastAPI", "Flask", "APIFlask", "Quart"}
-HOLDERS = {**dict.fromkeys(ROOTS, ""), "APIRouter": "prefix", "Blueprint": "url_prefix", "APIBlueprint": "url_prefix", "Api": "prefix"}       # class -> its argument with the prefix
+HOLDERS = {
+    **dict.fromkeys(ROOTS, ""),
+    "APIRouter": "prefix",
+    "Blueprint": "url_prefix",
+    "APIBlueprint": "url_prefix",
+    "Api": "prefix",
+}  # class -> its argument with the prefix
 MOUNTS = {"include_router": "prefix", "register_blueprint": "url_prefix", "mount": ""}
 Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -31,6 +38,7 @@ def parsed(facts: Facts, path: str, text: str) -> ast.Module | None:
 @dataclasses.dataclass(eq=False)
 class Module:
     """One source. imports: local name -> dotted thing; constants: name -> expression that it is given."""
+
     path: str
     name: str
     service: str
@@ -58,18 +66,20 @@ class Project:
             if one.service.language == "python" and (tree := parsed(facts, path, one.text)):
                 self.take(path, one.service.name, tree)
         self.by_name = {module.name: module for module in self.modules.values()}
-        for name, module in list(self.by_name.items()):         # as seen from folders on the search path
+        for name, module in list(self.by_name.items()):  # as seen from folders on the search path
             for tail in re.finditer(r"\.", name):
-                self.by_name.setdefault(name[tail.end():], module)
+                self.by_name.setdefault(name[tail.end() :], module)
 
     def take(self, path: str, service: str, tree: ast.Module) -> None:
         package = path[:-3].replace("/", ".")
         module = self.modules[path] = Module(path, package.removesuffix(".__init__"), service, list(ast.walk(tree)))
         for node in module.nodes:
             if isinstance(node, ast.Import):
-                module.imports |= {alias.asname or alias.name.partition(".")[0]: alias.name if alias.asname else alias.name.partition(".")[0] for alias in node.names}
+                module.imports |= {
+                    alias.asname or alias.name.partition(".")[0]: alias.name if alias.asname else alias.name.partition(".")[0] for alias in node.names
+                }
             elif isinstance(node, ast.ImportFrom):
-                origin = ".".join([*(package.split(".")[:-node.level] if node.level else ()), *([node.module] if node.module else ())])
+                origin = ".".join([*(package.split(".")[: -node.level] if node.level else ()), *([node.module] if node.module else ())])
                 module.imports |= {alias.asname or alias.name: f"{origin}.{alias.name}" for alias in node.names}
         module.constants = assigned(tree)
 
@@ -78,7 +88,7 @@ class Project:
         dotted = module.dotted(node)
         if "." not in dotted:
             return (module, dotted) if dotted else None
-        for _ in range(5):                              # names that a package passes on
+        for _ in range(5):  # names that a package passes on
             origin, _, name = dotted.rpartition(".")
             found = self.by_name.get(origin)
             if found is None or name not in found.imports or name in found.constants:
@@ -96,7 +106,11 @@ class Project:
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else None
         if isinstance(node, (ast.JoinedStr, ast.BinOp)) and depth < 8:
-            parts = [one.value if isinstance(one, ast.FormattedValue) else one for one in node.values] if isinstance(node, ast.JoinedStr) else [node.left, node.right]
+            parts = (
+                [one.value if isinstance(one, ast.FormattedValue) else one for one in node.values]
+                if isinstance(node, ast.JoinedStr)
+                else [node.left, node.right]
+            )
             texts = [self.text(module, one, depth + 1) for one in parts]
             return None if None in texts else "".join(texts)
         if isinstance(node, (ast.Name, ast.Attribute)) and depth < 8:
@@ -121,7 +135,11 @@ class Project:
 
 def assigned(node: ast.AST) -> dict[str, ast.expr]:
     """name -> expression, of the assignments in a body."""
-    pairs = [(one.targets[0] if isinstance(one, ast.Assign) else one.target, one.value) for one in node.body if isinstance(one, (ast.Assign, ast.AnnAssign)) and one.value is not None]
+    pairs = [
+        (one.targets[0] if isinstance(one, ast.Assign) else one.target, one.value)
+        for one in node.body
+        if isinstance(one, (ast.Assign, ast.AnnAssign)) and one.value is not None
+    ]
     return {target.id: value for target, value in pairs if isinstance(target, ast.Name)}
 
 
@@ -165,7 +183,11 @@ def add_route(facts: Facts, service: str, framework: str, method: str, path: str
 
 @dataclasses.dataclass
 class Holder:
-    """What holds routes. routes: (methods, path, place, handler, guards); mounts: (holder, prefix or None, guards), a prefix of Flask replaces the holder's own."""
+    """What holds routes.
+
+    routes: (methods, path, place, handler, guards); mounts: (holder, prefix or None, guards), a prefix of Flask replaces the holder's own.
+    """
+
     kind: str
     prefix: str
     module: Module
@@ -186,7 +208,9 @@ class Routes:
             for node in module.nodes:
                 if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call) and (kind := module.last(node.value)) in HOLDERS:
                     target, given = node.targets[0] if isinstance(node, ast.Assign) else node.target, words(node.value)
-                    self.holders[module.path, ast.unparse(target)] = Holder(kind, self.prefix(module, given.get(HOLDERS[kind])) or "", module, node.lineno, self.guards(module, given.get("dependencies")))
+                    self.holders[module.path, ast.unparse(target)] = Holder(
+                        kind, self.prefix(module, given.get(HOLDERS[kind])) or "", module, node.lineno, self.guards(module, given.get("dependencies"))
+                    )
         for module in project.modules.values():
             for node in module.nodes:
                 if isinstance(node, (*Function, ast.ClassDef)):
@@ -219,8 +243,16 @@ class Routes:
                 if path is None:
                     self.facts.missing(f"{module.path}:{one.lineno}: the path of {node.name} is only known at run time: the route is left out")
                     continue
-                methods = [name] if name in (*METHODS, "websocket") else class_methods(node) if isinstance(node, ast.ClassDef) else literals(given.get("methods")) or ["GET"]
-                holder.routes.append((methods, path, (module.path, one.lineno), node.name, [*self.guards(module, given.get("dependencies")), *self.guards_of(module, node)]))
+                methods = (
+                    [name]
+                    if name in (*METHODS, "websocket")
+                    else class_methods(node)
+                    if isinstance(node, ast.ClassDef)
+                    else literals(given.get("methods")) or ["GET"]
+                )
+                holder.routes.append(
+                    (methods, path, (module.path, one.lineno), node.name, [*self.guards(module, given.get("dependencies")), *self.guards_of(module, node)])
+                )
 
     def called(self, module: Module, node: ast.Call, holder: Holder) -> None:
         name, given = node.func.attr, words(node)
@@ -231,7 +263,9 @@ class Routes:
                 self.holders[key].mounted = True
                 holder.mounts.append((key, prefix, self.guards(module, given.get("dependencies"))))
             elif name != "mount":
-                self.facts.missing(f"{module.path}:{node.lineno}: {ast.unparse(inner)[:60]} could not be followed: what it holds is told without its prefix, or not at all")
+                self.facts.missing(
+                    f"{module.path}:{node.lineno}: {ast.unparse(inner)[:60]} could not be followed: what it holds is told without its prefix, or not at all"
+                )
         elif name in ("add_url_rule", "add_api_route", "add_resource") and len(node.args) + len(given) > 1:
             view = given.get("view_func") or node.args[0 if name == "add_resource" else -1]
             made = self.project.definition(module, view.func.value if isinstance(view, ast.Call) and isinstance(view.func, ast.Attribute) else view)
@@ -245,7 +279,11 @@ class Routes:
     # --- who guards a route: by the names of what it depends on
     def guards(self, module: Module, node: ast.AST | None) -> list[str]:
         """Names of dependencies in an expression that speak of who calls."""
-        calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and one.args and module.last(one) in ("Depends", "Security")] if node is not None else []
+        calls = (
+            [one for one in ast.walk(node) if isinstance(one, ast.Call) and one.args and module.last(one) in ("Depends", "Security")]
+            if node is not None
+            else []
+        )
         return [name[:80] for one in calls if AUTH_NAME.search(name := ast.unparse(getattr(one.args[0], "func", one.args[0])))]
 
     def guards_of(self, module: Module, node: Any) -> list[str]:
@@ -259,7 +297,12 @@ class Routes:
     @functools.cached_property
     def aliases(self) -> dict[str, list[str]]:
         """Names of Annotated[..., Depends(...)] types, with the dependencies that speak of who calls."""
-        return {name: guards for module in self.project.modules.values() for name, value in module.constants.items() if isinstance(value, ast.Subscript) and (guards := self.guards(module, value))}
+        return {
+            name: guards
+            for module in self.project.modules.values()
+            for name, value in module.constants.items()
+            if isinstance(value, ast.Subscript) and (guards := self.guards(module, value))
+        }
 
     # --- what is served
     def tell(self) -> None:
@@ -270,14 +313,20 @@ class Routes:
                 add_route(self.facts, service, framework, method, *rest)
         for key in loose:
             if key not in roots and self.holders[key].routes:
-                self.facts.missing(f"{key[0]}:{self.holders[key].line}: the routes of {key[1]} ({len(self.holders[key].routes)}) are mounted nowhere that could be followed: they are left out")
+                self.facts.missing(
+                    f"{key[0]}:{self.holders[key].line}: the routes of {key[1]} ({len(self.holders[key].routes)}) are mounted nowhere that could be "
+                    f"followed: they are left out"
+                )
 
     def serve(self, key: tuple[str, str], prefix: str, guards: list[str], above: tuple) -> Iterator[tuple]:
         holder = self.holders[key]
         if key in above:
             return
         fast = self.holders[above[0] if above else key].kind in ("FastAPI", "APIRouter")
-        base, guards = joined(prefix, holder.prefix if fast or not above else "").rstrip("/"), guards + holder.guards       # of a mounted blueprint it stands in prefix
+        base, guards = (
+            joined(prefix, holder.prefix if fast or not above else "").rstrip("/"),
+            guards + holder.guards,
+        )  # of a mounted blueprint it stands in prefix
         for methods, path, place, handler, own in holder.routes:
             for method in methods:
                 yield holder.module.service, "fastapi" if fast else "flask", method, joined(base, plain(path)), handler, guards + own, place

@@ -1,4 +1,5 @@
 """Which services a project holds, by their manifests: language, runtime, framework and the packages that they declare."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -14,22 +15,32 @@ from senior_backend.docs.tree import Tree, line_of
 
 CATALOGUE = pathlib.Path(__file__).resolve().parents[4] / "assets" / "docs" / "libraries.json"
 Place = tuple[str, int]
-Imports = dict[tuple[str, str], tuple[Place, Place | None]]             # (folder of the service, what is imported) -> where it is imported and used
+Imports = dict[tuple[str, str], tuple[Place, Place | None]]  # (folder of the service, what is imported) -> where it is imported and used
 # file that holds a runtime's version -> (language, the version in it)
-VERSION_FILES = {".nvmrc": ("node", r"v?(\S+)"), ".node-version": ("node", r"v?(\S+)"), ".python-version": ("python", r"(\d\S*)"), "runtime.txt": ("python", r"python-(\S+)"),
-                 "rust-toolchain.toml": ("rust", r'channel\s*=\s*"([^"]+)')}
-LOCKS = {"package-lock.json": r'"node_modules/{}": \{{\s*"version": "([^"]+)"', "yarn.lock": r'^"?{}@[^\n]*:\n +version:? "?([^"\n]+)',
-         "pnpm-lock.yaml": r"^ +'?{}'?:\n +specifier: [^\n]*\n +version: ([^\s(]+)", "Pipfile.lock": r'"{}": \{{[^{{}}]*?"version": "==([^"]+)"',
-         **dict.fromkeys(("poetry.lock", "uv.lock", "Cargo.lock"), r'^name = "{}"\nversion = "([^"]+)"')}
+VERSION_FILES = {
+    ".nvmrc": ("node", r"v?(\S+)"),
+    ".node-version": ("node", r"v?(\S+)"),
+    ".python-version": ("python", r"(\d\S*)"),
+    "runtime.txt": ("python", r"python-(\S+)"),
+    "rust-toolchain.toml": ("rust", r'channel\s*=\s*"([^"]+)'),
+}
+LOCKS = {
+    "package-lock.json": r'"node_modules/{}": \{{\s*"version": "([^"]+)"',
+    "yarn.lock": r'^"?{}@[^\n]*:\n +version:? "?([^"\n]+)',
+    "pnpm-lock.yaml": r"^ +'?{}'?:\n +specifier: [^\n]*\n +version: ([^\s(]+)",
+    "Pipfile.lock": r'"{}": \{{[^{{}}]*?"version": "==([^"]+)"',
+    **dict.fromkeys(("poetry.lock", "uv.lock", "Cargo.lock"), r'^name = "{}"\nversion = "([^"]+)"'),
+}
 REQUIREMENT = re.compile(r"\s*['\"]?([A-Za-z][\w.-]*)\s*(?:\[[^\]]*\])?\s*\(?([^;#@)'\"]*)")
 GO_REQUIRE = re.compile(r"^\s*(?:require\s+)?([\w.-]+/\S+)\s+(v\S+)(?!.*// indirect)", re.M)
-SIDE = re.compile(r"(?i)(?:^|/)(?:env|config|settings|seeds?|migrations?|alembic|scripts?|tools?)[\w.-]*(?:/|$)")           # uses elsewhere say more
+SIDE = re.compile(r"(?i)(?:^|/)(?:env|config|settings|seeds?|migrations?|alembic|scripts?|tools?)[\w.-]*(?:/|$)")  # uses elsewhere say more
 BACKEND = {"framework", "queue", "server", "jobs", "database", "orm"}
 
 
 @dataclasses.dataclass
 class Service:
     """folder: its path with a slash at the end, "" for the root; packages: name -> (version, file, line); kind: backend, frontend or library."""
+
     folder: str
     language: str
     manifest: str
@@ -65,7 +76,7 @@ def bare(module: str) -> str:
 
 
 def folder_of(path: str) -> str:
-    return path[:path.rfind("/") + 1]
+    return path[: path.rfind("/") + 1]
 
 
 def table(value: Any, *keys: str) -> dict[str, Any]:
@@ -104,11 +115,20 @@ class Reader:
         """All services, deepest folder first."""
         for path in self.tree.named("package.json"):
             self.node(path)
-        for path in self.tree.named("pyproject.toml", "Pipfile", "setup.py", "setup.cfg") + self.tree.matching(r"(?:^|/)requirements(?:[\w.-]*\.(?:txt|in)$|/[\w.-]+\.(?:txt|in)$)", "txt in"):
+        for path in self.tree.named("pyproject.toml", "Pipfile", "setup.py", "setup.cfg") + self.tree.matching(
+            r"(?:^|/)requirements(?:[\w.-]*\.(?:txt|in)$|/[\w.-]+\.(?:txt|in)$)", "txt in"
+        ):
             self.python(path)
         for path in self.tree.named("go.mod"):
             text = self.tree.read(path)
-            made = self.service(path, "go", {"go": line[1] if (line := re.search(r"^go\s+(\S+)", text, re.M)) else ""}, (re.findall(r"^module\s+(\S+)", text, re.M) or [""])[0], "", r"^module")
+            made = self.service(
+                path,
+                "go",
+                {"go": line[1] if (line := re.search(r"^go\s+(\S+)", text, re.M)) else ""},
+                (re.findall(r"^module\s+(\S+)", text, re.M) or [""])[0],
+                "",
+                r"^module",
+            )
             made.packages |= {found[1]: (found[2], path, text.count("\n", 0, found.start(1)) + 1) for found in GO_REQUIRE.finditer(text)}
         for path in self.tree.named("Cargo.toml"):
             data = self.object(path)
@@ -142,16 +162,32 @@ class Reader:
         project, poetry = table(data, "project"), table(data, "tool", "poetry")
         if name == "pyproject.toml" and not project and not poetry:
             return
-        made = self.service(path.replace("requirements/", ""), "python", data, project.get("name") or poetry.get("name"), project.get("version") or poetry.get("version"), r"^name\s*=")
+        made = self.service(
+            path.replace("requirements/", ""),
+            "python",
+            data,
+            project.get("name") or poetry.get("name"),
+            project.get("version") or poetry.get("version"),
+            r"^name\s*=",
+        )
         if data:
             named = {**table(data, "packages"), **table(poetry, "dependencies")}
-            listed = [one for group in (project.get("dependencies"), *table(project, "optional-dependencies").values()) if isinstance(group, list) for one in group]
+            listed = [
+                one for group in (project.get("dependencies"), *table(project, "optional-dependencies").values()) if isinstance(group, list) for one in group
+            ]
             lines = [*map(word, listed), *(f"{key} {word(value) or word(table(value).get('version'))}" for key, value in named.items())]
         else:
-            lines = [line for line in text.split("\n") if not line.lstrip().startswith(("#", "-", "[")) and (name[:5] != "setup" or re.match(r"\s*['\"]?[A-Za-z][\w.-]*(?:\[.*\])?[<>=~!\d., ]*['\"]?,?$", line))]
+            lines = [
+                line
+                for line in text.split("\n")
+                if not line.lstrip().startswith(("#", "-", "["))
+                and (name[:5] != "setup" or re.match(r"\s*['\"]?[A-Za-z][\w.-]*(?:\[.*\])?[<>=~!\d., ]*['\"]?,?$", line))
+            ]
         for found in filter(None, map(REQUIREMENT.match, lines)):
             package = re.sub(r"[-_.]+", "-", found[1]).lower()
-            self.declare(made, path, package, found[2].strip(" ,"), r"(?i)(?:^\s*|['\"])(%s)(?=[\s\[<>=!~;'\",]|$)" % re.escape(package).replace(r"\-", "[-_.]"))
+            self.declare(
+                made, path, package, found[2].strip(" ,"), r"(?i)(?:^\s*|['\"])(%s)(?=[\s\[<>=!~;'\",]|$)" % re.escape(package).replace(r"\-", "[-_.]")
+            )
 
     def without_manifest(self) -> None:
         """Python code that names a framework and has no manifest: the first such file stands for it."""
@@ -173,10 +209,18 @@ def tell(tree: Tree, facts: Facts, services: list[Service], imports: Imports) ->
         if one.kind == "library" and not any(folder == one.folder for folder, _ in imports):
             continue
         folder = one.folder.rstrip("/") or "."
-        facts.add("service", f"{folder}:{one.language}", {"name": one.name, "folder": folder, "language": one.language, "kind": one.kind, "version": one.version}, one.manifest, one.line)
+        facts.add(
+            "service",
+            f"{folder}:{one.language}",
+            {"name": one.name, "folder": folder, "language": one.language, "kind": one.kind, "version": one.version},
+            one.manifest,
+            one.line,
+        )
         if one.kind != "frontend":
             for name, version, file, pattern in runtimes(tree, one):
-                facts.add("runtime", f"{one.name}:{name}:{version}", {"service": one.name, "name": name, "version": version}, file, line_of(tree.read(file), pattern))
+                facts.add(
+                    "runtime", f"{one.name}:{name}:{version}", {"service": one.name, "name": name, "version": version}, file, line_of(tree.read(file), pattern)
+                )
             libraries(tree, facts, one, imports)
 
 
@@ -184,10 +228,16 @@ def runtimes(tree: Tree, one: Service) -> list[tuple[str, str, str, str]]:
     """(name, version, file, pattern of its line)"""
     data, manifest = one.data, one.manifest
     manager = word(data.get("packageManager")).partition("+")[0].partition("@")
-    found = [(name, word(version), manifest, '"engines"') for name, version in table(data, "engines").items()] + [(manager[0], manager[2], manifest, '"packageManager"')]
-    found += [("python", word(table(data, "project").get("requires-python")), manifest, "^requires-python"), ("python", word(table(data, "tool", "poetry", "dependencies").get("python")), manifest, r"^python\s*="),
-              ("python", word(table(data, "requires").get("python_version")), one.folder + "Pipfile", "^python_version"), ("go", word(data.get("go")), manifest, r"^go\s"),
-              ("rust", word(table(data, "package").get("rust-version")), manifest, "^rust-version")]
+    found = [(name, word(version), manifest, '"engines"') for name, version in table(data, "engines").items()] + [
+        (manager[0], manager[2], manifest, '"packageManager"')
+    ]
+    found += [
+        ("python", word(table(data, "project").get("requires-python")), manifest, "^requires-python"),
+        ("python", word(table(data, "tool", "poetry", "dependencies").get("python")), manifest, r"^python\s*="),
+        ("python", word(table(data, "requires").get("python_version")), one.folder + "Pipfile", "^python_version"),
+        ("go", word(data.get("go")), manifest, r"^go\s"),
+        ("rust", word(table(data, "package").get("rust-version")), manifest, "^rust-version"),
+    ]
     for name, (language, pattern) in VERSION_FILES.items():
         if language == one.language and one.folder + name in tree:
             found.append((language, (re.findall(pattern, tree.read(one.folder + name)) or [""])[0], one.folder + name, pattern))
@@ -196,13 +246,22 @@ def runtimes(tree: Tree, one: Service) -> list[tuple[str, str, str, str]]:
 
 def libraries(tree: Tree, facts: Facts, one: Service, imports: Imports) -> None:
     def used(module: str) -> tuple[Place | None, Place | None]:
-        reach = [place for (folder, name), place in imports.items() if folder == one.folder and (name == module or name.startswith((module + "/", module + ".")))]
+        reach = [
+            place for (folder, name), place in imports.items() if folder == one.folder and (name == module or name.startswith((module + "/", module + ".")))
+        ]
         return min(reach, key=lambda place: (place[1] is None, bool(SIDE.search(place[0][0])), place[0]), default=(None, None))
 
     def library(name: str, category: str, version: str, module: str, place: Place | None) -> None:
         imported, use = used(module)
-        value = {"service": one.name, "name": name, "category": category, "version": version, "locked": locked(tree, one, name) if version else "",
-                 "imported": imported and "%s:%d" % imported, "used": use and "%s:%d" % use}
+        value = {
+            "service": one.name,
+            "name": name,
+            "category": category,
+            "version": version,
+            "locked": locked(tree, one, name) if version else "",
+            "imported": imported and "%s:%d" % imported,
+            "used": use and "%s:%d" % use,
+        }
         if category == "framework":
             value["name"] = bare(name).rpartition("/")[2] if one.language == "go" else name
         if place or imported:
@@ -212,9 +271,17 @@ def libraries(tree: Tree, facts: Facts, one: Service, imports: Imports) -> None:
         for category, module in one.categories(name):
             if category not in ("frontend", "tests"):
                 library(name, category, version, bare(name) if one.language == "go" else module, tuple(place))
-    for name, listed in catalogue().get(one.language, {}).items():          # parts of a standard library or of a declared package
+    for name, listed in catalogue().get(one.language, {}).items():  # parts of a standard library or of a declared package
         for category, module in listed:
-            if module == name and name not in one.packages and ("." in name if one.language == "python" else one.language == "go" and ("." not in name.partition("/")[0] or any(name.startswith(known + "/") for known in one.packages))):
+            if (
+                module == name
+                and name not in one.packages
+                and (
+                    "." in name
+                    if one.language == "python"
+                    else one.language == "go" and ("." not in name.partition("/")[0] or any(name.startswith(known + "/") for known in one.packages))
+                )
+            ):
                 library(name, category, "", name, None)
 
 

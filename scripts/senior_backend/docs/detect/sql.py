@@ -1,8 +1,9 @@
-"""SQL: what its statements do to a live database, and the tables that they make. The one way from the documents to the parsers of the rooms migrate and postgres.
+"""SQL: what its statements do to a live database, and the tables that they make. The one way from the documents to the parsers of migrate and postgres.
 
-Statements, their losses and the safe forms are those of migrate/apply; tables are those of the catalogue that postgres/parsed reads. Without the package postgast nothing of SQL is told,
-and the documents say so.
+Statements, their losses and the safe forms are those of migrate/apply; tables are those of the catalogue that postgres/parsed reads.
+Without the package postgast nothing of SQL is told, and the documents say so.
 """
+
 from __future__ import annotations
 
 import importlib.util
@@ -19,10 +20,16 @@ TOOLS = {"prisma", "drizzle", "goose", "dbmate", "sql-migrate", "flyway", "golan
 Hazard = tuple[str, str, str, int]
 COMPUTED = "the default is computed for every row while reads and writes wait"
 # what an action of ALTER TABLE, or a constraint, costs a table that is in use -> (kind, message)
-COSTS = {"AlterColumnType": ("rewrite", "a changed type may rewrite the table while reads and writes wait"), "SetNotNull": ("blocks-reads", "SET NOT NULL reads the whole table while reads and writes wait"),
-         **dict.fromkeys(("SetLogged", "SetUnLogged", "SetTableSpace", "SetAccessMethod"), ("rewrite", "copies the table while reads and writes wait")),
-         "CONSTR_FOREIGN": ("blocks-writes", "the foreign key is checked against every row while it holds a lock"),
-         **dict.fromkeys(("CONSTR_CHECK", "CONSTR_UNIQUE", "CONSTR_PRIMARY", "CONSTR_EXCLUSION"), ("blocks-reads", "the constraint is checked against every row while reads and writes wait"))}
+COSTS = {
+    "AlterColumnType": ("rewrite", "a changed type may rewrite the table while reads and writes wait"),
+    "SetNotNull": ("blocks-reads", "SET NOT NULL reads the whole table while reads and writes wait"),
+    **dict.fromkeys(("SetLogged", "SetUnLogged", "SetTableSpace", "SetAccessMethod"), ("rewrite", "copies the table while reads and writes wait")),
+    "CONSTR_FOREIGN": ("blocks-writes", "the foreign key is checked against every row while it holds a lock"),
+    **dict.fromkeys(
+        ("CONSTR_CHECK", "CONSTR_UNIQUE", "CONSTR_PRIMARY", "CONSTR_EXCLUSION"),
+        ("blocks-reads", "the constraint is checked against every row while reads and writes wait"),
+    ),
+}
 STEADY = {"now", "current_timestamp", "transaction_timestamp", "statement_timestamp"}
 TABLE = re.compile(r"create\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?((?:\"[^\"]+\"|[\w$]+)(?:\s*\.\s*(?:\"[^\"]+\"|[\w$]+))?)", re.I)
 
@@ -72,16 +79,21 @@ def table_of(node: Any) -> str:
 def told(groups: Iterable[Iterable[Any]]) -> Iterator[Hazard]:
     """The hazards of one file's statements, those of one transaction in a group; of tables that the file makes itself there are none."""
     made: set[str] = set()
-    proven: set[str] = set()            # tables of which a constraint was validated: SET NOT NULL may need no scan
+    proven: set[str] = set()  # tables of which a constraint was validated: SET NOT NULL may need no scan
     for group in groups:
-        unproven: set[str] = set()      # constraints that this transaction adds without looking at the rows
+        unproven: set[str] = set()  # constraints that this transaction adds without looking at the rows
         for one in group:
             if one.kind == "CreateStmt":
                 made.add(one.node.relation.relname)
             for loss in one.losses:
                 if loss.name[-1] not in made:
                     target = ".".join([*loss.name, *filter(None, [loss.column])])
-                    yield "data-loss", target, f"a type that may cut values ({loss.becomes})" if loss.kind == "values" else f"{loss.kind} {target}: lost", one.line
+                    yield (
+                        "data-loss",
+                        target,
+                        f"a type that may cut values ({loss.becomes})" if loss.kind == "values" else f"{loss.kind} {target}: lost",
+                        one.line,
+                    )
             if table_of(one.node).rpartition(".")[2] not in made:
                 for kind, target, message, key in costs(one, proven, unproven):
                     from senior_backend.migrate.apply.rules import SAFE
@@ -101,7 +113,9 @@ def costs(one: Any, proven: set[str], unproven: set[str]) -> Iterator[tuple[str,
         yield "breaks-callers", table, "the old name is gone at once: code that runs meanwhile fails", "-"
     elif kind == "UpdateStmt" and not node.HasField("where_clause"):
         yield "backfill", table, "changes every row in one statement: locks them all until it is done", "-"
-    elif kind in ("ClusterStmt", "ReindexStmt", "RefreshMatViewStmt") and not (getattr(node, "concurrent", False) or kind == "ReindexStmt" and concurrently(node)):
+    elif kind in ("ClusterStmt", "ReindexStmt", "RefreshMatViewStmt") and not (
+        getattr(node, "concurrent", False) or kind == "ReindexStmt" and concurrently(node)
+    ):
         yield "blocks-reads", table, f"{kind.removesuffix('Stmt').upper()} keeps others out until it is done", kind
     for each in commands(node) if kind == "AlterTableStmt" and symbol(node, "objtype") == "OBJECT_TABLE" else ():
         action, new = each.action, each.definition
@@ -138,8 +152,12 @@ def tables(tree: Tree, facts: Facts, files: list[str]) -> tuple[Any, dict[str, t
         for name in sorted(files, key=lambda name: (name.rpartition("/")[2].startswith("R__"), sql_files.natural(re.sub(r"(?<=\d)-(?=\d)", "", name)))):
             sql_files.FileReader(script, tree.root / name, (tree.root / name).parent, ()).read()
         catalogue = parsed.read(script)
-    except (CommandError, LookupError) as error:        # a migration may name what no file makes
-        facts.missing(f"the schema of {files[0].rpartition('/')[0] or files[0]} was not understood as SQL of PostgreSQL: {getattr(error, 'message', error)}".replace(f"{tree.root}/", ""))
+    except (CommandError, LookupError) as error:  # a migration may name what no file makes
+        facts.missing(
+            f"the schema of {files[0].rpartition('/')[0] or files[0]} was not understood as SQL of PostgreSQL: {getattr(error, 'message', error)}".replace(
+                f"{tree.root}/", ""
+            )
+        )
         return None
     made: dict[str, tuple[str, int]] = {}
     for one in script.statements:

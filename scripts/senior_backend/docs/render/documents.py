@@ -1,4 +1,8 @@
-"""From templates to documents. A block of a template holds lines of a small language: table, ask, asks, check, threats, call, none, text; assets/docs/templates.md is written in it."""
+"""From templates to documents.
+
+A block of a template holds lines of a small language: table, ask, asks, check, threats, call, none, text; assets/docs/templates.md is written in it.
+"""
+
 from __future__ import annotations
 
 import functools
@@ -30,7 +34,7 @@ def render(view: View) -> dict[str, dict[str, str]]:
     for name in [*(name for name in view.titles if name != INDEX), INDEX]:
         view.document = name
         for block, body in HOLE.findall(templates()[name][1]):
-            text = "\n".join(lines(view, body)).replace("<!--", "&lt;!--")            # no text may end its block
+            text = "\n".join(lines(view, body)).replace("<!--", "&lt;!--")  # no text may end its block
             made.setdefault(name, {})[block] = re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+$", "", text, flags=re.M)).strip("\n") + "\n"
     return {name: made[name] for name in view.titles}
 
@@ -43,7 +47,7 @@ def fresh(name: str, texts: dict[str, str]) -> bytes:
 def lines(view: View, body: str) -> list[str]:
     """The text of one block."""
     made: list[str] = []
-    filled = False              # whether anything stands that makes "none" and "ask" needless
+    filled = False  # whether anything stands that makes "none" and "ask" needless
     mode: tuple[str, ...] = ("",)
     for line in body.splitlines():
         word, _, rest = line.partition(" ")
@@ -96,5 +100,8 @@ def finished(mode: tuple) -> list[str]:
     """The table of a group of threats."""
     if mode[0] != "threats" or not mode[-1]:
         return []
-    rows = [[STRIDE[one.letter], f"{one.owasp}:2023" if one.owasp else "-", {"open": "**open**", "ask": "to ask"}.get(one.state, one.state), one.text, one.proof] for one in mode[-1]]
+    rows = [
+        [STRIDE[one.letter], f"{one.owasp}:2023" if one.owasp else "-", {"open": "**open**", "ask": "to ask"}.get(one.state, one.state), one.text, one.proof]
+        for one in mode[-1]
+    ]
     return ["", f"### {mode[1].replace(' > ', ' to ')}", "", *table(["Threat", "OWASP API", "State", "What the project shows", "Where"], rows)]

@@ -1,4 +1,5 @@
 """What documents are made with: Markdown in which nothing from a project is markup, selections of facts, and the questions that no file answers."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -12,13 +13,21 @@ from senior_backend.docs.tree import glob
 
 SHOWN = 6
 CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-STORES = re.compile(r"(?i)(?:^|/)(?:postgres|postgis|timescale|mysql|mariadb|mongo|redis|valkey|memcached|rabbitmq|kafka|nats|elasticsearch|opensearch|clickhouse|minio|cassandra)")
-FLOWS = re.compile(r"(?i)checkout|pay(?:ment|out)?s?\b|transfer|refund|sign-?up|register|login|sign-?in|reset|password|invite|coupon|vote|booking|order|withdraw|redeem|otp|verify|subscribe")
-CONFIGURATION = re.compile(r"(?i)(?:^|[/_-])(?:env|config|settings)[\w.-]*(?:/|:)")        # where values are checked that no client sends
+STORES = re.compile(
+    r"(?i)(?:^|/)(?:postgres|postgis|timescale|mysql|mariadb|mongo|redis|valkey|memcached|rabbitmq|kafka|nats|elasticsearch|opensearch|clickhouse|minio"
+    r"|cassandra)"
+)
+FLOWS = re.compile(
+    r"(?i)checkout|pay(?:ment|out)?s?\b|transfer|refund|sign-?up|register|login|sign-?in|reset|password|invite|coupon|vote|booking|order|withdraw|redeem"
+    r"|otp|verify|subscribe"
+)
+CONFIGURATION = re.compile(r"(?i)(?:^|[/_-])(?:env|config|settings)[\w.-]*(?:/|:)")  # where values are checked that no client sends
 ROLE = re.compile(r"(?i)admin|role|permission|scope|staff|superuser|owner|policy|acl|rbac")
 # what selections may ask of a fact beside its values
 DERIVED: dict[str, Callable[[Fact], Any]] = {
-    "open": lambda fact: not fact["guards"] and not re.search(r"(?i)/(?:\w*health\w*|livez?|readyz?|ping|status|metrics|docs|openapi\.json)(?:/|$)", fact["path"]),
+    "open": lambda fact: (
+        not fact["guards"] and not re.search(r"(?i)/(?:\w*health\w*|livez?|readyz?|ping|status|metrics|docs|openapi\.json)(?:/|$)", fact["path"])
+    ),
     "writes": lambda fact: fact["method"] in ("POST", "PUT", "PATCH", "DELETE"),
     "single": lambda fact: "{" in fact["path"],
     "flow": lambda fact: fact["method"] != "GET" and FLOWS.search(fact["path"]),
@@ -86,6 +95,7 @@ def label(value: str) -> str:
 @dataclasses.dataclass(frozen=True)
 class Unknown:
     """A question that the project's files do not answer. id: by which a person answers it; how: what finds the answer."""
+
     id: str
     document: str
     question: str
@@ -125,7 +135,9 @@ class View:
 
     def source(self, kind: str) -> str:
         """Where a result comes from, with its date."""
-        return "; ".join(f"{code(one['file'])} ({'dated ' + text(one['date']) if one['date'] else 'the file gives no date'})" for one in self.inputs.get(kind, ()))
+        return "; ".join(
+            f"{code(one['file'])} ({'dated ' + text(one['date']) if one['date'] else 'the file gives no date'})" for one in self.inputs.get(kind, ())
+        )
 
     def owner(self, path: str) -> str:
         """Names from CODEOWNERS for a path (the last rule that fits counts); empty when nobody is named."""
@@ -141,7 +153,10 @@ class View:
         return f"UNKNOWN ({code(identity)}): {question} Ask: {who}." + (f" Find out: {code(how)}" if how and not brief else "")
 
     def cell(self, fact: Fact, expression: str) -> str:
-        """A cell: KEY as code, ~KEY as text, #KEY a list's length, ?KEY yes or no, @ the fact's place, @KEY a place that is a value, ^ who owns the file, =TEXT with {KEY} in it as code."""
+        """A cell: KEY as code, ~KEY as text, #KEY a list's length, ?KEY yes or no, @ the fact's place, @KEY a place that is a value, ^ who owns the file,
+
+        =TEXT as code with {KEY} in it.
+        """
         mark, key = (expression[0], expression[1:]) if expression[0] in "~#?@^=" else ("", expression)
         if mark == "=":
             return code(re.sub(r"\{([\w-]+)\}", lambda found: str(attribute(fact, found[1]) or ""), key))
