@@ -32,6 +32,7 @@ class Tree:
     def __init__(self, root: pathlib.Path, facts: Facts, without: pathlib.Path | None = None):
         """without: a folder that is not looked at, the one that is written to. CommandError exit 4 when the root cannot be read."""
         self.root, self.facts, self.without = root, facts, str(without)
+        self.read = functools.lru_cache(maxsize=16)(self.load)
         try:
             self.files = sorted(self.walk(str(root), "", ()))
         except OSError as error:
@@ -58,7 +59,7 @@ class Tree:
                 except PermissionError:
                     self.facts.missing(f"{name}/ cannot be read: permission denied")
 
-    def read(self, name: str) -> str:
+    def load(self, name: str) -> str:
         """The text of a file; empty, and noted, for what is too large or cannot be read; empty for what is no text."""
         try:
             with open(os.open(self.root / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:

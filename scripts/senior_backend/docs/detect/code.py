@@ -62,7 +62,7 @@ CALLS = re.compile(
     r"|(http\.(?:Get|Post|PostForm|Head))\(|(http\.(?:DefaultClient\b|Client(?=[{)])))[{)]?)"
 )
 OWN_LIMITS = {"httpx": "5 s (httpx)", "aiohttp": "300 s (aiohttp)", "ky": "10 s (ky)"}  # what holds when no timeout is given
-# kind -> (expression with groups, key of the value that each named group of it fills)
+# kind -> what is looked for; a named group, without a digit at its end, is a key of the value
 PATTERNS = {
     "shutdown": re.compile(
         r"process\.(?:on|once)\(\s*['\"](?P<signal>SIGTERM)|signal\(\s*signal\.(?P<signal2>SIGTERM)|add_signal_handler\(\s*signal\.(?P<signal3>SIGTERM)"
@@ -96,8 +96,7 @@ PATTERNS = {
         re.M,
     ),
 }
-
-WORDS = {
+WORDS = {  # one of them stands in every file that the expression fits
     "shutdown": ("SIGTERM",),
     "upload": ("multer", "formidable", "usboy", "fileUpload", "multipart", "UploadFile", "FILES", ".files", "FormFile", "Multipart"),
     "cors-open": ("cors", "CORS", "rigins"),
@@ -106,27 +105,10 @@ WORDS = {
     "queue": ("Queue", "Bull"),
     "worker": ("Worker", "task", "actor"),
 }
-
-KEPT = {
+KEPT = {  # words of files in which routes and tables are looked for
     "node": (),
-    "go": ("net/http", "go-chi", "gin-gonic", "labstack", "gofiber", "gorilla/mux", "julienschmidt"),  # words of files that are read for routes and tables
-    "python": (
-        "fastapi",
-        "flask",
-        "quart",
-        "django",
-        "rest_framework",
-        "sqlalchemy",
-        "sqlmodel",
-        "models",
-        "url",
-        "view",
-        "rout",
-        "Settings",
-        "depend",
-        "prefix",
-        "PREFIX",
-    ),
+    "go": ("net/http", "go-chi", "gin-gonic", "labstack", "gofiber", "gorilla/mux", "julienschmidt"),
+    "python": tuple("fastapi flask quart django rest_framework sqlalchemy sqlmodel models url view rout Settings depend prefix PREFIX".split()),
 }
 
 

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from senior_backend.decide.arithmetic import CONNECTIONS, RESERVED, UTILISATION
+from senior_backend.docs.blocks import LINE
 from senior_backend.docs.render.view import View, code, identifier, label, places, table, text
 
 DECIDE = "python scripts/backend_decision_engine.py --answers answers.json --output json > decision.json"
@@ -393,5 +394,5 @@ def unknown(view: View) -> list[str]:
 
 
 def unread(view: View) -> list[str]:
-    listed = [f"- {text(one)}" for one in view.facts.unread]
+    listed = ["- " + re.sub(r"(?<=:)(\d+)(?=[: ]|$)", rf"{LINE}\1{LINE}", text(one)) for one in view.facts.unread]
     return [*(listed[:60] or ["All files that were looked at were understood."]), *([f"- and {len(listed) - 60} more"] if len(listed) > 60 else []), ""]
