@@ -7,9 +7,9 @@ import re
 from typing import Any, Iterator
 
 SECRETS = re.compile(
-    r"(?:sk|pk|rk|whsec)_(?:live|test)?_?\w{12,}|gh[pousr]_\w{16,}|github_pat_\w+|glpat-[\w-]{16,}|xox[a-z]-[\w-]{8,}|(?:AKIA|ASIA)[0-9A-Z]{12,}"
-    r"|AIza[\w-]{20,}|npm_\w{20,}"
-    r"|eyJ[\w-]{5,}\.[\w.-]+|-----BEGIN.*|(?<=://)[^/\s@]*:[^/\s@]*(?=@)|\b[0-9a-fA-F]{32,}\b|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])\w{40,}\b"
+    r"\b(?:(?:sk|pk|rk)_(?:live|test)_\w{8,}|whsec_\w{12,}|gh[pousr]_\w{16,}|github_pat_\w+|glpat-[\w-]{16,}|xox[a-z]-[\w-]{8,}|(?:AKIA|ASIA)[0-9A-Z]{12,}"
+    r"|AIza[\w-]{20,}|npm_[A-Za-z0-9]{30,})"
+    r"|eyJ[\w-]{5,}\.[\w.-]+|-----BEGIN.*|(?<=://)[^/\s@]*:[^/\s@]*(?=@)|\b[0-9a-fA-F]{32,}\b|\b(?=(?:\w*?\d){5})(?=(?:\w*?[a-z]){5})(?=(?:\w*?[A-Z]){5})(?![A-Za-z_]+\d+\b|\d+_?[A-Za-z_]+\b)\w{40,}\b"
     r"|(?i:(?<=password=)|(?<=passwd=)|(?<=secret=)|(?<=token=)|(?<=api_key=)|(?<=apikey=)|(?<=bearer ))[^\s&;,'\"]+",
     re.S,
 )
@@ -17,7 +17,7 @@ SECRET_NAME = re.compile(r"(?i)secret|password|passwd|token|private_?key|api_?ke
 AUTH_NAME = re.compile(
     r"(?i)auth(?!ors?(?:_|\b))|jwt|login|token|permission|current_?(?:active_?)?(?:super_?)?user|(?:require|check|ensure|has|verify|needs?)_?(?:logged|user"
     r"|role|admin|scope|access|session)"
-    r"|is_?(?:admin|staff|superuser)|api_?key|bearer|guard|protect|passport|credential|oidc|signature|role"
+    r"|staff|superuser|(?:admin|owner|member)_?(?:required|only)|is_?admin|api_?key|bearer|guard|protect|passport|credential|oidc|signature|role"
 )
 
 

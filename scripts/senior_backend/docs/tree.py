@@ -19,8 +19,8 @@ SKIPPED = frozenset(
 .cursor""".split()
 )
 ASIDE = re.compile(
-    r"(?:^|/)(?:tests?|__tests__|__mocks__|specs?|e2e|fixtures?|testdata|examples?|samples?|benchmarks?|stories|docs?)/"
-    r"|(?:^|/)(?:test_[^/]*\.py|conftest\.py|[^/]*(?:_test\.(?:py|go)|[.-](?:test|spec|stories|d)\.[cm]?[jt]sx?))$"
+    r"(?:^|/)(?:public|static|built|tests?|__tests__|__mocks__|specs?|e2e|fixtures?|testdata|examples?|samples?|benchmarks?|stories|docs?)/"
+    r"|(?:^|/)(?:test_[^/]*\.py|conftest\.py|[^/]*(?:_test\.(?:py|go)|[.-](?:test|spec|stories|min|d)\.[cm]?[jt]sx?))$"
 )
 SOURCES = frozenset("js ts mjs cjs mts cts jsx tsx py go rs rb java kt php cs css scss html svg png jpg sql json md txt yaml yml".split())
 LIMIT = 1 << 20  # bytes; larger sources are generated or data

@@ -26,7 +26,7 @@ TOKENS = {
 }
 ENV = re.compile(
     r"""(?:process|import\.meta|Bun)\.env(?:\.(\w+)|\[\s*['"](\w+)['"]\s*\])|Deno\.env\.get\(\s*['"](\w+)"""
-    r"""|\b[cC]onfig(?:Service)?\.get(?:OrThrow)?(?:<[^<>]*>)?\(\s*['"]([A-Z][A-Z0-9_]+)['"]"""
+    r"""|\b(?:[cC]onfigService|this\.config)\.get(?:OrThrow)?(?:<[^<>]*>)?\(\s*['"]([A-Z][A-Z0-9_]+)['"]"""
     r"""|(?:environ(?:\.(?:get|pop|setdefault))?|getenv|\benv(?:\.\w+)?|\bconfig(?=\())\s*[\[(]\s*['"]([A-Z][A-Z0-9_]+)['"]|\bos\.(?:Getenv"""
     r"""|LookupEnv)\(\s*"(\w+)\""""
     r"""|`[^`\n]*\b(?:env|envconfig):"([A-Z][A-Z0-9_]+)"""
@@ -195,6 +195,8 @@ class Source:
         if not self.has("env", "Env", "ENV", "onfig"):
             return
         for found in ENV.finditer(self.text):
+            if found[0].startswith("environ") and self.text[found.start() - 3 : found.start()] != "os." and not self.has("from os import"):
+                continue  # of a WSGI request
             end = found.end() + (self.text[found.end() : found.end() + 1] in ")]")
             yield found[found.lastindex], found.start(found.lastindex), bool(LITERAL.match(self.text, end))
         for found in TAKEN_APART.finditer(self.text):

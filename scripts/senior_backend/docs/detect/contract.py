@@ -42,8 +42,8 @@ def node_routes(tree: Tree, facts: Facts, services: list[Service]) -> None:
 
         try:
             found = reader.read(tree.root / service.folder)
-        except CommandError as error:
-            facts.missing(f"routes of {service.name} were not read: {error.message}".replace(f"{tree.root}/", ""))
+        except Exception as error:  # whatever a reader of code stumbles over, the rest of the project is there
+            facts.missing(f"routes of {service.name} were not read: {getattr(error, 'message', '') or type(error).__name__}".replace(f"{tree.root}/", ""))
             continue
         for route in found.operations:
             path = service.folder + route.file
@@ -52,16 +52,17 @@ def node_routes(tree: Tree, facts: Facts, services: list[Service]) -> None:
                 line, guards = registered(sources[path], route.line, route.method)
                 responses, security = route.operation.get("responses", {}), [name for each in route.operation.get("security", ()) for name in each]
                 if not guards and (security or not LOGIN.search(route.path)):  # a guard further up, which the reader has followed
-                    guards = security or [f"answers {status}" for status in ("401", "403") if status in responses]
+                    guards = security or ["answers 401"] * ("401" in responses)
                 framework = next(name for name in service.frameworks if name in FOLLOWED)
                 add_route(facts, service.name, framework, route.method, route.path, str(route.operation.get("operationId") or ""), guards, (path, line))
         for one in found.unresolved:
             facts.missing(f"{service.folder}{one.file}:{one.line}: {one.message}")
     for service in services:
         names = {bare(one).rpartition("/")[2] if service.language == "go" else one for one in service.frameworks}
-        if service.kind == "backend" and names and not READ & names:
+        if service.kind == "backend" and names and not any(route["service"] == service.name for route in facts.of("route")):
             facts.routes_read = False
-            facts.missing(f"routes of {service.name} were not read: {', '.join(sorted(names))} is not a framework whose routes this tool reads")
+            why = "they may be registered in a way that is not followed" if READ & names else "not a framework whose routes this tool reads"
+            facts.missing(f"no route of {service.name} was found ({', '.join(sorted(names))}): {why}")
 
 
 def registered(source: Source, line: int, method: str) -> tuple[int, list[str]]:

@@ -222,7 +222,8 @@ class Reader:
             )
             ends = sorted([found.start() for found in (up, down) if found] + [len(text)])
             body = text[down.end() : ends[ends.index(down.start()) + 1]].partition("{")[2] if down else ""
-            one = self.keep(tool, name.rpartition("/")[0], name, bool(re.search(r"\w\.\w+", body)) and not re.match(r"\s*throw\b", body))
+            folder = (re.match(r"(?i)(?:.*/)?[\w-]*migrations?(?=/)", name) or [name.rpartition("/")[0]])[0]
+            one = self.keep(tool, folder, name, bool(re.search(r"\w\.\w+", body)) and not re.match(r"\s*throw\b", body))
             one.hazards[name] = list(self.called("script", text, up.end(), ends[ends.index(up.start()) + 1], ""))
 
     def ruby(self, name: str, text: str) -> None:
