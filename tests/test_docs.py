@@ -306,6 +306,12 @@ def test_routes_and_hazards_of_other_frameworks(tmp_path):
     compare_golden("docs_cases_facts.txt", "\n".join(lines) + "\n")
 
 
+def test_many_files_give_the_same_routes(project, monkeypatch):
+    few = [fact.id for fact in detect(project, None).of("route")]
+    monkeypatch.setattr("senior_backend.routes.sources.MANY_FILES", 0)
+    assert [fact.id for fact in detect(project, None).of("route")] == few and len(few) == 7
+
+
 def test_what_looks_like_a_secret_is_masked():
     for text in (
         "sk_test_51Habcdefghijklmnop",
@@ -318,4 +324,4 @@ def test_what_looks_like_a_secret_is_masked():
         "-----BEGIN RSA PRIVATE KEY-----\nx",
     ):
         assert "***" in masked(text) and masked({"a": [text]}) == {"a": [masked(text)]}
-    assert masked("/users/{id} postgres:17-alpine") == "/users/{id} postgres:17-alpine"
+    assert masked("/users/{id} postgres:17-alpine") == "/users/{id} postgres:17-alpine" and masked("helpdesk_ticketchange_of_1712345678901") == "helpdesk_ticketchange_of_1712345678901"

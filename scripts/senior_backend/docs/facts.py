@@ -9,7 +9,8 @@ from typing import Any, Iterator
 SECRETS = re.compile(
     r"\b(?:(?:sk|pk|rk)_(?:live|test)_\w{8,}|whsec_\w{12,}|gh[pousr]_\w{16,}|github_pat_\w+|glpat-[\w-]{16,}|xox[a-z]-[\w-]{8,}|(?:AKIA|ASIA)[0-9A-Z]{12,}"
     r"|AIza[\w-]{20,}|npm_[A-Za-z0-9]{30,})"
-    r"|eyJ[\w-]{5,}\.[\w.-]+|-----BEGIN.*|(?<=://)[^/\s@]*:[^/\s@]*(?=@)|\b[0-9a-fA-F]{32,}\b|\b(?=(?:\w*?\d){5})(?=(?:\w*?[a-z]){5})(?=(?:\w*?[A-Z]){5})(?![A-Za-z_]+\d+\b|\d+_?[A-Za-z_]+\b)\w{40,}\b"
+    r"|eyJ[\w-]{5,}\.[\w.-]+|-----BEGIN.*|(?<=://)[^/\s@]*:[^/\s@]*(?=@)|\b[0-9a-fA-F]{32,}\b"
+    r"|\b(?=(?:\w*?\d){5})(?=(?:\w*?[a-z]){5})(?=(?:\w*?[A-Z]){5})(?![A-Za-z_]+\d+\b|\d+_?[A-Za-z_]+\b)\w{40,}\b"
     r"|(?i:(?<=password=)|(?<=passwd=)|(?<=secret=)|(?<=token=)|(?<=api_key=)|(?<=apikey=)|(?<=bearer ))[^\s&;,'\"]+",
     re.S,
 )
