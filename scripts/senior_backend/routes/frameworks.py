@@ -10,6 +10,7 @@ from senior_backend.routes.exchange import SENSIBLE
 from senior_backend.routes.interpreter import Thrown
 from senior_backend.routes.modules import Namespace
 from senior_backend.routes.paths import covers, joined
+from senior_backend.routes.schemas import plain
 from senior_backend.routes.values import UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, either, options
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -296,6 +297,8 @@ def register_plugin(it: Any, router: Router, plugin: Any, given: Obj, node: Any)
     if isinstance(plugin, Native) and "autoload" in plugin.props:
         autoload(it, router, given, node)
         return
+    if isinstance(plugin, Native) and "definition" in plugin.props:
+        note_definition(it, given)
     if type(plugin) is not Fn:
         if isinstance(plugin, Unknown) and not plugin.why:
             it.tell("the plugin that is registered here could not be followed: its routes are missing", it.place(node))
@@ -606,7 +609,26 @@ def members_package(members: dict) -> Callable:
     return lambda it: Native(lambda it, this, arguments, node: Unknown(), {**members, "default": Obj(dict(members), open=True), "posix": Obj(dict(members), open=True), "promises": Obj(dict(members), open=True)})
 
 
+def definition_package(it: Any) -> Native:
+    """swagger-jsdoc and @fastify/swagger are told what the document says of the API as a whole."""
+    def work(it: Any, this: Any, arguments: list, node: Any) -> Any:
+        note_definition(it, arguments[0] if arguments else UNDEFINED)
+        return Unknown(why="swagger-jsdoc")
+    return Native(work, {"default": Native(work), "definition": True})
+
+
+def note_definition(it: Any, given: Any) -> None:
+    found = plain(given)
+    for name in ("definition", "swaggerDefinition", "openapi", "swagger"):
+        if isinstance(found, dict) and isinstance(found.get(name), dict):
+            told = found[name]
+            it.about.update({key: told[key] for key in ("info", "servers", "tags", "externalDocs") if told.get(key)})
+            schemes = told.get("components", {}).get("securitySchemes") if isinstance(told.get("components"), dict) else None
+            it.schemes.update({key: value for key, value in (schemes or {}).items() if isinstance(value, dict)})
+
+
 PACKAGES: dict[str, Callable] = {
+    **dict.fromkeys(("swagger-jsdoc", "@fastify/swagger"), definition_package),
     "express": express_package, "express-promise-router": lambda it: express_package(it).props["Router"], "koa": koa_package, **dict.fromkeys(("@koa/router", "koa-router"), koa_router_package), "fastify": fastify_package,
     "fastify-plugin": plugin_package, "@fastify/autoload": lambda it: Native(lambda it, this, arguments, node: UNDEFINED, {"autoload": True}), "koa-compose": compose_package, "koa-mount": mount_package,
     **dict.fromkeys(("zod", "zod/v4", "zod/v3", "zod/mini", "zod/v4-mini"), libraries.zod), **dict.fromkeys(("@sinclair/typebox", "typebox", "@fastify/type-provider-typebox"), libraries.typebox),

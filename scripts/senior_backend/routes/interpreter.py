@@ -235,4 +235,4 @@ class Interpreter:
         return (self.module.name if self.module else "", node.start_point[0] + 1 if node is not None else 0)
 
     def tell(self, message: str, place: tuple[str, int]) -> None:
-        self.unresolved.setdefault((*place, message), Unresolved(*place, message))
+        self.unresolved.setdefault((*place, message), Unresolved(*place, message, "left out" in message or "missing" in message))

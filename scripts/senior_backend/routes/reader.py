@@ -8,6 +8,9 @@ from typing import Any
 
 from senior_backend.routes import builtins
 from senior_backend.routes.answering import answered
+from senior_backend.openapi.syntax import SyntaxProblem
+from senior_backend.openapi.yaml12 import parse_yaml
+from senior_backend.routes.comments import documented
 from senior_backend.routes.expressions import EXPRESSIONS
 from senior_backend.routes.frameworks import PACKAGES, Endpoint, Router, endpoints
 from senior_backend.routes.generated import described
@@ -44,7 +47,7 @@ class Reader:
         self.sources.it = it
         self.components = Components()
         it.builtins, it.types = builtins.Builtins(), Types(it, self.components)
-        it.routers, it.shared_schemas, it.strategies, it.generics, it.called, it.variables, it.schemes, it.generated, it.about = [], [], {}, [], set(), set(), {}, {}, {}
+        it.routers, it.shared_schemas, it.strategies, it.generics, it.called, it.variables, it.schemes, it.generated, it.about, it.annotations = [], [], {}, [], set(), set(), {}, {}, {}, []
 
     def read(self) -> Found:
         it = self.it
@@ -53,6 +56,7 @@ class Reader:
                 self.sources.load(name).run(it)
         self.call_the_uncalled()
         found = self.routes()
+        self.read_annotations()
         for folder in self.sources.generated:
             if (name := f"{folder}/index.ts".lstrip("/")) in self.sources.files:
                 described(it, self.sources.load(name))
@@ -64,7 +68,20 @@ class Reader:
             if file.parsed is not None and file.parsed.root_node.has_error:
                 it.tell("the file has syntax errors: what stands around them may be missing", (name, first_error(file.parsed.root_node)))
         return Found(found, sorted(it.unresolved.values(), key=lambda place: (place.file, place.line, place.message)), sorted(self.sources.files), self.components.schemas, self.credentials, self.sources.package(),
-                     self.sources.root.resolve().name, it.about, frozenset(self.components.wholes))
+                     self.sources.root.resolve().name, it.about, frozenset(self.components.wholes), it.annotations)
+
+    def read_annotations(self) -> None:
+        """The @openapi and @swagger blocks of the sources."""
+        it = self.it
+        for name, file in self.sources.files.items():
+            for text, line in documented(file.source.decode("utf-8", "replace")) if b"@openapi" in file.source or b"@swagger" in file.source else ():
+                try:
+                    block = parse_yaml(text)[0]
+                except SyntaxProblem as problem:
+                    it.tell(f"the @openapi block here is left out: {problem.message}", (name, line + problem.line))
+                    continue
+                if isinstance(block, dict):
+                    it.annotations.append((block, (name, line)))
 
     def routes(self) -> list[Route]:
         self.credentials: dict[str, dict] = self.it.schemes
