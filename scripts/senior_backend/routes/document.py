@@ -5,6 +5,7 @@ import re
 from typing import Any, Iterator
 from urllib.parse import urlsplit
 
+from senior_backend.openapi.paths import placeholders, shape
 from senior_backend.routes.model import Found, Unresolved
 
 VERSION = "3.1.0"
@@ -16,8 +17,12 @@ ORDER = ("tags", "summary", "description", "externalDocs", "operationId", "depre
 def document(found: Found, marked: bool = False) -> dict:
     """paths in the order of registration, components that are used. marked: what is only inferred keeps its mark."""
     made: dict = {"openapi": VERSION, "info": info(found), **{name: value for name, value in found.about.items() if name != "info"}, "paths": {}}
+    told: dict[tuple, list] = {}
+    for place in found.unresolved:
+        told.setdefault((place.file, place.line), []).append(place.message)
     for route in found.operations:
-        made["paths"].setdefault(route.path, {})[route.method] = dict(route.operation)
+        marks = {"x-unresolved": told[route.file, route.line]} if (route.file, route.line) in told else {}
+        made["paths"].setdefault(route.path, {})[route.method] = {**route.operation, **marks}
     components: dict = {"schemas": dict(found.schemas), "securitySchemes": dict(found.security)}
     for block, place in found.annotations:
         annotate(made, components, block, place, found)
@@ -63,27 +68,32 @@ def annotate(made: dict, components: dict, block: dict, place: tuple, found: Fou
     bases = ["", *(urlsplit(server["url"]).path.rstrip("/") for server in made.get("servers", []) if isinstance(server, dict) and isinstance(server.get("url"), str))]
     for path, method, told in each(paths):
         path = re.sub(r":(\w+)", r"{\1}", path)
-        known = next((base + path for base in bases if method in made["paths"].get(base + path, {})), None)
+        alike = {shape(other): other for other, item in made["paths"].items() if method in item}
+        ending = [other for form, other in alike.items() if form.endswith(shape(path))]
+        known = next((alike[shape(base + path)] for base in bases if shape(base + path) in alike), ending[0] if len(ending) == 1 else None)
         if known is None:
             found.unresolved.append(Unresolved(*place, f"{method.upper()} {path} is described here, but no route was found"))
             made["paths"].setdefault(path, {})[method] = {"responses": {}, **told}
         else:
-            made["paths"][known][method] = combined(made["paths"][known][method], told)
+            names = dict(zip(placeholders(path), placeholders(known)[-len(placeholders(path)):] if placeholders(path) else []))
+            made["paths"][known][method] = combined(made["paths"][known][method], told, names)
     for kind, members in block.get("components", {}).items() if isinstance(block.get("components"), dict) else ():
         components.setdefault(kind, {}).update(members if isinstance(members, dict) else {})
     for tag in block.get("tags", []) if isinstance(block.get("tags"), list) else ():
         made.setdefault("tags", []).append(tag if isinstance(tag, dict) else {"name": str(tag)})
 
 
-def combined(read: dict, told: dict) -> dict:
-    """An operation as it was read, with what a person says of it, which counts where both speak."""
+def combined(read: dict, told: dict, names: dict[str, str]) -> dict:
+    """An operation as it was read, with what a person says of it, which counts where both speak. names: of path parameters there -> here."""
     made = {**read, **told}
     responses = {str(status): response for status, response in told.get("responses", {}).items()} if isinstance(told.get("responses"), dict) else {}
     made["responses"] = dict(sorted({**read.get("responses", {}), **responses}.items()))
     named = {(parameter.get("in"), parameter.get("name")): parameter for parameter in read.get("parameters", [])}
     for parameter in told.get("parameters", []) if isinstance(told.get("parameters"), list) else ():
         if isinstance(parameter, dict):
-            named[parameter.get("in", parameter.get("$ref")), parameter.get("name")] = {**({"required": True} if parameter.get("in") == "path" else {}), **parameter}
+            in_path = parameter.get("in") == "path"
+            name = names.get(parameter.get("name"), parameter.get("name")) if in_path else parameter.get("name")
+            named[parameter.get("in", parameter.get("$ref")), name] = {**parameter, **({"required": True, "name": name} if in_path else {})}
     return {**made, **({"parameters": list(named.values())} if named else {})}
 
 

@@ -191,7 +191,7 @@ def same(schema: Schema, it: Any, arguments: list) -> Schema:
 
 def refined(schema: Schema, it: Any, arguments: list) -> Schema:
     made = schema.copy(name=schema.name, id=schema.id)
-    made.notes = (*schema.notes, "a rule in code that JSON Schema has no words for")
+    made.notes = (*schema.notes, "a rule in code is not expressed here")
     return made
 
 
@@ -490,3 +490,14 @@ def express_validator(it: Any) -> Native:
     def rule(location: str) -> Native:
         return Native(lambda it, this, arguments, node: Arr([Field(location, name) for name in (it.items(first(arguments)) or [first(arguments)]) if isinstance(name, str)]) if type(first(arguments)) is Arr else Field(location, first(arguments)) if isinstance(first(arguments), str) else Unknown())
     return Native(lambda it, this, arguments, node: Unknown(), {"body": rule("body"), "query": rule("query"), "param": rule("path"), "header": rule("header"), "cookie": rule("cookie"), "check": rule("body")})
+
+
+# Ajv
+def ajv(it: Any) -> Native:
+    def compiled(it: Any, this: Any, arguments: list, node: Any) -> Native:
+        schema = as_schema(Library(), first(arguments))
+        return Native(lambda it, this, given, node: (validation(it, schema, given, None), Unknown())[1])
+    made = Obj({"compile": Native(compiled), "validate": Native(lambda it, this, arguments, node: (validation(it, as_schema(Library(), first(arguments)), arguments[1:], None), Unknown())[1])}, open=True)
+    whole = Native(lambda it, this, arguments, node: made)
+    whole.props["default"] = whole.props["Ajv"] = whole
+    return whole

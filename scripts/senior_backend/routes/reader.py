@@ -51,7 +51,7 @@ class Reader:
 
     def read(self) -> Found:
         it = self.it
-        for name in self.sources.files:
+        for name in self.sources.relevant():
             if self.sources.known(name) is None:
                 self.sources.load(name).run(it)
         self.call_the_uncalled()
@@ -97,9 +97,18 @@ class Reader:
                     found[endpoint.method, template] = Route(endpoint.method, template, file, line, writer.own_operation(endpoint.layer.options))
                     continue
                 exchange = exchange or answered(self.it, endpoint)
+                if exchange.passed_on:
+                    break
                 self.credentials.update(exchange.credentials)
-                found[endpoint.method, template] = Route(endpoint.method, template, file, line, writer.operation(endpoint, exchange, template, patterns))
+                found[endpoint.method, template] = Route(endpoint.method, template, file, line, self.written(writer, endpoint, exchange, template, patterns))
         return list(found.values())
+
+    def written(self, writer: Writer, endpoint: Endpoint, exchange: Any, template: str, patterns: dict) -> dict:
+        try:
+            return writer.operation(endpoint, exchange, template, patterns)
+        except RecursionError:
+            self.it.tell("schemas follow one another without an end: what this route reads and answers is left out", endpoint.layer.place)
+            return {"responses": {}}
 
     def templates_of(self, endpoint: Endpoint) -> list:
         try:
@@ -125,7 +134,7 @@ class Reader:
             for name in module.names(self.it):
                 value = module.export(self.it, name) if not name.startswith("type ") else None
                 if type(value) is Fn and value.node.id not in self.it.called and MAKES_ROUTES.search(value.node.text) or type(value) is Fn and self.takes_app(value) and value.node.id not in self.it.called:
-                    self.it.guarded(lambda value=value: self.it.call(value, Unknown(), [self.argument(parameter) for parameter in parameters(value)], None), value.node)
+                    self.call_it(value)
                 elif isinstance(value, Cls) and id(value) not in self.it.called and value.scope is not None and any(MAKES_ROUTES.search(node.text) for _, node in value.fields) | bool(value.constructor and MAKES_ROUTES.search(value.constructor.node.text)):
                     self.it.guarded(lambda value=value: value.new(self.it, [], None), None)
 
@@ -139,6 +148,11 @@ class Reader:
         known = self.sources.package().get("dependencies", {})
         framework = framework or next((name for name in ("express", "fastify", "koa") if isinstance(known, dict) and name in known), "express")
         return Router(self.it, framework, False, parameter)
+
+    def call_it(self, function: Fn) -> None:
+        self.it.module = function.scope.module
+        self.it.guarded(lambda: self.it.call(function, Unknown(), [self.argument(parameter) for parameter in parameters(function)], None), function.node)
+        self.it.module = None
 
 
 def parameters(function: Fn) -> list:
