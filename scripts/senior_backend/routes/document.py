@@ -118,7 +118,7 @@ def used(schemas: dict, paths: dict, found: Found) -> dict:
         if name in schemas and name not in wanted:
             wanted.add(name)
             pending.extend(references(schemas[name]))
-    return {name: schema for name, schema in schemas.items() if name in wanted}
+    return {name: schemas[name] for name in [*found.kept, *(name for name in schemas if name not in found.kept)] if name in wanted}
 
 
 def unmarked(value: Any) -> Any:

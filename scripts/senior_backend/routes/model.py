@@ -39,5 +39,5 @@ class Found:
     package: dict                      # package.json
     name: str                          # of the folder
     about: dict                        # what the sources say of the document itself: info, servers, tags
-    kept: frozenset                    # schemas that belong to the document whether an operation refers to them or not
+    kept: list                         # schemas that belong to the document whether an operation refers to them or not
     annotations: list                  # (what an @openapi block says, (file, line))

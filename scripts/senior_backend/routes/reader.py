@@ -57,9 +57,8 @@ class Reader:
         self.call_the_uncalled()
         found = self.routes()
         self.read_annotations()
-        for folder in self.sources.generated:
-            if (name := f"{folder}/index.ts".lstrip("/")) in self.sources.files:
-                described(it, self.sources.load(name))
+        for folder in sorted(self.sources.generated):
+            described(it, self.sources, f"{folder}/" if folder else "")
         for schema in list(self.components.wholes.values()):
             schema.render(self.components)          # a generated server exports all components
         for name, why in self.sources.skipped:
@@ -68,7 +67,7 @@ class Reader:
             if file.parsed is not None and file.parsed.root_node.has_error:
                 it.tell("the file has syntax errors: what stands around them may be missing", (name, first_error(file.parsed.root_node)))
         return Found(found, sorted(it.unresolved.values(), key=lambda place: (place.file, place.line, place.message)), sorted(self.sources.files), self.components.schemas, self.credentials, self.sources.package(),
-                     self.sources.root.resolve().name, it.about, frozenset(self.components.wholes), it.annotations)
+                     self.sources.root.resolve().name, it.about, list(self.components.wholes), it.annotations)
 
     def read_annotations(self) -> None:
         """The @openapi and @swagger blocks of the sources."""
