@@ -7,8 +7,8 @@ from typing import Any, Callable
 
 from senior_backend.routes import comments
 from senior_backend.routes.builtins import native
-from senior_backend.routes.libraries import Zod, as_schema, bound, enumerated
-from senior_backend.routes.schemas import Components, Schema, plain
+from senior_backend.routes.libraries import ZOD
+from senior_backend.routes.schemas import Components, Schema, as_schema, plain
 from senior_backend.routes.values import UNDEFINED, Arr, Fn, Native, Obj, Unknown, Value
 
 MANIFEST = ".senior-backend.json"
@@ -16,7 +16,6 @@ OPERATIONS_BELOW = b"// What follows belongs to one operation each."
 LOCATIONS = {"path": "path", "query": "query", "headers": "header", "cookies": "cookie"}
 EXPORTED = re.compile(r"^export (?:interface|type) (\w+)", re.MULTILINE)
 CODECS = ("json", "form", "multipart", "text", "binary", "xml")
-ZOD = Zod()
 
 
 def named(it: Any, schema: Schema, name: str, declarator: Any) -> Schema:

@@ -109,7 +109,7 @@ class Schema(Value):
         return self
 
     def get(self, it, name, node):
-        found = self.library.member(it, self, name)
+        found = self.library.member(self, name)
         return found if found is not None else Native(lambda it, this, arguments, node: self.invoke(it, name, arguments, node))
 
     def invoke(self, it, name, arguments, node):
