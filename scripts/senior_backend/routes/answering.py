@@ -27,7 +27,10 @@ def answered(it: Any, endpoint: Endpoint) -> Exchange:
         if endpoint.framework == "express" and endpoint.layer.types:
             note_generics(it, exchange, endpoint)
         run_koa(it, exchange, endpoint.handlers) if endpoint.framework == "koa" else run_in_turn(it, exchange, endpoint)
+        it.catchers = [[]]
         failures(it, exchange, endpoint)
+    except Thrown:
+        pass
     except (Exhausted, RecursionError):
         it.tell("too much to follow: what this route reads and answers may be incomplete", endpoint.layer.place)
     finally:
@@ -51,8 +54,11 @@ def run_in_turn(it: Any, exchange: Exchange, endpoint: Endpoint) -> None:
     for index, (handler, own) in enumerate(endpoint.handlers):
         exchange.own, exchange.handling = own, index == len(endpoint.handlers) - 1
         exchange.state = (Reply(),)
+        answers = len(exchange.answers)
         if not step(it, exchange, handler, endpoint):
             break
+    else:
+        exchange.passed_on = bool(endpoint.handlers) and endpoint.framework == "express" and type(endpoint.handlers[-1][0]) is Fn and len(exchange.answers) == answers
 
 
 def step(it: Any, exchange: Exchange, handler: Any, endpoint: Endpoint) -> bool:
@@ -63,12 +69,12 @@ def step(it: Any, exchange: Exchange, handler: Any, endpoint: Endpoint) -> bool:
         return unknown_step(it, exchange, handler)
     exchange.annotate(it, handler.type)
     passed: list = []
-    exchange.reads, answers, words = set(), len(exchange.answers), set(exchange.scheme_words)
+    exchange.reads, answers, refusals = set(), len(exchange.answers), exchange.refusals
     arguments = [exchange.request, exchange.reply, next_of(it, exchange, passed)]
     it.entering = True
     handled(it, exchange, handler, arguments)
     reached = bool(passed) or endpoint.framework == "fastify" and not exchange.handling or parameters_of(handler) < 3 and not exchange.handling and endpoint.framework == "express" and not exchange.answers[answers:]
-    note_credentials(exchange, handler, bool(passed) or endpoint.framework == "fastify" and not exchange.handling, answers)
+    note_credentials(exchange, handler, bool(passed) or endpoint.framework == "fastify" and not exchange.handling, answers, refusals)
     return reached
 
 
@@ -130,19 +136,19 @@ def run_koa(it: Any, exchange: Exchange, handlers: list) -> None:
                     exchange.state, it.unknown_calls, exchange.own, exchange.handling, exchange.reads = kept
             exchange.every(passed=True)
             return UNDEFINED
-        answers = len(exchange.answers)
+        answers, refusals = len(exchange.answers), exchange.refusals
         exchange.reads = set()
         it.call(handler, UNDEFINED, [exchange.request, Native(work)], None)
-        note_credentials(exchange, handler, bool(passed), answers)
+        note_credentials(exchange, handler, bool(passed), answers, refusals)
     try:
         at(0)
     except Thrown as thrown:
         exchange.throw(thrown.value)
 
 
-def note_credentials(exchange: Exchange, handler: Fn, passes: bool, answers: int) -> None:
+def note_credentials(exchange: Exchange, handler: Fn, passes: bool, answers: int, refusals: int) -> None:
     """A handler in front of others that reads a credential and answers 401 or 403 asks for that credential."""
-    refused = any(answer.status in (401, 403) for answer in exchange.answers[answers:]) or any(status in (401, 403) for value in exchange.thrown for status in statuses_of(value))
+    refused = exchange.refusals > refusals or any(answer.status in (401, 403) for answer in exchange.answers[answers:]) or any(status in (401, 403) for value in exchange.thrown for status in statuses_of(value))
     if not passes:
         return
     names = [(location, path[0]) for location, path in sorted(exchange.reads) if location in ("header", "cookie") and len(path) == 1]

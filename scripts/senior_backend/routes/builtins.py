@@ -127,7 +127,9 @@ def find(it: Any, value: Arr, function: Any, rest: list) -> Any:
 def filtered(it: Any, value: Arr, function: Any, rest: list) -> Arr:
     found = item_results(it, value, function)
     certain = all(truth(result) is not None for _, result in found)
-    return Arr([item for item, result in found if truth(result) is not False], open=value.open or not certain, depth=it.depth)
+    made = Arr([item for item, result in found if truth(result) is not False], open=value.open or not certain, depth=it.depth)
+    made.guards = frozenset().union(*(result.when_true for _, result in found if isinstance(result, Test)))
+    return made
 
 
 def reduced(it: Any, value: Arr, function: Any, rest: list) -> Any:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import Any
 
 BLOCK = re.compile(r"/\*\*(.*?)\*/", re.DOTALL)
@@ -32,6 +33,18 @@ def parsed(text: str) -> tuple[str, dict[str, str]]:
     """(the text before the tags, {tag: its text})."""
     at = re.search(r"^@\w", text, re.MULTILINE)
     return (text[:at.start()] if at else text).strip(), {found[1]: found[2].strip() for found in TAG.finditer(text)}
+
+
+def documented(source: str) -> list[tuple[str, int]]:
+    """The YAML of the blocks that begin with @openapi or @swagger, and their lines."""
+    found = []
+    for block in BLOCK.finditer(source) if "@openapi" in source or "@swagger" in source else ():
+        text = STAR.sub("", block[1])
+        for part in re.split(r"^[ \t]*@(?=\w)", text, flags=re.MULTILINE)[1:]:
+            word, _, rest = part.partition("\n")
+            if word.strip() in ("openapi", "swagger"):
+                found.append((textwrap.dedent(rest), source.count("\n", 0, block.start()) + 1))
+    return found
 
 
 def unescaped(text: str) -> str:

@@ -59,7 +59,7 @@ class Exchange:
         self.answers: list[Answer] = []
         self.thrown: list = []
         self.state: tuple[Reply, ...] = (Reply(),)
-        self.failures = 0
+        self.failures = self.refusals = 0
         self.reads: set = set()
         self.credentials: dict[str, dict] = {}      # name of a security scheme -> its definition
         self.scheme_words: set[str] = set()
@@ -67,6 +67,7 @@ class Exchange:
         self.media: set[str] = set()
         self.reply_type: Type | None = None
         self.own = True
+        self.passed_on = False                      # all handlers only called the next one
         self.handling = False                       # the route's own handler, not something in front of it
         self.locals = Obj(open=True, depth=1)
         self.request, self.reply = self.values()
@@ -126,6 +127,8 @@ class Exchange:
 
     def thrown_with(self, value: Any) -> Any:
         """Fastify answers an error without a status by the one that was set before."""
+        if type(value) is Obj and {401, 403} & {value.props.get("status"), value.props.get("statusCode")}:
+            self.refusals += 1
         code = next((reply.status for reply in self.state if reply.status is not None and reply.status >= 400), None)
         if self.framework == "fastify" and code and type(value) is Obj and not {"status", "statusCode"} & value.props.keys():
             return Obj({**value.props, "statusCode": code}, value.cls, value.open, value.depth)
@@ -556,6 +559,8 @@ class Context(Value):
             self.exchange.send(UNDEFINED, None, next((reply.status for reply in self.exchange.state if reply.status and 300 <= reply.status < 400), 302), True)
         elif name in ("set", "append"):
             send_type(self.exchange, it, arguments)
+        elif name == "render" and name not in self.props:
+            self.exchange.every(body=Unknown(), content_type="text/html")
         elif name in ("json", "ok", "send") and name not in self.props:
             self.exchange.every(body=first)
         elif name in self.props:

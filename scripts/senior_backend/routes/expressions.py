@@ -116,7 +116,8 @@ def object_(it, node, scope):
     for child in node.named_children:
         kind = child.type
         if kind == "pair":
-            name, written = property_name(it, child.child_by_field_name("key"), scope), child.child_by_field_name("value")
+            parts = child.children
+            name, written = property_name(it, parts[0], scope), parts[-1]
             value = it.evaluate(written, scope)
             if type(value) is Fn and value.comment is None:
                 value.comment, value.name = child, value.name or str(name)
@@ -179,7 +180,8 @@ def this(it, node, scope):
 
 @expression("member_expression")
 def member(it, node, scope):
-    owner, name = node.child_by_field_name("object"), node.child_by_field_name("property").text.decode()
+    children = node.children
+    owner, name = children[0], children[-1].text.decode()
     if owner.type == "super":
         return super_member(it, name, scope)
     value = it.evaluate(owner, scope)
@@ -198,19 +200,21 @@ def subscript(it, node, scope):
     index = it.evaluate(node.child_by_field_name("index"), scope)
     if isinstance(index, Value):
         return either(*(it.member(value, option, node) for option in options(index) if isinstance(option, (str, int)))) if type(index) is Alternatives else it.items_of(value) if type(value) is Arr else Unknown(why=getattr(index, "why", ""))
-    return it.member(value, index if type(value) is Arr and isinstance(index, (int, float)) else text_of(index), node)
+    return it.member(value, text_of(index) if type(value) is Obj else index, node)
 
 
 # calls
 @expression("call_expression")
 def call(it, node, scope):
-    callee, written = node.child_by_field_name("function"), node.child_by_field_name("arguments")
+    children = node.children
+    callee, written = children[0], children[-1]
     kind = callee.type
     if kind == "import":
         return import_call(it, it.evaluate(written.named_children[0], scope), scope) if written.named_children else Unknown()
     owner = name = None
     if kind == "member_expression":
-        inner, name = callee.child_by_field_name("object"), callee.child_by_field_name("property").text.decode()
+        parts = callee.children
+        inner, name = parts[0], parts[-1].text.decode()
         owner = it.evaluate(inner, scope) if inner.type != "super" else None
         if owner is None and inner.type == "super":
             return it.call(super_member(it, name, scope), UNDEFINED, arguments_of(it, written, scope), node)
@@ -219,8 +223,7 @@ def call(it, node, scope):
     elif kind != "super":
         function = it.evaluate(callee, scope)
     values = arguments_of(it, written, scope)
-    generics = node.child_by_field_name("type_arguments")
-    it.generics = [Type(child, scope, {}) for child in generics.named_children] if generics else []
+    it.generics = [Type(child, scope, {}) for child in children[1].named_children] if len(children) > 2 and children[1].type == "type_arguments" else []
     if it.tail == node.id:
         it.entering = True
     try:
@@ -302,8 +305,8 @@ def sequence(it, node, scope):
 
 @expression("ternary_expression")
 def ternary(it, node, scope):
-    test = it.evaluate(node.child_by_field_name("condition"), scope)
-    first, second = node.child_by_field_name("consequence"), node.child_by_field_name("alternative")
+    condition, first, second = it.fields(node, "condition", "consequence", "alternative")
+    test = it.evaluate(condition, scope)
     known = truth(test)
     if known is not None:
         return it.evaluate(first if known else second, scope)
@@ -319,7 +322,7 @@ def missing(test: Any) -> tuple[frozenset, frozenset]:
 
 @expression("unary_expression")
 def unary(it, node, scope):
-    operator, operand = node.child_by_field_name("operator").type, node.child_by_field_name("argument")
+    operator, operand = node.children[0].type, node.children[-1]
     value = it.evaluate(operand, scope)
     if operator == "!":
         known = truth(value)
@@ -378,8 +381,8 @@ def augmented(it, node, scope):
 
 @expression("binary_expression")
 def binary(it, node, scope):
-    operator = node.child_by_field_name("operator").type
-    left, right = it.evaluate(node.child_by_field_name("left"), scope), node.child_by_field_name("right")
+    left, operator, right = it.fields(node, "left", "operator", "right")
+    operator, left = operator.type, it.evaluate(left, scope)
     if operator in ("||", "&&", "??"):
         return logical(it, operator, left, lambda: it.evaluate(right, scope))
     other = it.evaluate(right, scope)
@@ -402,6 +405,8 @@ def calculated(it, operator: str, left: Any, right: Any) -> Any:
             return {"-": left - right, "*": left * right}[operator] if operator in "-*" else (left / right if operator == "/" else math.fmod(left, right))
         except (ZeroDivisionError, OverflowError, ValueError):
             return Unknown(it.types.NUMBER)
+    if operator in (">", ">=") and isinstance(left, Test) and right in (0, 1):
+        return left             # more than none
     return Test() if operator in ("<", ">", "<=", ">=") else Unknown(it.types.NUMBER)
 
 
@@ -446,6 +451,8 @@ def compared(it, left: Any, right: Any, negated: bool) -> Any:
         if hasattr(value, "key") and (other is UNDEFINED or other is None or other == ""):
             absent = frozenset([value.key])
             return Test(NONE, absent) if negated else Test(absent, NONE)
+        if isinstance(value, Test) and other == 0 and not isinstance(other, (bool, Value)):
+            return value if negated else Test(value.when_false, value.when_true)
         if type(value) is Unknown and value.type is None and isinstance(other, str) and hasattr(value, "why") and it.exchange:
             it.exchange.compared(other)
     if left is UNDEFINED and right is UNDEFINED:

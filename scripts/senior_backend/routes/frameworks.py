@@ -10,6 +10,7 @@ from senior_backend.routes.exchange import SENSIBLE
 from senior_backend.routes.interpreter import Thrown
 from senior_backend.routes.modules import Namespace
 from senior_backend.routes.paths import covers, joined
+from senior_backend.routes.schemas import plain
 from senior_backend.routes.values import UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, either, options
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -135,6 +136,8 @@ def express_method(it, router, name, arguments, node):
 def express_use(it, router, name, arguments, node):
     with_path = len(arguments) > 1 and (is_path(arguments[0]) or isinstance(arguments[0], Unknown)) or len(arguments) == 1 and is_path(arguments[0])
     rest = flat(arguments[1:] if with_path else arguments)
+    if with_path and isinstance(arguments[0], Unknown) and arguments[0].why and not any(isinstance(value, Router) for value in rest):
+        with_path, rest = False, rest[0:]       # the middleware of a package, and others
     paths = None
     if with_path:
         paths = pattern_list(it, arguments[0], node) if any(isinstance(value, (Router, Fn)) for value in rest) or is_path(arguments[0]) else []
@@ -296,6 +299,8 @@ def register_plugin(it: Any, router: Router, plugin: Any, given: Obj, node: Any)
     if isinstance(plugin, Native) and "autoload" in plugin.props:
         autoload(it, router, given, node)
         return
+    if isinstance(plugin, Native) and "definition" in plugin.props:
+        note_definition(it, given)
     if type(plugin) is not Fn:
         if isinstance(plugin, Unknown) and not plugin.why:
             it.tell("the plugin that is registered here could not be followed: its routes are missing", it.place(node))
@@ -366,7 +371,7 @@ def fastify_after(it, router, name, arguments, node):
 FASTIFY: dict[str, Callable] = {
     "register": fastify_register, "route": fastify_route, "all": fastify_method, "addHook": fastify_hook, "decorate": fastify_decorate, "decorateRequest": fastify_decorate, "decorateReply": fastify_decorate, "addSchema": fastify_schema,
     "setErrorHandler": fastify_error_handler, "setNotFoundHandler": chained, "withTypeProvider": chained, "setValidatorCompiler": chained, "setSerializerCompiler": chained, "after": fastify_after, "ready": fastify_after,
-    "listen": listen, "close": listen, "addContentTypeParser": chained, "use": chained, "inject": listen}
+    "auth": lambda it, router, name, arguments, node: arguments[0] if arguments else UNDEFINED, "listen": listen, "close": listen, "addContentTypeParser": chained, "use": chained, "inject": listen}
 FASTIFY_PROPS = {"httpErrors": Native(lambda it, this, arguments, node: builtins.http_error(it, arguments), {**{camel(name): error for name, error in named_errors(HTTP_ERRORS).items()}, "createError": Native(lambda it, this, arguments, node: builtins.http_error(it, arguments))}),
                  "log": Unknown()}
 
@@ -379,7 +384,10 @@ def endpoints(it: Any) -> Iterator[Endpoint]:
     for router in apps:
         yield from below(it, router, "", [], [], set())
     served = any(router.layers for router in apps)
+    used = {router.place for router in it.routers if router.mounts}
     for router in loose:
+        if router.place in used:
+            continue            # another instance of the same is used
         if all(layer.kind == "own" for layer in router.layers):
             yield from below(it, router, "", [], [], set())         # a generated server that is not used here: its paths are whole
         elif served:
@@ -413,6 +421,8 @@ def of_layer(it: Any, layer: Layer, prefix: str, before: list, failures: list, r
     if layer.kind == "all" and passes(layer, router.framework):
         before.extend((path, True, handler) for path in paths for handler in layer.handlers)
         return
+    if layer.methods == ("options",) and not any(type(handler) is Fn for handler in layer.handlers):
+        return          # what browsers ask before they call: a package answers it
     for path in paths:
         front = [(handler, False) for pattern, exact, handler in before if covers(pattern, path, exact)]
         for method in EVERY_METHOD if layer.kind == "all" else layer.methods:
@@ -536,6 +546,12 @@ class Guard(Value):
         exchange.credentials.update(self.schemes)
         return True
 
+    def call(self, it, this, arguments, node):
+        if it.exchange is not None:
+            self.handle(it, it.exchange)
+            it.attempt(lambda: it.call(arguments[2], UNDEFINED, [], node) if len(arguments) > 2 else None)
+        return UNDEFINED
+
 
 BEARER, BASIC = {"bearerAuth": {"type": "http", "scheme": "bearer"}}, {"basicAuth": {"type": "http", "scheme": "basic"}}
 
@@ -564,6 +580,7 @@ class Passport(Value):
             return self
         if name != "authenticate":
             return Unknown(why="passport")
+        it.call_unknown([argument for argument in arguments if isinstance(argument, Fn)])
         schemes: dict = {}
         for key in flat(arguments[:1]):
             package = it.strategies.get(key, "") if isinstance(key, str) else ""
@@ -606,11 +623,30 @@ def members_package(members: dict) -> Callable:
     return lambda it: Native(lambda it, this, arguments, node: Unknown(), {**members, "default": Obj(dict(members), open=True), "posix": Obj(dict(members), open=True), "promises": Obj(dict(members), open=True)})
 
 
+def definition_package(it: Any) -> Native:
+    """swagger-jsdoc and @fastify/swagger are told what the document says of the API as a whole."""
+    def work(it: Any, this: Any, arguments: list, node: Any) -> Any:
+        note_definition(it, arguments[0] if arguments else UNDEFINED)
+        return Unknown(why="swagger-jsdoc")
+    return Native(work, {"default": Native(work), "definition": True})
+
+
+def note_definition(it: Any, given: Any) -> None:
+    found = plain(given)
+    for name in ("definition", "swaggerDefinition", "openapi", "swagger"):
+        if isinstance(found, dict) and isinstance(found.get(name), dict):
+            told = found[name]
+            it.about.update({key: told[key] for key in ("info", "servers", "tags", "externalDocs") if told.get(key)})
+            schemes = told.get("components", {}).get("securitySchemes") if isinstance(told.get("components"), dict) else None
+            it.schemes.update({key: value for key, value in (schemes or {}).items() if isinstance(value, dict)})
+
+
 PACKAGES: dict[str, Callable] = {
+    "ajv": libraries.ajv, **dict.fromkeys(("swagger-jsdoc", "@fastify/swagger"), definition_package),
     "express": express_package, "express-promise-router": lambda it: express_package(it).props["Router"], "koa": koa_package, **dict.fromkeys(("@koa/router", "koa-router"), koa_router_package), "fastify": fastify_package,
     "fastify-plugin": plugin_package, "@fastify/autoload": lambda it: Native(lambda it, this, arguments, node: UNDEFINED, {"autoload": True}), "koa-compose": compose_package, "koa-mount": mount_package,
-    **dict.fromkeys(("zod", "zod/v4", "zod/v3", "zod/mini", "zod/v4-mini"), libraries.zod), **dict.fromkeys(("@sinclair/typebox", "typebox", "@fastify/type-provider-typebox"), libraries.typebox),
-    **dict.fromkeys(("joi", "@hapi/joi"), libraries.joi), "express-validator": libraries.express_validator, "http-errors": http_errors_package, **dict.fromkeys(("@hapi/boom", "boom"), boom_package),
+    **dict.fromkeys(("zod", "zod/v4", "zod/v3", "zod/mini", "zod/v4-mini"), libraries.zod), **dict.fromkeys(("@sinclair/typebox", "typebox", "@fastify/type-provider-typebox"), lambda it: libraries.TYPEBOX.namespace("Type", Check=Unknown(), Compile=Unknown())),
+    **dict.fromkeys(("joi", "@hapi/joi"), lambda it: libraries.JOI.namespace("Joi", ValidationError=it.builtins.error_class("ValidationError"))), "express-validator": libraries.express_validator, "http-errors": http_errors_package, **dict.fromkeys(("@hapi/boom", "boom"), boom_package),
     **dict.fromkeys(("http-status-codes", "http-status"), status_package), "multer": multer_package, "express-basic-auth": guard_package(BASIC), "koa-basic-auth": guard_package(BASIC),
     "express-jwt": guard_package(BEARER, "expressjwt"), "koa-jwt": guard_package(BEARER), "express-oauth2-jwt-bearer": guard_package(BEARER, "auth"), "passport": lambda it: Passport(), "koa-passport": lambda it: Passport(),
     **{name: strategy_package(name) for name in ("passport-jwt", "passport-http-bearer", "passport-http", "passport-local")}, **dict.fromkeys(("express-async-handler", "express-async-wrapper", "p-asyncwrapper"), passed_through),

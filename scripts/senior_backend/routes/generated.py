@@ -2,19 +2,20 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Callable
 
 from senior_backend.routes import comments
 from senior_backend.routes.builtins import native
-from senior_backend.routes.libraries import Zod, as_schema, bound, enumerated
-from senior_backend.routes.schemas import Components, Schema, plain
+from senior_backend.routes.libraries import ZOD
+from senior_backend.routes.schemas import Components, Schema, as_schema, plain
 from senior_backend.routes.values import UNDEFINED, Arr, Fn, Native, Obj, Unknown, Value
 
 MANIFEST = ".senior-backend.json"
 OPERATIONS_BELOW = b"// What follows belongs to one operation each."
 LOCATIONS = {"path": "path", "query": "query", "headers": "header", "cookies": "cookie"}
+EXPORTED = re.compile(r"^export (?:interface|type) (\w+)", re.MULTILINE)
 CODECS = ("json", "form", "multipart", "text", "binary", "xml")
-ZOD = Zod()
 
 
 def named(it: Any, schema: Schema, name: str, declarator: Any) -> Schema:
@@ -199,9 +200,13 @@ def route(it: Any, this: Any, arguments: list, node: Any) -> Any:
 RUNTIME = {"route": Native(route), **{codec: Native(lambda it, this, arguments, node, codec=codec: Content(codec, arguments)) for codec in CODECS}}
 
 
-def described(it: Any, module: Any) -> None:
-    """What index.ts says of the API as a whole."""
-    found = plain(module.export(it, "apiDescription"))
+def described(it: Any, sources: Any, folder: str) -> None:
+    """What index.ts says of the API as a whole; types.ts has the components in the document's order."""
+    types, wholes = sources.files.get(folder + "types.ts"), it.types.components.wholes
+    order = {it.generated[name].id: place for place, name in enumerate(EXPORTED.findall(types.source.decode("utf-8", "replace"))) if name in it.generated} if types else {}
+    for name in sorted(wholes, key=lambda name: order.get(name, len(order))):
+        wholes[name] = wholes.pop(name)
+    found = plain(sources.load(folder + "index.ts").export(it, "apiDescription")) if folder + "index.ts" in sources.files else None
     if isinstance(found, dict):
         it.about.update({"info": {name: found.get(name, "") for name in ("title", "version", "description") if name != "description" or name in found}})
         it.about.update({"servers": [{"url": url} for url in found["servers"]]} if "servers" in found else {})

@@ -6,7 +6,8 @@ from typing import Any, Callable
 from senior_backend.routes.model import Unresolved
 from senior_backend.routes.values import UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, either, options
 
-STEPS = 60_000              # nodes that are evaluated for one route, and for one module; code that needs more is cut short and told
+STEPS = 12_000              # statements and calls that are followed for one route; code that needs more is cut short and told
+STARTING_STEPS = 80_000     # the same for one module, which may set up a whole app
 DEEPEST_CALL = 48           # calls within calls
 LONGEST_LOOP = 400          # turns of a loop over known values
 RETURN, BREAK, CONTINUE, THROW = "return", "break", "continue", "throw"
@@ -46,6 +47,8 @@ class Interpreter:
         self.globals.vars.update(globals_)
         self.builtins: Any = None               # builtins.py, types.py: set by the reader
         self.types: Any = None
+        self.known_fields: dict[int, tuple] = {}
+        self.signatures: dict[int, Any] = {}
         self.depth = 0                          # how many conditions stand around what is evaluated
         self.steps = STEPS
         self.calls: list[Fn] = []
@@ -62,9 +65,6 @@ class Interpreter:
 
     # evaluation
     def evaluate(self, node: Any, scope: Scope) -> Any:
-        self.steps -= 1
-        if self.steps < 0:
-            raise Exhausted
         work = self.expressions.get(node.type)
         return work(self, node, scope) if work else Unknown()
 
@@ -84,16 +84,27 @@ class Interpreter:
     def run(self, nodes: list, scope: Scope) -> str | None:
         """Statements one after the other, up to the one that leaves."""
         hoisted, statements = self.hoisted, self.statements
-        for node in nodes:
-            if node.type in hoisted:
-                hoisted[node.type](self, node, scope)
-        for node in nodes:
-            work = statements.get(node.type)
+        self.steps -= len(nodes)
+        if self.steps < 0:
+            raise Exhausted
+        kinds = [node.type for node in nodes]
+        for kind, node in zip(kinds, nodes):
+            if kind in hoisted:
+                hoisted[kind](self, node, scope)
+        for kind, node in zip(kinds, nodes):
+            work = statements.get(kind)
             if work:
                 done = work(self, node, scope)
                 if done:
                     return done
         return None
+
+    def fields(self, node: Any, *names: str) -> tuple:
+        """The children of a node by their names, looked up once for each node."""
+        found = self.known_fields.get(node.id)
+        if found is None:
+            found = self.known_fields[node.id] = tuple(node.child_by_field_name(name) for name in names)
+        return found
 
     def inner(self, scope: Scope) -> Scope:
         return Scope(scope, self.depth, scope.module)
@@ -155,7 +166,7 @@ class Interpreter:
         return value.invoke(self, name, arguments, node) if isinstance(value, Value) else self.builtins.invoke(self, value, name, arguments, node)
 
     def throw(self, value: Any) -> None:
-        raise Thrown(value)
+        raise Thrown(self.exchange.thrown_with(value) if self.exchange is not None else value)
 
     def guarded(self, action: Callable, node: Any) -> None:
         """Something whose failure must not end what comes after it."""
@@ -169,6 +180,7 @@ class Interpreter:
         return frozenset().union(*self.absent) if self.absent else frozenset()
 
     def call_function(self, function: Fn, this: Any, arguments: list) -> Any:
+        self.steps -= 1
         if len(self.calls) >= DEEPEST_CALL or sum(other.node.id == function.node.id for other in self.calls) > 1:
             return Unknown(why="calls itself")
         scope, module = Scope(function.scope, self.depth, function.scope.module), self.module
@@ -194,6 +206,8 @@ class Interpreter:
         for argument in arguments:
             if type(argument) is Fn and argument.node.id not in self.called_back():
                 self.attempt(lambda function=argument: self.call(function, UNDEFINED, [], None))
+        if self.exchange is None and len(arguments) == 1 and isinstance(arguments[0], Cls) and arguments[0].scope is not None:
+            return self.construct(arguments[0], [], None)       # a container that makes what it is asked for
         return Unknown(why=why)
 
     def called_back(self) -> set:
@@ -235,4 +249,4 @@ class Interpreter:
         return (self.module.name if self.module else "", node.start_point[0] + 1 if node is not None else 0)
 
     def tell(self, message: str, place: tuple[str, int]) -> None:
-        self.unresolved.setdefault((*place, message), Unresolved(*place, message))
+        self.unresolved.setdefault((*place, message), Unresolved(*place, message, "left out" in message or "missing" in message))

@@ -20,6 +20,7 @@ class Unresolved:
     file: str
     line: int
     message: str
+    blocks: bool = False               # routes may be missing because of it
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.message}"
@@ -38,4 +39,5 @@ class Found:
     package: dict                      # package.json
     name: str                          # of the folder
     about: dict                        # what the sources say of the document itself: info, servers, tags
-    kept: frozenset                    # schemas that belong to the document whether an operation refers to them or not
+    kept: list                         # schemas that belong to the document whether an operation refers to them or not
+    annotations: list                  # (what an @openapi block says, (file, line))

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from senior_backend.routes.interpreter import STEPS, Exhausted, Interpreter, Scope, Thrown
+from senior_backend.routes.interpreter import STARTING_STEPS, Exhausted, Interpreter, Scope, Thrown
 from senior_backend.routes.values import UNDEFINED, Native, Obj, Unknown, Value
 
 
@@ -48,7 +48,7 @@ class Module:
             return
         self.state = "running"
         kept = it.module, it.steps, it.depth, it.exchange, it.calls, it.catchers
-        it.module, it.steps, it.depth, it.exchange, it.calls, it.catchers = self, STEPS + len(self.file.source), 0, None, [], [[]]
+        it.module, it.steps, it.depth, it.exchange, it.calls, it.catchers = self, STARTING_STEPS, 0, None, [], [[]]
         nodes, scope = self.file.tree.root_node.named_children, self.scope
         try:
             for node in nodes:
@@ -68,7 +68,7 @@ class Module:
             pass
         except (Exhausted, RecursionError):
             it.tell("too much to follow: what is here is not read to its end", (self.name, node.start_point[0] + 1))
-            it.steps = max(it.steps, STEPS)
+            it.steps = max(it.steps, STARTING_STEPS // 4)
             it.module, it.calls = self, calls
 
     def is_commonjs(self) -> bool:

@@ -18,6 +18,7 @@ from senior_backend.routes.values import UNDEFINED, Arr, Fn, Obj, Unknown, Value
 WITHOUT_BODY = ("get", "head")
 FASTIFY_PARTS = {"querystring": "query", "query": "query", "params": "path", "headers": "header", "body": "body"}
 DOCUMENTED = ("summary", "description", "tags", "operationId", "deprecated", "security", "externalDocs")
+INFERRED = "x-inferred"         # marks what is known by use alone, until the document is written
 STATUS = re.compile(r"[1-5](?:[0-9]{2}|[xX]{2})|default")
 
 
@@ -175,9 +176,9 @@ class Writer:
                     continue
                 found[location, name] = parameter(location, name, schema, required)
         for name, pattern in patterns.items():
-            known = found.get(("path", name), {}).get("schema") or {"type": "string", **({"pattern": pattern} if pattern else {})}
-            if known == {"type": "string"} and pattern:
-                known = {"type": "string", "pattern": pattern}
+            known = found.get(("path", name), {}).get("schema") or {"type": "string", INFERRED: True}
+            if pattern and known.get("type") == "string" and "pattern" not in known:
+                known = {**known, "pattern": pattern}
             found["path", name] = parameter("path", name, known, True)
         order = {name: index for index, name in enumerate(re.findall(r"\{([^{}]*)\}", template))}
         return sorted(found.values(), key=lambda made: (made["in"] != "path", order.get(made["name"], 0) if made["in"] == "path" else 0))
@@ -197,8 +198,7 @@ class Writer:
                 return found
         for (place, path), use in exchange.uses.items():
             if place == location and len(path) == 1:
-                schema = self.used(exchange, location, path, use)
-                found[path[0]] = (schema or {"type": "string"}, use.required)
+                found[path[0]] = (self.used(exchange, location, path, use) or {"type": "string", INFERRED: True}, use.required)
         return found
 
     def whole(self, schema: Schema) -> dict:
@@ -227,6 +227,10 @@ class Writer:
             return use.schema.render(self.components)
         if use.type is not None:
             return self.it.types.schema(use.type)
+        schema = self.inferred(exchange, location, path, use)
+        return {**schema, INFERRED: True} if schema and not use.keywords else schema
+
+    def inferred(self, exchange: Exchange, location: str, path: tuple, use: Use) -> dict:
         schema = dict(use.keywords)
         if use.kinds and "type" not in schema:
             schema["type"] = use.kinds[0] if len(use.kinds) == 1 or use.kinds[0] in ("integer", "array") else "number" if set(use.kinds) == {"integer", "number"} else use.kinds[-1]
@@ -311,6 +315,7 @@ class Writer:
                 content_type = answer.content_type or type_of_body(body, exchange.framework)
                 if content_type and body is not UNDEFINED and not (body is None and content_type != "application/json"):
                     schema = shape(self.it, self.components, body)
+                    schema = {**schema, INFERRED: True} if type(body) in (Obj, Arr) else schema
                     if not schema and exchange.reply_type is not None and 200 <= status < 300 and content_type == "application/json":
                         schema = self.it.types.schema(exchange.reply_type)
                     content.setdefault(content_type, []).append(schema)

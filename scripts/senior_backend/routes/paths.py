@@ -106,6 +106,8 @@ def joined(prefix: str, path: str) -> str:
 
 def covers(prefix: str, path: str, exact: bool = False) -> bool:
     """Whether a middleware at a pattern sees requests for another pattern; exact: only for the path itself (all), not below it."""
+    if not any(letter in prefix for letter in ":*({"):
+        return path == prefix or not exact and (prefix == "/" or path.startswith(prefix + "/"))
     wanted, given = [[part for part in text.split("/") if part] for text in (prefix, path)]
     for index, part in enumerate(wanted):
         if part.startswith(("*", "(.*", "{*")) or part == "{/*splat}":

@@ -8,6 +8,9 @@ from typing import Any
 
 from senior_backend.routes import builtins
 from senior_backend.routes.answering import answered
+from senior_backend.openapi.syntax import SyntaxProblem
+from senior_backend.openapi.yaml12 import parse_yaml
+from senior_backend.routes.comments import documented
 from senior_backend.routes.expressions import EXPRESSIONS
 from senior_backend.routes.frameworks import PACKAGES, Endpoint, Router, endpoints
 from senior_backend.routes.generated import described
@@ -44,18 +47,18 @@ class Reader:
         self.sources.it = it
         self.components = Components()
         it.builtins, it.types = builtins.Builtins(), Types(it, self.components)
-        it.routers, it.shared_schemas, it.strategies, it.generics, it.called, it.variables, it.schemes, it.generated, it.about = [], [], {}, [], set(), set(), {}, {}, {}
+        it.routers, it.shared_schemas, it.strategies, it.generics, it.called, it.variables, it.schemes, it.generated, it.about, it.annotations = [], [], {}, [], set(), set(), {}, {}, {}, []
 
     def read(self) -> Found:
         it = self.it
-        for name in self.sources.files:
+        for name in self.sources.relevant():
             if self.sources.known(name) is None:
                 self.sources.load(name).run(it)
         self.call_the_uncalled()
         found = self.routes()
-        for folder in self.sources.generated:
-            if (name := f"{folder}/index.ts".lstrip("/")) in self.sources.files:
-                described(it, self.sources.load(name))
+        self.read_annotations()
+        for folder in sorted(self.sources.generated):
+            described(it, self.sources, f"{folder}/" if folder else "")
         for schema in list(self.components.wholes.values()):
             schema.render(self.components)          # a generated server exports all components
         for name, why in self.sources.skipped:
@@ -64,7 +67,20 @@ class Reader:
             if file.parsed is not None and file.parsed.root_node.has_error:
                 it.tell("the file has syntax errors: what stands around them may be missing", (name, first_error(file.parsed.root_node)))
         return Found(found, sorted(it.unresolved.values(), key=lambda place: (place.file, place.line, place.message)), sorted(self.sources.files), self.components.schemas, self.credentials, self.sources.package(),
-                     self.sources.root.resolve().name, it.about, frozenset(self.components.wholes))
+                     self.sources.root.resolve().name, it.about, list(self.components.wholes), it.annotations)
+
+    def read_annotations(self) -> None:
+        """The @openapi and @swagger blocks of the sources."""
+        it = self.it
+        for name, file in self.sources.files.items():
+            for text, line in documented(file.source.decode("utf-8", "replace")) if b"@openapi" in file.source or b"@swagger" in file.source else ():
+                try:
+                    block = parse_yaml(text)[0]
+                except SyntaxProblem as problem:
+                    it.tell(f"the @openapi block here is left out: {problem.message}", (name, line + problem.line))
+                    continue
+                if isinstance(block, dict):
+                    it.annotations.append((block, (name, line)))
 
     def routes(self) -> list[Route]:
         self.credentials: dict[str, dict] = self.it.schemes
@@ -80,9 +96,18 @@ class Reader:
                     found[endpoint.method, template] = Route(endpoint.method, template, file, line, writer.own_operation(endpoint.layer.options))
                     continue
                 exchange = exchange or answered(self.it, endpoint)
+                if exchange.passed_on:
+                    break
                 self.credentials.update(exchange.credentials)
-                found[endpoint.method, template] = Route(endpoint.method, template, file, line, writer.operation(endpoint, exchange, template, patterns))
+                found[endpoint.method, template] = Route(endpoint.method, template, file, line, self.written(writer, endpoint, exchange, template, patterns))
         return list(found.values())
+
+    def written(self, writer: Writer, endpoint: Endpoint, exchange: Any, template: str, patterns: dict) -> dict:
+        try:
+            return writer.operation(endpoint, exchange, template, patterns)
+        except RecursionError:
+            self.it.tell("schemas follow one another without an end: what this route reads and answers is left out", endpoint.layer.place)
+            return {"responses": {}}
 
     def templates_of(self, endpoint: Endpoint) -> list:
         try:
@@ -108,7 +133,7 @@ class Reader:
             for name in module.names(self.it):
                 value = module.export(self.it, name) if not name.startswith("type ") else None
                 if type(value) is Fn and value.node.id not in self.it.called and MAKES_ROUTES.search(value.node.text) or type(value) is Fn and self.takes_app(value) and value.node.id not in self.it.called:
-                    self.it.guarded(lambda value=value: self.it.call(value, Unknown(), [self.argument(parameter) for parameter in parameters(value)], None), value.node)
+                    self.call_it(value)
                 elif isinstance(value, Cls) and id(value) not in self.it.called and value.scope is not None and any(MAKES_ROUTES.search(node.text) for _, node in value.fields) | bool(value.constructor and MAKES_ROUTES.search(value.constructor.node.text)):
                     self.it.guarded(lambda value=value: value.new(self.it, [], None), None)
 
@@ -122,6 +147,11 @@ class Reader:
         known = self.sources.package().get("dependencies", {})
         framework = framework or next((name for name in ("express", "fastify", "koa") if isinstance(known, dict) and name in known), "express")
         return Router(self.it, framework, False, parameter)
+
+    def call_it(self, function: Fn) -> None:
+        self.it.module = function.scope.module
+        self.it.guarded(lambda: self.it.call(function, Unknown(), [self.argument(parameter) for parameter in parameters(function)], None), function.node)
+        self.it.module = None
 
 
 def parameters(function: Fn) -> list:

@@ -7,7 +7,7 @@ from typing import Any, Callable
 from senior_backend.routes.types import Type, enumeration, joined, nullable
 from senior_backend.routes.values import UNDEFINED, Arr, Fn, Getter, Native, Obj, Unknown, Value, options
 
-NAMED_KINDS = frozenset(("object", "union", "intersection", "enum"))
+NAMED_KINDS = frozenset(("object", "union", "intersection", "enum", "lazy"))
 NAME_ENDINGS = re.compile(r"(?:_?[sS]chema|DTO|Dto|_?[vV]alidator)$")
 
 
@@ -109,7 +109,7 @@ class Schema(Value):
         return self
 
     def get(self, it, name, node):
-        found = self.library.member(it, self, name)
+        found = self.library.member(self, name)
         return found if found is not None else Native(lambda it, this, arguments, node: self.invoke(it, name, arguments, node))
 
     def invoke(self, it, name, arguments, node):
@@ -140,6 +140,8 @@ class Schema(Value):
             made = {**made, **part, **({"required": list(dict.fromkeys([*made["required"], *part["required"]]))} if "required" in made and "required" in part else {})}
         if self.untyped:
             made.pop("type", None)
+        if self.notes:
+            made["$comment"] = "; ".join(dict.fromkeys(self.notes))
         if self.kind == "intersection" and "discriminator" in made and "allOf" in made:
             part = next((part for part in made["allOf"] if "oneOf" in part or "anyOf" in part), made)
             part["discriminator"] = made.pop("discriminator")

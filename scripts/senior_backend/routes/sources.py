@@ -16,13 +16,15 @@ from senior_backend.routes.values import Arr, Obj, Unknown
 
 ENDINGS = (".ts", ".js", ".mts", ".mjs", ".cts", ".cjs", ".tsx", ".jsx")
 SKIPPED = frozenset((
-    "node_modules", "bower_components", "dist", "build", "out", "coverage", "test", "tests", "__tests__", "__mocks__", "e2e", "cypress", "vendor", "public", "static", "tmp", "docs"))
+    "built", "bundle", "bundles", "node_modules", "bower_components", "dist", "build", "out", "coverage", "test", "tests", "__tests__", "__mocks__", "e2e", "cypress", "vendor", "public", "static", "tmp", "docs"))
 NOT_SOURCES = re.compile(r"(?:\.|-|_)(?:test|spec|min|bundle|stories)\.[cm]?[jt]sx?$|\.d\.[cm]?ts$|^\.|\.config\.[cm]?[jt]s$")
 MANY_FILES = 1_500          # from here on only files that may register routes are read, those that import them, and what these import: the others would take most of the time
 MENTIONS = re.compile(rb"express|fastify|koa|[rR]outer|\b(?:app|server|api|instance)\.\w+\s*\(")
 SPECIFIERS = re.compile(rb"(?:\bfrom|\bimport|\brequire\(|\bimport\()\s*['\"]([^'\"\n]+)['\"]")
 LARGEST, MOST_FILES = 2 << 20, 20_000       # bytes of one file; what is larger was not written by people
 LONG_LINE = 5_000                           # characters per line on average that only minified files have
+ROUTING = re.compile(rb"express|[fF]astify|\b[kK]oa\b|[rR]outer|\.listen\(|\.register\(")
+IMPORTED = re.compile(rb"""(?:\bfrom|\brequire\(|\bimport\(?)\s*['"]([^'"\n]+)""")
 COMMENT_OR_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
 
 
@@ -47,6 +49,8 @@ class Sources:
         self.skipped: list[tuple[str, str]] = []        # (file, why)
         self.configs: dict[str, Any] = {}               # package.json, tsconfig.json, jsconfig.json by name
         self.packages, self.loaded, self.modules = packages, {}, {}
+        self.resolved: dict[tuple[str, str], str | None] = {}
+        self.closest: dict[tuple[str, str], tuple[str, dict]] = {}
         self.generated: set[str] = set()                # folders that the scaffolder wrote
         self.parsers = parsers()
         self.gather()
@@ -98,14 +102,15 @@ class Sources:
         return found
 
     def read(self, name: str) -> None:
-        path = self.root / name
+        path = os.path.join(self.root, name)
         try:
-            if not path.is_file() or not path.resolve().is_relative_to(self.root.resolve()):
+            if os.path.islink(path) and not pathlib.Path(path).resolve().is_relative_to(self.root.resolve()) or not os.path.isfile(path):
                 return
-            if path.stat().st_size > LARGEST:
+            with open(path, "rb") as file:
+                source = file.read(LARGEST + 1)
+            if len(source) > LARGEST:
                 self.skipped.append((name, f"it has more than {LARGEST >> 20} MB"))
                 return
-            source = path.read_bytes()
         except OSError as error:
             self.skipped.append((name, f"it cannot be read: {error.strerror or error}"))
             return
@@ -155,7 +160,13 @@ class Sources:
 
     def resolve(self, importer: str, specifier: str) -> str | None:
         """The file that an import leads to; None when it leads out of the folder."""
-        folder = posixpath.dirname(importer)
+        folder = importer.rpartition("/")[0]
+        key = (folder, specifier)
+        if key not in self.resolved:
+            self.resolved[key] = self.found(folder, specifier)
+        return self.resolved[key]
+
+    def found(self, folder: str, specifier: str) -> str | None:
         if specifier.startswith("."):
             return self.file(posixpath.normpath(posixpath.join(folder, specifier)))
         if specifier.startswith("/"):
@@ -170,13 +181,13 @@ class Sources:
         wishes = [path, *(path + ending for ending in ENDINGS)]
         if dot and ending in ("js", "mjs", "cjs", "jsx"):
             wishes += [f"{start}.{ending.replace('js', 'ts')}", f"{start}.tsx"]
-        wishes += [posixpath.join(path, "index" + ending) for ending in ENDINGS]
-        return next((wish for wish in wishes if wish in self.files), None)
+        index = f"{path}/index" if path else "index"
+        return next((wish for wish in wishes if wish in self.files), None) or next((index + ending for ending in ENDINGS if index + ending in self.files), None)
 
     def aliased(self, folder: str, specifier: str) -> list[str]:
         """The paths that tsconfig.json, package.json and the workspace give for a specifier."""
         found: list[str] = []
-        for name in ("tsconfig.json", "jsconfig.json", "tsconfig.base.json"):
+        for name in () if not self.configs else ("tsconfig.json", "jsconfig.json", "tsconfig.base.json"):
             base, options = self.nearest(folder, name)
             root = posixpath.normpath(posixpath.join(base, options.get("baseUrl", ".") if isinstance(options.get("baseUrl", "."), str) else "."))
             for pattern, targets in options.get("paths", {}).items() if isinstance(options.get("paths"), dict) else ():
@@ -193,18 +204,24 @@ class Sources:
 
     def nearest(self, folder: str, name: str) -> tuple[str, dict]:
         """The folder and the compilerOptions of the closest config above a folder."""
-        while True:
-            config = self.configs.get(posixpath.join(folder, name))
-            if config is not None and isinstance(config.get("compilerOptions"), dict):
-                return folder, config["compilerOptions"]
-            if not folder:
-                return "", {}
-            folder = posixpath.dirname(folder)
+        if (folder, name) not in self.closest:
+            config = self.configs.get(f"{folder}/{name}" if folder else name)
+            known = config is not None and isinstance(config.get("compilerOptions"), dict)
+            self.closest[folder, name] = (folder, config["compilerOptions"]) if known else self.nearest(folder.rpartition("/")[0], name) if folder else ("", {})
+        return self.closest[folder, name]
 
     def data(self, importer: str, specifier: str) -> Any:
         """An imported JSON file as a value; its contents are read only inside the folder."""
         name = posixpath.normpath(posixpath.join(posixpath.dirname(importer), specifier))
         return as_value(self.configs[name]) if name in self.configs else Unknown(why=specifier)
+
+    def relevant(self) -> list[str]:
+        """The files that have to do with routes, and those that import such files."""
+        found = {name for name, file in self.files.items() if ROUTING.search(file.source)}
+        imports = {name: {target for text in IMPORTED.findall(file.source) if (target := self.resolve(name, text.decode("utf-8", "replace")))} for name, file in self.files.items()}
+        while more := {name for name, targets in imports.items() if name not in found and targets & found}:
+            found |= more
+        return [name for name in self.files if name in found]
 
     def listing(self, path: str) -> list[str] | None:
         """The names in a folder, as far as they are sources or folders with sources."""

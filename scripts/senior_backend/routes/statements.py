@@ -84,7 +84,7 @@ def declaration(it, node, scope):
     for declarator in node.named_children:
         if declarator.type != "variable_declarator":
             continue
-        target, written, annotation = (declarator.child_by_field_name(field) for field in ("name", "value", "type"))
+        target, written, annotation = it.fields(declarator, "name", "value", "type")
         value = it.evaluate(written, scope) if written else UNDEFINED
         type_ = Type(annotation.named_children[0], scope, {}) if annotation else None
         if target.type == "identifier":
@@ -144,10 +144,7 @@ def returns(it, node, scope):
 
 @statement("throw_statement")
 def throws(it, node, scope):
-    value = it.evaluate(node.named_children[0], scope)
-    if it.exchange is not None:
-        value = it.exchange.thrown_with(value)
-    raise Thrown(value)
+    it.throw(it.evaluate(node.named_children[0], scope))
 
 
 @statement("break_statement")
@@ -162,8 +159,8 @@ def continues(it, node, scope):
 
 @statement("if_statement")
 def if_(it, node, scope):
-    test = it.evaluate(node.child_by_field_name("condition"), scope)
-    first, second = node.child_by_field_name("consequence"), node.child_by_field_name("alternative")
+    condition, first, second = it.fields(node, "condition", "consequence", "alternative")
+    test = it.evaluate(condition, scope)
     known = truth(test)
     if known is not None:
         chosen = first if known else second
@@ -272,7 +269,7 @@ def while_(it, node, scope):
 
 @statement("try_statement")
 def try_(it, node, scope):
-    body, handler, finalizer = (node.child_by_field_name(field) for field in ("body", "handler", "finalizer"))
+    body, handler, finalizer = it.fields(node, "body", "handler", "finalizer")
     caught: list = []
     passed, unknown = it.passed_on, it.unknown_calls
     start = it.exchange and it.exchange.state
@@ -297,8 +294,8 @@ def try_(it, node, scope):
         handled = it.fork([lambda value=value: catch(it, handler, value, scope) for value in values]) if values else None
         if it.exchange:
             it.exchange.state = end if handled else it.exchange.join([end, it.exchange.state]) if done is None else it.exchange.state
-        done = done if done in (None, BREAK, CONTINUE) else handled if values else done
-        if done == THROW and handled == THROW:
+        done = (handled if values else THROW) if done == THROW else None if values and handled is None else done
+        if done == THROW:
             raise Thrown(it.catchers[-1].pop() if it.catchers[-1] else Unknown())
     if finalizer:
         done = it.execute(finalizer, scope) or done
@@ -334,56 +331,72 @@ def export(it, node, scope):
 # functions
 def enter(it, function: Fn, this: Any, arguments: list, scope: Scope) -> Any:
     """The value of a call whose scope has been made."""
-    node = function.node
-    if node.type != "arrow_function":
-        scope.vars["this"] = this
-        scope.vars["arguments"] = Arr(list(arguments), open=True)
-        scope.vars["super"] = function.home
-    parameters = node.child_by_field_name("parameters")
-    if parameters is None:
-        single = node.child_by_field_name("parameter")
-        if single:
-            scope.vars[single.text.decode()] = arguments[0] if arguments else Unknown()
-    else:
-        bind_parameters(it, parameters, arguments, scope, function)
-    body = node.child_by_field_name("body")
-    if body is None:
+    signature = it.signatures.get(function.node.id)
+    if signature is None:
+        signature = it.signatures[function.node.id] = Signature(function.node)
+    if not signature.arrow:
+        scope.vars.update({"this": this, "arguments": Arr(list(arguments), open=True), "super": function.home})
+    for index, parameter in enumerate(signature.parameters):
+        bind_parameter(it, index, parameter, arguments, scope, function)
+    if signature.body is None:
         return Unknown()
-    if body.type != "statement_block":
-        value = it.result(body, scope)
+    if signature.statements is None:
+        value = it.result(signature.body, scope)
         if it.exchange:
             it.exchange.leave(it, value)
     else:
-        done = it.run(body.named_children, scope)
+        done = it.run(signature.statements, scope)
         if done is None and it.exchange:
             it.exchange.leave(it, UNDEFINED)
         values = it.returns[-1]
         value = either(*values, *([] if done == RETURN else [UNDEFINED])) if values else UNDEFINED
-    returned = node.child_by_field_name("return_type")
-    return typed(it, value, Type(returned.named_children[0], scope, {})) if returned and type(value) is Unknown and returned.named_children else value
+    return typed(it, value, Type(signature.returned, scope, {})) if signature.returned is not None and type(value) is Unknown else value
 
 
-def bind_parameters(it, parameters: Any, arguments: list, scope: Scope, function: Fn) -> None:
-    index = 0
-    for parameter in parameters.named_children:
-        if parameter.type == "comment":
-            continue
-        pattern = parameter.child_by_field_name("pattern") or parameter
-        if pattern.type == "this":
-            continue
-        default, annotation = parameter.child_by_field_name("value"), parameter.child_by_field_name("type")
-        if pattern.type == "rest_pattern":
-            bind(it, pattern.named_children[0], Arr(arguments[index:], open=not arguments), scope)
-            return
-        value = arguments[index] if index < len(arguments) else UNDEFINED if default or arguments else Unknown()
-        if annotation:
-            value = typed(it, value if index < len(arguments) else Unknown(), Type(annotation.named_children[0], scope, {}))
-        if default:
-            value = with_default(it, value, default, scope)
+class Signature:
+    """What a call of a function needs of its node, looked up once. parameters: (pattern, node of the default, node of the type, whether it becomes a member)."""
+    __slots__ = ("arrow", "parameters", "body", "statements", "returned")
+
+    def __init__(self, node: Any):
+        self.arrow = node.type == "arrow_function"
+        written, returned = node.child_by_field_name("parameters"), node.child_by_field_name("return_type")
+        listed = [child for child in written.named_children if child.type != "comment"] if written else [single] if (single := node.child_by_field_name("parameter")) else []
+        self.parameters = [parameter for parameter in map(self.parameter, listed) if parameter[0].type != "this"]
+        self.body = node.child_by_field_name("body")
+        self.statements = self.body.named_children if self.body is not None and self.body.type == "statement_block" else None
+        self.returned = returned.named_children[0] if returned is not None and returned.named_children else None
+
+    def parameter(self, node: Any) -> tuple:
+        annotation = node.child_by_field_name("type")
+        return (node.child_by_field_name("pattern") or node, node.child_by_field_name("value"), annotation.named_children[0] if annotation is not None else None,
+                any(child.type in ("accessibility_modifier", "readonly", "override_modifier") for child in node.children))
+
+
+def bind_parameter(it, index: int, parameter: tuple, arguments: list, scope: Scope, function: Fn) -> None:
+    pattern, default, annotation, member = parameter
+    if pattern.type == "rest_pattern":
+        bind(it, pattern.named_children[0], Arr(arguments[index:], open=not arguments), scope)
+        return
+    value = arguments[index] if index < len(arguments) else UNDEFINED if default is not None or arguments else Unknown()
+    if annotation is not None:
+        type_ = Type(annotation, scope, {})
+        value = injected(it, type_, scope) if function.name == "constructor" and not arguments and default is None else typed(it, value if index < len(arguments) else Unknown(), type_)
+    if default is not None:
+        value = with_default(it, value, default, scope)
+    if pattern.type == "identifier":
+        scope.vars[pattern.text.decode()] = value
+    else:
         bind(it, pattern, value, scope)
-        if function.name == "constructor" and parameter.children[0].type in ("accessibility_modifier", "readonly", "override_modifier"):
-            function.this.set(it, pattern.text.decode(), value)
-        index += 1
+    if member and function.name == "constructor":
+        function.this.set(it, pattern.text.decode(), value)
+
+
+def injected(it, type_: Type, scope: Scope) -> Any:
+    """What a constructor gets when a container calls it: an instance of the class that the parameter is declared to be."""
+    declared = it.types.declared(scope, it.types.parts(type_)[0]) if it.types.parts(type_)[0] else None
+    if isinstance(declared, Cls) and declared.scope is not None and not any(call.home is declared for call in it.calls):
+        return it.construct(declared, [], None)
+    return Unknown(type_)
 
 
 def with_default(it, value: Any, default: Any, scope: Scope) -> Any:

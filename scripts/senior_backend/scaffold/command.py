@@ -10,11 +10,13 @@ from senior_backend import console
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.openapi.model import Api
 from senior_backend.openapi.reader import read_api
+from senior_backend.routes.command import generate_spec
 from senior_backend.scaffold.frameworks.base import FRAMEWORKS
 from senior_backend.scaffold.generate import Generated, Options, generate, generate_types
 from senior_backend.scaffold.writing.writer import Writer, WriteResult
 
 TOOL = "api_scaffolder"
+DEFAULT_OUTPUT = "./generated"
 LISTED_ROUTES, LISTED_WARNINGS = 100, 10
 EXPORTED_TYPE = re.compile(r"^export (?:interface|type) ", re.MULTILINE)
 
@@ -23,21 +25,22 @@ def parser() -> argparse.ArgumentParser:
     made = console.argument_parser(
         TOOL, "Turn an OpenAPI document into an Express, Fastify or Koa server in TypeScript: types, Zod validators, routes and handlers.",
         ["python scripts/api_scaffolder.py openapi.yaml --framework express --output src/routes/", "python scripts/api_scaffolder.py openapi.yaml -f koa -o server --with-app",
-         "python scripts/api_scaffolder.py openapi.yaml -o src/routes/ --check", "python scripts/api_scaffolder.py openapi.yaml --types-only --json"],
+         "python scripts/api_scaffolder.py openapi.yaml -o src/routes/ --check", "python scripts/api_scaffolder.py openapi.yaml --types-only --json",
+         "python scripts/api_scaffolder.py src --generate-spec --output openapi.yaml"],
         {0: "done, or nothing to do", 1: "a generated file was edited by hand (see NAME.new), or --check found a difference",
          2: "the document or the arguments cannot be used", 4: "a package is missing, or a file cannot be read or written", 70: "a fault of this program", 130: "interrupted"})
     made.add_argument("source", nargs="?", metavar="SPEC", help="OpenAPI 3.0, 3.1 or Swagger 2.0 document, YAML or JSON; $ref to files below its folder are followed")
     made.add_argument("-f", "--framework", choices=sorted(FRAMEWORKS), default="express", help="what the server is built on (default: express)")
-    made.add_argument("-o", "--output", metavar="DIR", default="./generated", help="folder to write to (default: ./generated)")
+    made.add_argument("-o", "--output", metavar="DIR", help=f"folder to write to (default: {DEFAULT_OUTPUT}); with --generate-spec the document, YAML or JSON by its ending (default: stdout)")
     made.add_argument("--types-only", action="store_true", help="write types.ts alone")
     made.add_argument("--with-app", action="store_true", help="also write app.ts, server.ts, package.json and tsconfig.json, with handlers that answer examples")
     made.add_argument("--errors", choices=["envelope", "problem"], default="envelope", help="error bodies: {\"error\", \"meta\"}, or RFC 9457 problem details (default: envelope)")
     made.add_argument("--lenient", action="store_true", help="leave out the broken parts of a document, list them, and generate the rest")
-    made.add_argument("--check", action="store_true", help="write nothing; exit 1 when the files are not what the document gives")
+    made.add_argument("--check", action="store_true", help="write nothing; exit 1 when the files are not what the document gives (with --generate-spec: the document is not what the sources give)")
     made.add_argument("--force", action="store_true", help="overwrite generated files that were edited by hand")
     # parsed so that the answer says what this version does, instead of "unrecognized arguments"
     made.add_argument("--from-db", metavar="URL", help=argparse.SUPPRESS)
-    made.add_argument("--generate-spec", action="store_true", help=argparse.SUPPRESS)
+    made.add_argument("--generate-spec", action="store_true", help="SPEC is a folder: read the routes of the Express, Fastify or Koa sources in it, and write or update their OpenAPI document")
     return made
 
 
@@ -47,6 +50,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def scaffold(arguments: argparse.Namespace, out: Console) -> Outcome:
+    if arguments.generate_spec:
+        return generate_spec(arguments, out)
+    arguments.output = arguments.output or DEFAULT_OUTPUT
     source = document_path(arguments)
     api = read_api(source, lenient=arguments.lenient, need_operations=not arguments.types_only)
     out.detail(f"{api.title} {api.version} (OpenAPI {api.spec_version}): {len(api.operations)} operations, {len(api.schemas)} schemas")
@@ -56,9 +62,8 @@ def scaffold(arguments: argparse.Namespace, out: Console) -> Outcome:
 
 
 def document_path(arguments: argparse.Namespace) -> pathlib.Path:
-    for flag, given in (("--from-db", arguments.from_db), ("--generate-spec", arguments.generate_spec)):
-        if given:
-            raise CommandError(f"{flag} is not in version {console.VERSION}", "give an OpenAPI document: python scripts/api_scaffolder.py openapi.yaml", identifier="UNSUPPORTED")
+    if arguments.from_db:
+        raise CommandError(f"--from-db is not in version {console.VERSION}", "give an OpenAPI document: python scripts/api_scaffolder.py openapi.yaml", identifier="UNSUPPORTED")
     if arguments.source is None:
         raise CommandError("no document given: expected the path of an OpenAPI document", "python scripts/api_scaffolder.py openapi.yaml", identifier="USAGE")
     return pathlib.Path(arguments.source)
