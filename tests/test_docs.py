@@ -306,12 +306,6 @@ def test_routes_and_hazards_of_other_frameworks(tmp_path):
     compare_golden("docs_cases_facts.txt", "\n".join(lines) + "\n")
 
 
-def test_many_files_give_the_same_routes(project, monkeypatch):
-    few = [fact.id for fact in detect(project, None).of("route")]
-    monkeypatch.setattr("senior_backend.routes.sources.MANY_FILES", 0)
-    assert [fact.id for fact in detect(project, None).of("route")] == few and len(few) == 7
-
-
 def test_what_looks_like_a_secret_is_masked():
     for text in (
         "sk_test_51Habcdefghijklmnop",

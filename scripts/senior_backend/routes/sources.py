@@ -18,9 +18,6 @@ ENDINGS = (".ts", ".js", ".mts", ".mjs", ".cts", ".cjs", ".tsx", ".jsx")
 SKIPPED = frozenset((
     "built", "bundle", "bundles", "node_modules", "bower_components", "dist", "build", "out", "coverage", "test", "tests", "__tests__", "__mocks__", "e2e", "cypress", "vendor", "public", "static", "tmp", "docs"))
 NOT_SOURCES = re.compile(r"(?:\.|-|_)(?:test|spec|min|bundle|stories)\.[cm]?[jt]sx?$|\.d\.[cm]?ts$|^\.|\.config\.[cm]?[jt]s$")
-MANY_FILES = 1_500          # from here on only files that may register routes are read, those that import them, and what these import: the others would take most of the time
-MENTIONS = re.compile(rb"express|fastify|koa|[rR]outer|\b(?:app|server|api|instance)\.\w+\s*\(")
-SPECIFIERS = re.compile(rb"(?:\bfrom|\bimport|\brequire\(|\bimport\()\s*['\"]([^'\"\n]+)['\"]")
 LARGEST, MOST_FILES = 2 << 20, 20_000       # bytes of one file; what is larger was not written by people
 LONG_LINE = 5_000                           # characters per line on average that only minified files have
 ROUTING = re.compile(rb"express|[fF]astify|\b[kK]oa\b|[rR]outer|\.listen\(|\.register\(")
@@ -55,8 +52,6 @@ class Sources:
         self.parsers = parsers()
         self.gather()
         self.workspace = {config["name"]: posixpath.dirname(name) for name, config in self.configs.items() if name.endswith("package.json") and isinstance(config.get("name"), str)}
-        if len(self.files) > MANY_FILES:
-            self.narrow()
 
     # the files of the folder
     def gather(self) -> None:
@@ -69,25 +64,6 @@ class Sources:
                 self.read_config(name)
             else:
                 self.read(name)
-
-    def narrow(self) -> None:
-        """Leaves of many files those that may register routes, those that lead to them, and what these import."""
-        imports = {name: [found for specifier in SPECIFIERS.findall(file.source) if (found := self.resolve(name, specifier.decode("utf-8", "replace")))] for name, file in self.files.items()}
-        importers: dict[str, list[str]] = {}
-        for name, found in imports.items():
-            for one in found:
-                importers.setdefault(one, []).append(name)
-        worth = {name for name, file in self.files.items() if MENTIONS.search(file.source)}
-        waiting = list(worth)
-        while waiting:
-            new = set(importers.get(waiting.pop(), ())) - worth
-            worth |= new
-            waiting += new
-        worth |= {one for name in worth for one in imports[name]}
-        self.files = {name: file for name, file in self.files.items() if name in worth}
-        if len(self.files) > MOST_FILES:
-            self.skipped.append((list(self.files)[MOST_FILES], f"more than {MOST_FILES} files: the rest is not read"))
-            self.files = dict(list(self.files.items())[:MOST_FILES])
 
     def walk(self) -> list[str]:
         found = []
@@ -221,7 +197,10 @@ class Sources:
         imports = {name: {target for text in IMPORTED.findall(file.source) if (target := self.resolve(name, text.decode("utf-8", "replace")))} for name, file in self.files.items()}
         while more := {name for name, targets in imports.items() if name not in found and targets & found}:
             found |= more
-        return [name for name in self.files if name in found]
+        names = [name for name in self.files if name in found]
+        if len(names) > MOST_FILES:
+            self.skipped.append((names[MOST_FILES], f"more than {MOST_FILES} files: the rest is not read"))
+        return names[:MOST_FILES]
 
     def listing(self, path: str) -> list[str] | None:
         """The names in a folder, as far as they are sources or folders with sources."""
