@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gc
+import os
 import pathlib
 
 from senior_backend import console, dependencies
@@ -96,6 +97,8 @@ def project(given: str) -> pathlib.Path:
         raise CommandError(
             f"{given}: no such folder ({getattr(error, 'strerror', None) or error})", f"give the folder of a project: {COMMAND} .", identifier="NO_SUCH_FOLDER"
         ) from None
+    if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+        raise CommandError(f"{given} cannot be read: permission denied", "give yourself the right to read the folder", ExitCode.ENVIRONMENT)
     if not path.is_dir():
         raise CommandError(f"{given} is a file; expected the folder of a project", f"{COMMAND} .", identifier="NO_SUCH_FOLDER")
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -34,7 +35,7 @@ def folder_of(target: pathlib.Path, out: str) -> pathlib.Path:
     if ".." in folder.parts or target not in folder.parents:
         raise CommandError(f"--out {out}: expected a folder below {target}", "--out docs/backend", identifier="OUTSIDE_TARGET")
     check_links(target, folder)
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):
         raise CommandError(f"{folder} is a file; expected a folder to write to", "choose another folder: --out docs/backend")
     return folder
 
@@ -42,7 +43,7 @@ def folder_of(target: pathlib.Path, out: str) -> pathlib.Path:
 def check_links(target: pathlib.Path, path: pathlib.Path) -> None:
     """CommandError exit 3 when a link on the way from the target to the path leads out of the target."""
     for one in (*reversed(path.parents), path):
-        if target in one.parents and one.is_symlink() and not one.resolve().is_relative_to(target):
+        if target in one.parents and os.path.islink(one) and not one.resolve().is_relative_to(target):
             raise CommandError(
                 f"{one} is a link out of {target}; nothing was read through it and nothing written",
                 "replace the link by a folder or file of the project, or choose another --out",

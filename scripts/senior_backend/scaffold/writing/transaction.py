@@ -102,7 +102,7 @@ def read(path: pathlib.Path) -> bytes | None:
 def refuse_protected(path: pathlib.Path) -> None:
     """Renaming over a link would cut it, renaming over a read-only file would override its owner's wish."""
     if path.is_symlink():
-        raise CommandError(f"{path} is a symbolic link and would have to be changed; nothing was written", "replace the link by a file, or choose another --output", ExitCode.ENVIRONMENT, "CANNOT_WRITE")
+        raise CommandError(f"{path} is a symbolic link and would have to be changed; nothing was written", "replace the link by a file, or choose another folder", ExitCode.ENVIRONMENT, "CANNOT_WRITE")
     if path.exists() and not (path.stat().st_mode & 0o222 and os.access(path, os.W_OK)):
         raise CommandError(f"{path} is read-only and would have to be changed; nothing was written", f"make it writable: chmod u+w {path}", ExitCode.ENVIRONMENT, "CANNOT_WRITE")
 
@@ -129,5 +129,5 @@ def remove_abandoned(folder: pathlib.Path) -> None:
 
 
 def cannot_write(path: pathlib.Path, error: OSError) -> CommandError:
-    return CommandError(f"cannot write {path}: {error.strerror or error}; nothing was written", "free space, change the folder's permissions, or choose another --output",
+    return CommandError(f"cannot write {path}: {error.strerror or error}; nothing was written", "free space, change the folder's permissions, or choose another folder",
                         ExitCode.ENVIRONMENT, "CANNOT_WRITE")
