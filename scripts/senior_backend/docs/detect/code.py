@@ -66,7 +66,7 @@ OWN_LIMITS = {"httpx": "5 s (httpx)", "aiohttp": "300 s (aiohttp)", "ky": "10 s 
 PATTERNS = {
     "shutdown": re.compile(
         r"process\.(?:on|once)\(\s*['\"](?P<signal>SIGTERM)|signal\(\s*signal\.(?P<signal2>SIGTERM)|add_signal_handler\(\s*signal\.(?P<signal3>SIGTERM)"
-        r"|\bsyscall\.(?P<signal4>SIGTERM)\b"
+        r"|\bsyscall\.(?P<signal4>SIGTERM)\b|\bof\s*\[[^\]]*['\"](?P<signal5>SIGTERM)['\"][^{]*\{\s*process\.(?:on|once)\("
     ),
     "upload": re.compile(
         r"(?<![\w$.])(?P<via>multer|formidable|[bB]usboy|fileUpload)\s*\(|register\(\s*(?P<via2>multipart)\b|:\s*[^\n:]*\b(?P<via3>UploadFile)\b"

@@ -103,7 +103,10 @@ def documents(tree: Tree, facts: Facts) -> list[tuple[Fact, set[str]]]:
     from senior_backend.openapi.reader import read_api
 
     found = []
-    for path in tree.matching(DOCUMENT, "yaml yml json"):
+    named = tree.matching(DOCUMENT, "yaml yml json")
+    for path in named + [
+        path for path in tree.matching("", "yaml yml") if path not in named and re.search(r"^(?:openapi|swagger):", tree.read(path)[:2000], re.M)
+    ]:
         if not re.search(r"['\"]?(?:openapi|swagger)['\"]?\s*:\s*['\"]?[23]", tree.read(path)[:20_000] or "openapi: 3"):
             continue
         try:

@@ -161,7 +161,7 @@ class View:
         if mark == "=":
             return code(re.sub(r"\{([\w-]+)\}", lambda found: str(attribute(fact, found[1]) or ""), key))
         if mark == "@":
-            return where(fact[key]) if key else places([fact])
+            return where(fact[key]) if key else at(fact.file, fact.line)
         if mark == "^":
             return self.owner(fact.file) or self.unknown("data.owner", "data owner", "who owns the tables that CODEOWNERS gives to nobody?", brief=True)
         value = attribute(fact, key)
