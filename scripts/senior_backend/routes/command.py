@@ -12,7 +12,7 @@ from senior_backend.openapi.patching import patched_json, patched_yaml
 from senior_backend.openapi.writing import document_text
 from senior_backend.routes.document import document
 from senior_backend.routes.merging import merged
-from senior_backend.routes.model import Found
+from senior_backend.routes.reader import Found
 from senior_backend.routes.reader import read
 
 LISTED = 10                 # places that are told without --verbose

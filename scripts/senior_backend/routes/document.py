@@ -6,7 +6,7 @@ from typing import Any, Iterator
 from urllib.parse import urlsplit
 
 from senior_backend.openapi.paths import placeholders, shape
-from senior_backend.routes.model import Found, Unresolved
+from senior_backend.routes.interpreter import Unresolved
 
 VERSION = "3.1.0"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
