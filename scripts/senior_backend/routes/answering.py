@@ -4,8 +4,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from senior_backend.routes.exchange import Exchange, Input, Reply
-from senior_backend.routes.frameworks import Endpoint, Guard, parameters_of
+from senior_backend.routes.exchange import Exchange, Reply, positional, record_types, request_types
+from senior_backend.routes.frameworks import Endpoint, arity
 from senior_backend.routes.interpreter import STEPS, Exhausted, Thrown
 from senior_backend.routes.statements import distinct
 from senior_backend.routes.values import UNDEFINED, Fn, Native, Obj, Unknown, options
@@ -17,16 +17,13 @@ MOST_ERRORS = 16
 
 def answered(it: Any, endpoint: Endpoint) -> Exchange:
     """The exchange after all handlers have run."""
-    exchange = Exchange(endpoint.framework)
-    exchange.it = it
+    exchange, generics = Exchange(endpoint.framework), endpoint.layer.types
     kept = it.exchange, it.depth, it.steps, it.calls, it.catchers, it.module
     it.exchange, it.depth, it.steps, it.calls, it.catchers = exchange, 1, STEPS, [], [exchange.thrown]
     try:
-        for type_ in endpoint.layer.types[:1] if endpoint.framework == "fastify" else ():
-            note_generics(it, exchange, endpoint)
-        if endpoint.framework == "express" and endpoint.layer.types:
-            note_generics(it, exchange, endpoint)
-        run_koa(it, exchange, endpoint.handlers) if endpoint.framework == "koa" else run_in_turn(it, exchange, endpoint)
+        if generics and endpoint.framework != "koa":
+            exchange.annotate(it, record_types(it.types, generics[0]) if endpoint.framework == "fastify" else positional(generics))
+        (run_koa if endpoint.framework == "koa" else run_in_turn)(it, exchange, endpoint)
         it.catchers = [[]]
         failures(it, exchange, endpoint)
     except Thrown:
@@ -38,57 +35,43 @@ def answered(it: Any, endpoint: Endpoint) -> Exchange:
     return exchange
 
 
-def note_generics(it: Any, exchange: Exchange, endpoint: Endpoint) -> None:
-    """router.get<Params, Reply, Body, Query>(...), app.get<{ Params, Body, ... }>(...)."""
-    from senior_backend.routes.exchange import record_types
-    given = endpoint.layer.types
-    pairs = record_types(it.types, given[0]) if endpoint.framework == "fastify" else list(zip(("path", "reply", "body", "query"), given))
-    for location, type_ in pairs:
-        if location == "reply":
-            exchange.reply_type = type_
-        elif it.types.schema(type_) not in ({}, {"type": "object"}):
-            exchange.use((location, ())).type = type_
-
-
 def run_in_turn(it: Any, exchange: Exchange, endpoint: Endpoint) -> None:
+    answers, handler = 0, None
     for index, (handler, own) in enumerate(endpoint.handlers):
-        exchange.own, exchange.handling = own, index == len(endpoint.handlers) - 1
-        exchange.state = (Reply(),)
-        answers = len(exchange.answers)
-        if not step(it, exchange, handler, endpoint):
-            break
-    else:
-        exchange.passed_on = bool(endpoint.handlers) and endpoint.framework == "express" and type(endpoint.handlers[-1][0]) is Fn and len(exchange.answers) == answers
+        exchange.own, exchange.handling, exchange.state, answers = own, index == len(endpoint.handlers) - 1, (Reply(),), len(exchange.answers)
+        if not step(it, exchange, handler, endpoint.framework):
+            return
+    exchange.passed_on = endpoint.framework == "express" and type(handler) is Fn and len(exchange.answers) == answers
 
 
-def step(it: Any, exchange: Exchange, handler: Any, endpoint: Endpoint) -> bool:
+def step(it: Any, exchange: Exchange, handler: Any, framework: str) -> bool:
     """One handler; whether the next one is reached."""
-    if hasattr(handler, "handle"):
-        return handler.handle(it, exchange)
-    if type(handler) is not Fn:
-        return unknown_step(it, exchange, handler)
-    exchange.annotate(it, handler.type)
     passed: list = []
-    exchange.reads, answers, refusals = set(), len(exchange.answers), exchange.refusals
-    arguments = [exchange.request, exchange.reply, next_of(it, exchange, passed)]
-    it.entering = True
-    handled(it, exchange, handler, arguments)
-    reached = bool(passed) or endpoint.framework == "fastify" and not exchange.handling or parameters_of(handler) < 3 and not exchange.handling and endpoint.framework == "express" and not exchange.answers[answers:]
-    note_credentials(exchange, handler, bool(passed) or endpoint.framework == "fastify" and not exchange.handling, answers, refusals)
-    return reached
+    if not known_step(it, exchange, handler, [exchange.request, exchange.reply, next_of(exchange, passed)]):
+        return True
+    hook, before = framework == "fastify" and not exchange.handling, marks(exchange)
+    handled(it, exchange, handler, [exchange.request, exchange.reply, next_of(exchange, passed)])
+    note_credentials(exchange, handler, bool(passed) or hook, before)
+    return bool(passed) or hook or framework == "express" and arity(handler) < 3 and not exchange.handling and len(exchange.answers) == before[0]
 
 
-def unknown_step(it: Any, exchange: Exchange, handler: Any) -> bool:
-    if isinstance(handler, Native):
-        it.call(handler, UNDEFINED, [exchange.request, exchange.reply, Unknown()], None)
+def known_step(it: Any, exchange: Exchange, handler: Any, arguments: list) -> bool:
+    """Whether a handler is a function of the sources; others are done with here."""
+    if hasattr(handler, "handle"):
+        handler.handle(it, exchange)
+    elif isinstance(handler, Native):
+        it.call(handler, UNDEFINED, arguments, None)
+    elif type(handler) is Fn:
+        exchange.annotate(it, request_types(it.types, handler.type))
+        return True
     for option in options(handler):
         name = getattr(option, "why", "")
-        if isinstance(option, Unknown) and name and AUTHENTICATION.search(name):
-            exchange.assumed.append(name)
-    return True
+        exchange.assumed += [name] if isinstance(option, Unknown) and AUTHENTICATION.search(name) else []
+    return False
 
 
 def handled(it: Any, exchange: Exchange, handler: Any, arguments: list) -> None:
+    it.entering = True
     try:
         it.call(handler, UNDEFINED, arguments, None)
     except Thrown as thrown:
@@ -97,34 +80,30 @@ def handled(it: Any, exchange: Exchange, handler: Any, arguments: list) -> None:
         it.entering = False
 
 
-def next_of(it: Any, exchange: Exchange, passed: list) -> Native:
-    def work(it: Any, this: Any, arguments: list, node: Any) -> Any:
+def next_of(exchange: Exchange, passed: list) -> Native:
+    def work(it: Any, this: Any, a: list, node: Any) -> Any:
         it.passed_on += 1
-        errors = [option for option in (options(arguments[0]) if arguments else ()) if option is not UNDEFINED and option is not None and option not in ("route", "router")]
+        errors = [option for option in (options(a[0]) if a else ()) if option not in (None, "route", "router") and option is not UNDEFINED]
         for error in errors:
             exchange.throw(error)
-        if not errors:
-            passed.append(True)
+        passed.extend([] if errors else [True])
         return UNDEFINED
     return Native(work)
 
 
-def run_koa(it: Any, exchange: Exchange, handlers: list) -> None:
+def run_koa(it: Any, exchange: Exchange, endpoint: Endpoint) -> None:
+    handlers = endpoint.handlers
+
     def at(index: int) -> None:
         if index == len(handlers):
             return
         handler, own = handlers[index]
         exchange.own, exchange.handling = own, index == len(handlers) - 1
-        if hasattr(handler, "handle"):
-            handler.handle(it, exchange)
+        if not known_step(it, exchange, handler, [exchange.request, Unknown()]):
             return at(index + 1)
-        if type(handler) is not Fn:
-            unknown_step(it, exchange, handler)
-            return at(index + 1)
-        exchange.annotate(it, handler.type)
         passed: list = []
 
-        def work(it: Any, this: Any, arguments: list, node: Any) -> Any:
+        def work(it: Any, this: Any, a: list, node: Any) -> Any:
             it.passed_on += 1
             if not passed:
                 passed.append(True)
@@ -136,61 +115,51 @@ def run_koa(it: Any, exchange: Exchange, handlers: list) -> None:
                     exchange.state, it.unknown_calls, exchange.own, exchange.handling, exchange.reads = kept
             exchange.every(passed=True)
             return UNDEFINED
-        answers, refusals = len(exchange.answers), exchange.refusals
-        exchange.reads = set()
+        before = marks(exchange)
         it.call(handler, UNDEFINED, [exchange.request, Native(work)], None)
-        note_credentials(exchange, handler, bool(passed), answers, refusals)
+        note_credentials(exchange, handler, bool(passed), before)
     try:
         at(0)
     except Thrown as thrown:
         exchange.throw(thrown.value)
 
 
-def note_credentials(exchange: Exchange, handler: Fn, passes: bool, answers: int, refusals: int) -> None:
+# credentials
+def marks(exchange: Exchange) -> tuple[int, int]:
+    exchange.reads = set()
+    return len(exchange.answers), exchange.refusals
+
+
+def note_credentials(exchange: Exchange, handler: Fn, passes: bool, before: tuple[int, int]) -> None:
     """A handler in front of others that reads a credential and answers 401 or 403 asks for that credential."""
-    refused = exchange.refusals > refusals or any(answer.status in (401, 403) for answer in exchange.answers[answers:]) or any(status in (401, 403) for value in exchange.thrown for status in statuses_of(value))
+    refused = exchange.refusals > before[1] or any(answer.status in (401, 403) for answer in exchange.answers[before[0]:]) or any(status in (401, 403) for value in exchange.thrown for status in statuses_of(value))
     if not passes:
         return
-    names = [(location, path[0]) for location, path in sorted(exchange.reads) if location in ("header", "cookie") and len(path) == 1]
-    for location, name in names if refused else ():
-        if name == "authorization" and location == "header":
-            scheme = next((word for word in ("bearer", "basic") if word in exchange.scheme_words), None)
-            if scheme:
-                exchange.credentials[f"{scheme}Auth"] = {"type": "http", "scheme": scheme}
-                return
+    for location, name in sorted((location, path[0]) for location, path in exchange.reads if location in ("header", "cookie") and len(path) == 1) if refused else ():
+        word = next((word for word in ("bearer", "basic") if word in exchange.scheme_words), None)
+        if (location, name) == ("header", "authorization"):
+            exchange.credentials.update({f"{word}Auth": {"type": "http", "scheme": word}} if word else {})
         elif SECRET.search(name):
-            exchange.credentials[scheme_name(name)] = {"type": "apiKey", "in": location, "name": name}
+            words = [part for part in re.split(r"[^A-Za-z0-9]+", name) if part]
+            exchange.credentials["".join(part if not index else part[:1].upper() + part[1:] for index, part in enumerate(words))] = {"type": "apiKey", "in": location, "name": name}
             exchange.uses.pop((location, (name,)), None)
-            return
     if AUTHENTICATION.search(handler.name or "") and (refused or not exchange.credentials):
         exchange.assumed.append(handler.name)
 
 
-def scheme_name(name: str) -> str:
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", name) if word]
-    return "".join(word if not index else word[:1].upper() + word[1:] for index, word in enumerate(words)) or "apiKey"
-
-
 # what is thrown
 def failures(it: Any, exchange: Exchange, endpoint: Endpoint) -> None:
-    exchange.own, exchange.handling = False, False
-    thrown = distinct([option for value in exchange.thrown for option in options(value) if not isinstance(option, Unknown)])[:MOST_ERRORS]
-    for value in thrown:
-        exchange.state = (Reply(),)
-        before = len(exchange.answers)
+    exchange.own, exchange.handling = False, endpoint.framework == "fastify"
+    for value in distinct([option for value in exchange.thrown for option in options(value) if not isinstance(option, Unknown)])[:MOST_ERRORS]:
+        exchange.state, before = (Reply(),), len(exchange.answers)
         for handler in endpoint.errors if endpoint.framework != "koa" else ():
-            if type(handler) is not Fn:
-                continue
             passed: list = []
-            arguments = [value, exchange.request, exchange.reply] + ([next_of(it, exchange, passed)] if endpoint.framework == "express" else [])
-            exchange.handling = endpoint.framework == "fastify"
-            it.entering = True
-            handled(it, exchange, handler, arguments)
-            if len(exchange.answers) > before or not passed and endpoint.framework == "express":
+            if type(handler) is Fn:
+                handled(it, exchange, handler, [value, exchange.request, exchange.reply, next_of(exchange, passed)][:4 if endpoint.framework == "express" else 3])
+            if len(exchange.answers) > before or type(handler) is Fn and not passed and endpoint.framework == "express":
                 break
-        if len(exchange.answers) == before:
-            for status in statuses_of(value):
-                exchange.answer(status, Unknown())
+        for status in statuses_of(value) if len(exchange.answers) == before else ():
+            exchange.answer(status, Unknown())
 
 
 def statuses_of(value: Any) -> list[int]:

@@ -1,4 +1,4 @@
-"""What JavaScript, Node.js and the packages of everyday bring: members of text, numbers and lists, globals, errors."""
+"""What JavaScript, Node.js and everyday packages bring: members of text, numbers and lists, globals, errors."""
 from __future__ import annotations
 
 import http
@@ -9,13 +9,11 @@ from typing import Any, Callable
 from senior_backend.routes import statements
 from senior_backend.routes.interpreter import LONGEST_LOOP
 from senior_backend.routes.types import Type
-from senior_backend.routes.values import UNDEFINED, Alternatives, Arr, Cls, Fn, Getter, Native, Obj, Test, Unknown, Value, either, options, truth
+from senior_backend.routes.values import UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Test, Unknown, Value, absence, either, options, truth
 
 FLAGS = {"i": re.IGNORECASE, "s": re.DOTALL, "m": re.MULTILINE}
-STATUS_NAMES = {status.name: status.value for status in http.HTTPStatus}
-STATUS_NAMES.update(UNPROCESSABLE_CONTENT=422, CONTENT_TOO_LARGE=413, IM_A_TEAPOT=418, TEAPOT=418, PAYLOAD_TOO_LARGE=413, INTERNAL=500)
-CAMEL = {"".join(word.capitalize() for word in name.split("_")): code for name, code in STATUS_NAMES.items() if code >= 400}
-HTTP_ERRORS = {**CAMEL, "InternalServerError": 500, "Internal": 500, "TooManyRequests": 429, "ImATeapot": 418, "BadData": 422, "EntityTooLarge": 413}
+STATUS_NAMES = {**{status.name: status.value for status in http.HTTPStatus}, "UNPROCESSABLE_CONTENT": 422, "CONTENT_TOO_LARGE": 413, "PAYLOAD_TOO_LARGE": 413, "INTERNAL": 500}
+HTTP_ERRORS = {**{"".join(word.capitalize() for word in name.split("_")): code for name, code in STATUS_NAMES.items() if code >= 400}, "ImATeapot": 418, "BadData": 422, "EntityTooLarge": 413}
 
 
 def native(work: Callable) -> Native:
@@ -23,111 +21,89 @@ def native(work: Callable) -> Native:
     return Native(lambda it, this, arguments, node: work(it, *arguments))
 
 
-def regex_of(value: Any) -> re.Pattern | None:
-    if type(value) is not Obj or "source" not in value.props:
-        return re.compile(re.escape(value)) if isinstance(value, str) else None
-    flags = 0
-    for flag in value.props.get("flags", ""):
-        flags |= FLAGS.get(flag, 0)
-    try:
-        return re.compile(value.props["source"], flags) if len(value.props["source"]) < 200 else None
-    except re.error:
-        return None
-
-
-def all_known(*values: Any) -> bool:
+def known(*values: Any) -> bool:
     return not any(isinstance(value, Value) for value in values)
 
 
+def number(it: Any, *rest: Any) -> Unknown:
+    return Unknown(it.types.NUMBER)
+
+
+def text(it: Any, *rest: Any) -> Unknown:
+    return Unknown(it.types.STRING)
+
+
 # text
-def text_method(it: Any, text: str, name: str, arguments: list) -> Any:
-    first = arguments[0] if arguments else UNDEFINED
-    if name in ("replace", "replaceAll", "split", "match", "search") and arguments and type(first) is Obj:
-        return with_regex(it, text, name, first, arguments)
-    if not all_known(*arguments):
-        return Unknown(it.types.STRING)
-    work = TEXT.get(name)
+def text_method(it: Any, value: str, name: str, arguments: list) -> Any:
+    if name in ("replace", "replaceAll", "split") and arguments and type(arguments[0]) is Obj:
+        return with_regex(it, value, name, arguments)
+    if not known(*arguments):
+        return text(it)
     try:
-        return work(text, *arguments) if work else Unknown()
+        return TEXT[name](value, *arguments) if name in TEXT else Unknown()
     except (TypeError, ValueError, IndexError, OverflowError):
         return Unknown()
 
 
-def with_regex(it: Any, text: str, name: str, written: Obj, arguments: list) -> Any:
-    pattern = regex_of(written)
-    if pattern is None or len(text) > 2000:
-        return Unknown(it.types.STRING)
-    if name == "split":
-        return Arr([part for part in pattern.split(text)])
-    if name in ("replace", "replaceAll") and len(arguments) > 1 and isinstance(arguments[1], str):
-        target = re.sub(r"\$(\d)", r"\\\1", arguments[1].replace("\\", "\\\\"))
-        try:
-            return pattern.sub(target, text, count=0 if "g" in written.props.get("flags", "") else 1)
-        except re.error:
-            return Unknown(it.types.STRING)
-    return Unknown(it.types.STRING)
+def with_regex(it: Any, value: str, name: str, arguments: list) -> Any:
+    source, given = arguments[0].props.get("source"), arguments[0].props.get("flags", "")
+    flags = sum(FLAGS.get(flag, 0) for flag in given)
+    try:
+        pattern = re.compile(source, flags) if isinstance(source, str) and len(source) < 200 and len(value) < 2000 else None
+        if pattern and name == "split":
+            return Arr(list(pattern.split(value)))
+        if pattern and isinstance(arguments[-1], str):
+            return pattern.sub(re.sub(r"\$(\d)", r"\\\1", arguments[-1].replace("\\", "\\\\")), value, count=0 if "g" in given else 1)
+    except re.error:
+        pass
+    return text(it)
 
 
-def sliced(text: Any, start: float = 0, end: float | None = None) -> Any:
-    return text[int(start):None if end is None else int(end)]
-
-
-def substring(text: str, start: float = 0, end: float | None = None) -> str:
-    low, high = sorted((max(int(start), 0), len(text) if end is None else max(int(end), 0)))
-    return text[low:high]
+def sliced(value: Any, start: float = 0, end: float | None = None) -> Any:
+    return value[int(start):None if end is None else int(end)]
 
 
 TEXT: dict[str, Callable] = {
-    "concat": lambda text, *parts: text + "".join(map(str, parts)), "toLowerCase": str.lower, "toUpperCase": str.upper, "trim": str.strip, "trimStart": str.lstrip, "trimEnd": str.rstrip,
-    "slice": sliced, "substring": substring, "substr": lambda text, start, length=None: text[int(start):] if length is None else text[int(start):int(start) + int(length)],
-    "startsWith": lambda text, part: text.startswith(part), "endsWith": lambda text, part: text.endswith(part), "includes": lambda text, part: part in text, "indexOf": lambda text, part: text.find(part),
-    "lastIndexOf": lambda text, part: text.rfind(part), "split": lambda text, part=None: Arr([text] if part is None else list(text) if part == "" else text.split(part)),
-    "replace": lambda text, old, new: text.replace(old, new, 1), "replaceAll": lambda text, old, new: text.replace(old, new), "padStart": lambda text, width, fill=" ": text.rjust(int(width), fill),
-    "repeat": lambda text, times: text * min(int(times), 1000), "toString": str, "valueOf": str, "charAt": lambda text, at=0: text[int(at)], "at": lambda text, at: text[int(at)], "normalize": str}
+    "concat": lambda value, *parts: value + "".join(map(str, parts)), "toLowerCase": str.lower, "toUpperCase": str.upper, "trim": str.strip, "slice": sliced, "substring": lambda value, start=0, end=None: sliced(value, max(start, 0), end),
+    "startsWith": str.startswith, "endsWith": str.endswith, "includes": str.__contains__, "indexOf": str.find, "lastIndexOf": str.rfind, "split": lambda value, part=None: Arr([value] if part is None else list(value) if part == "" else value.split(part)),
+    "replace": lambda value, old, new: value.replace(old, new, 1), "replaceAll": str.replace, "padStart": lambda value, width, fill=" ": value.rjust(int(width), fill), "repeat": lambda value, times: value * min(int(times), 1000),
+    "toString": str, "valueOf": str, "charAt": lambda value, at=0: value[int(at)], "at": lambda value, at: value[int(at)]}
 
 
 # lists
-def list_method(it: Any, value: Arr, name: str, arguments: list, node: Any) -> Any:
-    work = LISTS.get(name)
-    if work:
-        return work(it, value, arguments)
-    if name in CALLBACKS:
-        return CALLBACKS[name](it, value, arguments[0] if arguments else UNDEFINED, arguments[1:])
-    return it.call_unknown(arguments)
+def list_method(it: Any, value: Arr, name: str, a: list) -> Any:
+    if name in LISTS:
+        return LISTS[name](it, value, a)
+    return CALLBACKS[name](it, value, a[0] if a else UNDEFINED, a[1:]) if name in CALLBACKS else it.call_unknown(a)
 
 
-def push(it: Any, value: Arr, arguments: list) -> Any:
+def push(it: Any, value: Arr, a: list) -> Any:
     if it.depth > value.depth:
         value.open = True
         value.guards |= it.missing()
-        if it.exchange is not None and value.depth == 0:
-            return Unknown(it.types.NUMBER)
-    if len(value.items) < LONGEST_LOOP:
-        value.items.extend(arguments)
-    return Unknown(it.types.NUMBER)
+    if len(value.items) < LONGEST_LOOP and not (it.exchange is not None and value.depth == 0):
+        value.items.extend(a)
+    return number(it)
 
 
-def item_results(it: Any, value: Arr, function: Any) -> list:
+def results(it: Any, value: Arr, function: Any) -> list:
     """What a function gives for each item: (item, result)."""
-    found = [(item, it.call(function, UNDEFINED, [item, index, value], None)) for index, item in enumerate(value.items[:LONGEST_LOOP])] if not (value.open and it.exchange) else []
+    found = [] if value.open and it.exchange else [(item, it.call(function, UNDEFINED, [item, index, value], None)) for index, item in enumerate(value.items[:LONGEST_LOOP])]
     if value.open and (it.exchange or not value.items):
         item = it.items_of(value)
-        it.fork([lambda: found.append((item, it.call(function, UNDEFINED, [item, Unknown(it.types.NUMBER), value], None))), lambda: None])
+        it.fork([lambda: found.append((item, it.call(function, UNDEFINED, [item, number(it), value], None))), lambda: None])
     return found
 
 
 def find(it: Any, value: Arr, function: Any, rest: list) -> Any:
-    found = item_results(it, value, function)
-    sure = next((item for item, result in found if truth(result) is True), None)
-    if sure is not None and all(truth(result) is not None for _, result in found):
-        return sure
-    return either(*(item for item, result in found if truth(result) is not False), UNDEFINED)
+    found = results(it, value, function)
+    sure = [item for item, result in found if truth(result) is True] if all(truth(result) is not None for _, result in found) else []
+    return sure[0] if sure else either(*(item for item, result in found if truth(result) is not False), UNDEFINED)
 
 
 def filtered(it: Any, value: Arr, function: Any, rest: list) -> Arr:
-    found = item_results(it, value, function)
-    certain = all(truth(result) is not None for _, result in found)
-    made = Arr([item for item, result in found if truth(result) is not False], open=value.open or not certain, depth=it.depth)
+    found = results(it, value, function)
+    made = Arr([item for item, result in found if truth(result) is not False], value.open or any(truth(result) is None for _, result in found), it.depth)
     made.guards = frozenset().union(*(result.when_true for _, result in found if isinstance(result, Test)))
     return made
 
@@ -142,16 +118,11 @@ def reduced(it: Any, value: Arr, function: Any, rest: list) -> Any:
     return total
 
 
-def decided(it: Any, value: Arr, function: Any, wanted: bool) -> Any:
-    found = [truth(result) for _, result in item_results(it, value, function)]
-    if not value.open and None not in found:
-        return any(found) if wanted else all(found)
-    return Test()
-
-
-def joined_text(it: Any, value: Arr, arguments: list) -> Any:
-    separator = arguments[0] if arguments else ","
-    return separator.join(map(str, value.items)) if not value.open and all_known(separator, *value.items) else Unknown(it.types.STRING)
+def decided(wanted: bool) -> Callable:
+    def work(it: Any, value: Arr, function: Any, rest: list) -> Any:
+        found = [truth(result) for _, result in results(it, value, function)]
+        return Test() if value.open or None in found else any(found) if wanted else all(found)
+    return work
 
 
 def flattened(items: list) -> list:
@@ -159,55 +130,50 @@ def flattened(items: list) -> list:
 
 
 def copied(it: Any, value: Arr, items: list) -> Arr:
-    return Arr(items, open=value.open, depth=it.depth)
+    return Arr(items, value.open, it.depth)
+
+
+def emptied(it: Any, value: Arr, a: list) -> Arr:
+    value.open = True
+    return copied(it, value, list(value.items))
 
 
 LISTS: dict[str, Callable] = {
-    "push": push, "unshift": push, "join": joined_text,
-    "concat": lambda it, value, arguments: Arr(value.items + flattened(arguments), value.open or any(type(argument) is not Arr and isinstance(argument, Unknown) or type(argument) is Arr and argument.open for argument in arguments), it.depth),
-    "slice": lambda it, value, arguments: copied(it, value, sliced(value.items, *arguments) if all_known(*arguments) and not value.open else list(value.items)),
-    "flat": lambda it, value, arguments: copied(it, value, flattened(value.items)), "reverse": lambda it, value, arguments: copied(it, value, value.items[::-1]), "sort": lambda it, value, arguments: value,
-    "includes": lambda it, value, arguments: arguments[0] in value.items if arguments and not value.open and all_known(arguments[0], *value.items) else Test(),
-    "indexOf": lambda it, value, arguments: value.items.index(arguments[0]) if arguments and not value.open and all_known(*arguments, *value.items) and arguments[0] in value.items else Unknown(it.types.NUMBER),
-    "entries": lambda it, value, arguments: copied(it, value, [Arr([index, item]) for index, item in enumerate(value.items)]), "values": lambda it, value, arguments: value,
-    "keys": lambda it, value, arguments: copied(it, value, list(range(len(value.items)))), "pop": lambda it, value, arguments: it.items_of(value), "shift": lambda it, value, arguments: it.items_of(value),
-    "splice": lambda it, value, arguments: emptied(it, value), "at": lambda it, value, arguments: value.items[int(arguments[0])] if arguments and isinstance(arguments[0], int) and not value.open and -len(value.items) <= arguments[0] < len(value.items) else it.items_of(value)}
+    "push": push, "unshift": push, "join": lambda it, value, a: (a[0] if a else ",").join(map(str, value.items)) if not value.open and known(*a, *value.items) else text(it),
+    "concat": lambda it, value, a: Arr(value.items + flattened(a), value.open or any(isinstance(given, Unknown) or type(given) is Arr and given.open for given in a), it.depth),
+    "slice": lambda it, value, a: copied(it, value, sliced(value.items, *a) if known(*a) and not value.open else list(value.items)), "flat": lambda it, value, a: copied(it, value, flattened(value.items)),
+    "reverse": lambda it, value, a: copied(it, value, value.items[::-1]), "sort": lambda it, value, a: value, "values": lambda it, value, a: value, "splice": emptied,
+    "includes": lambda it, value, a: a[0] in value.items if a and not value.open and known(a[0], *value.items) else Test(), "indexOf": number, "keys": lambda it, value, a: copied(it, value, list(range(len(value.items)))),
+    "entries": lambda it, value, a: copied(it, value, [Arr([index, item]) for index, item in enumerate(value.items)]), **dict.fromkeys(("pop", "shift", "at"), lambda it, value, a: it.items_of(value))}
 CALLBACKS: dict[str, Callable] = {
-    "forEach": lambda it, value, function, rest: item_results(it, value, function) and UNDEFINED, "map": lambda it, value, function, rest: copied(it, value, [result for _, result in item_results(it, value, function)]),
-    "flatMap": lambda it, value, function, rest: copied(it, value, flattened([result for _, result in item_results(it, value, function)])), "filter": filtered, "find": find, "findLast": find, "reduce": reduced,
-    "some": lambda it, value, function, rest: decided(it, value, function, True), "every": lambda it, value, function, rest: decided(it, value, function, False),
-    "findIndex": lambda it, value, function, rest: (item_results(it, value, function), Unknown(it.types.NUMBER))[1]}
-
-
-def emptied(it: Any, value: Arr) -> Arr:
-    value.open = True
-    return Arr(list(value.items), open=True, depth=it.depth)
+    "forEach": lambda it, value, function, rest: results(it, value, function) and UNDEFINED, "map": lambda it, value, function, rest: copied(it, value, [result for _, result in results(it, value, function)]),
+    "flatMap": lambda it, value, function, rest: copied(it, value, flattened([result for _, result in results(it, value, function)])), "filter": filtered, "find": find, "findLast": find, "reduce": reduced,
+    "some": decided(True), "every": decided(False), "findIndex": lambda it, value, function, rest: number(it, results(it, value, function))}
 
 
 # objects
-def entries_of(it: Any, value: Any, pick: Callable) -> Any:
-    if type(value) is Obj:
-        made = Arr([pick(name, value.get(it, name, None)) for name in value.props], open=value.open or bool(value.guards), depth=it.depth)
-        made.guards = value.guards
-        return made
-    if type(value) is Arr:
-        return Arr([pick(str(index), item) for index, item in enumerate(value.items)], value.open, it.depth)
-    if hasattr(value, "module"):
-        return Arr([pick(name, value.module.export(it, name)) for name in value.module.names(it)], depth=it.depth)
-    return Arr([], open=True, depth=it.depth)
+def entries(pick: Callable) -> Native:
+    def work(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
+        if type(value) is Obj:
+            made = Arr([pick(name, value.get(it, name, None)) for name in value.props], value.open or bool(value.guards), it.depth)
+            made.guards = value.guards
+            return made
+        if hasattr(value, "module"):
+            return Arr([pick(name, value.module.export(it, name)) for name in value.module.names(it)], depth=it.depth)
+        return Arr([pick(str(index), item) for index, item in enumerate(value.items)], value.open, it.depth) if type(value) is Arr else Arr([], True, it.depth)
+    return native(work)
 
 
 def assigned(it: Any, target: Any = UNDEFINED, *sources: Any) -> Any:
     from senior_backend.routes.expressions import spread
-    if type(target) is Obj:
-        for source in sources:
-            spread(it, target, source)
+    for source in sources if type(target) is Obj else ():
+        spread(it, target, source)
     return target
 
 
 def from_entries(it: Any, value: Any = UNDEFINED) -> Obj:
     pairs = [item.items for item in it.items(value) if type(item) is Arr and len(item.items) == 2]
-    return Obj({str(name): member for name, member in pairs if not isinstance(name, Value)}, open=type(value) is not Arr or value.open, depth=it.depth)
+    return Obj({str(name): member for name, member in pairs if known(name)}, open=type(value) is not Arr or value.open, depth=it.depth)
 
 
 def same(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
@@ -215,41 +181,36 @@ def same(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
 
 
 def array_from(it: Any, value: Any = UNDEFINED, function: Any = None, *rest: Any) -> Any:
-    made = value if type(value) is Arr else Arr([], open=True, depth=it.depth)
-    return LIST_MAP(it, made, function) if isinstance(function, Value) else made
-
-
-def LIST_MAP(it: Any, value: Arr, function: Any) -> Arr:
-    return CALLBACKS["map"](it, value, function, [])
+    made = value if type(value) is Arr else Arr([], True, it.depth)
+    return CALLBACKS["map"](it, made, function, []) if isinstance(function, Value) else made
 
 
 # numbers and text made of something
 def converted(kind: str) -> Callable:
+    """Number(), parseInt(), String(): an input that is converted is taken for what it is converted to."""
     def work(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
         if isinstance(value, Value):
             for option in options(value):
                 if hasattr(option, "evident") and kind:
                     option.evident(kind)
-            return Unknown(it.types.STRING if kind == "" else it.types.NUMBER)
-        if kind == "":
+            return number(it) if kind else text(it)
+        if not kind:
             return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
         try:
             return int(float(value)) if float(value).is_integer() or kind == "integer" else float(value)
         except (TypeError, ValueError, OverflowError):
-            return Unknown(it.types.NUMBER)
+            return number(it)
     return work
 
 
-def boolean(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
-    from senior_backend.routes.expressions import missing
-    known = truth(value)
-    return known if known is not None else Test(*missing(value))
-
-
-def is_array(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
-    if hasattr(value, "evident"):
-        return ArrayTest(value)
-    return True if type(value) is Arr else False if all_known(value) or type(value) in (Obj, Fn) else Test()
+def tested(kind: str) -> Native:
+    """Number.isInteger() and the likes: an input for which it fails is missing or of another kind."""
+    def work(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
+        if not hasattr(value, "evident"):
+            return Test()
+        value.evident(kind)
+        return Test(frozenset(), frozenset([value.key]))
+    return native(work)
 
 
 class ArrayTest(Test):
@@ -261,166 +222,119 @@ class ArrayTest(Test):
         self.of = value
 
 
-def awaited(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
-    return value
+def is_array(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
+    return ArrayTest(value) if hasattr(value, "evident") else True if type(value) is Arr else False if known(value) or type(value) in (Obj, Fn) else Test()
+
+
+def boolean(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
+    return Test(*absence(value)) if truth(value) is None else truth(value)
 
 
 def promise(it: Any, function: Any = UNDEFINED, *rest: Any) -> Any:
     found: list = []
-    resolve = Native(lambda it, this, arguments, node: found.append(arguments[0] if arguments else UNDEFINED))
-    reject = Native(lambda it, this, arguments, node: it.catchers[-1].append(arguments[0] if arguments else Unknown()))
+    resolve = Native(lambda it, this, a, node: found.append(a[0] if a else UNDEFINED))
+    reject = Native(lambda it, this, a, node: it.catchers[-1].append(a[0] if a else Unknown()))
     it.attempt(lambda: it.call(function, UNDEFINED, [resolve, reject], None))
     return either(*found) if found else Unknown()
 
 
 # Node.js
-def paths(*parts: Any) -> Any:
-    return all_known(*parts) and all(isinstance(part, str) for part in parts)
-
-
-def joined_path(it: Any, *parts: Any) -> Any:
-    return posixpath.normpath(posixpath.join(parts[0], *(part.lstrip("/") for part in parts[1:]))) if parts and paths(*parts) else Unknown()
-
-
-def resolved_path(it: Any, *parts: Any) -> Any:
-    return posixpath.normpath(posixpath.join("/", *parts)) if paths(*parts) else Unknown()
-
-
-def of_path(work: Callable) -> Native:
-    return native(lambda it, value=UNDEFINED, *rest: work(value, *rest) if paths(value, *rest) else Unknown())
-
-
-def basename(path: str, ending: str = "") -> str:
-    name = posixpath.basename(path)
-    return name.removesuffix(ending) if ending else name
+def of_paths(work: Callable) -> Native:
+    return native(lambda it, *parts: work(*parts) if parts and all(isinstance(part, str) for part in parts) else Unknown())
 
 
 def listing(it: Any, path: Any = UNDEFINED, *rest: Any) -> Any:
-    names = it.sources.listing(path) if isinstance(path, str) and not rest or rest and isinstance(rest[0], str) and isinstance(path, str) else None
-    return Unknown(why="the files of a folder") if names is None else Arr(names, depth=it.depth)
-
-
-def file_url(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
-    return value.removeprefix("file://") if isinstance(value, str) else Unknown()
-
-
-PATH = {"join": native(joined_path), "resolve": native(resolved_path), "dirname": of_path(posixpath.dirname), "basename": of_path(basename), "extname": of_path(lambda path: posixpath.splitext(path)[1]),
-        "parse": of_path(lambda path: Obj({"name": posixpath.splitext(posixpath.basename(path))[0], "ext": posixpath.splitext(path)[1], "base": posixpath.basename(path), "dir": posixpath.dirname(path)})), "sep": "/"}
-FILES = {"readdirSync": native(listing), "readdir": native(lambda it, path=UNDEFINED, *rest: each_listed(it, path, rest))}
-
-
-def each_listed(it: Any, path: Any, rest: tuple) -> Any:
-    found = listing(it, path)
+    names = it.sources.listing(path) if isinstance(path, str) and not (rest and type(rest[0]) is Obj) else None
+    found = Unknown(why="the files of a folder") if names is None else Arr(names, depth=it.depth)
     if rest and type(rest[-1]) is Fn:
         it.call(rest[-1], UNDEFINED, [None, found], None)
     return found
 
 
+def extension(path: str) -> str:
+    return posixpath.splitext(path)[1]
+
+
+PATH = {"join": of_paths(lambda first, *rest: posixpath.normpath(posixpath.join(first, *(part.lstrip("/") for part in rest)))), "resolve": of_paths(lambda *parts: posixpath.normpath(posixpath.join("/", *parts))), "sep": "/",
+        "dirname": of_paths(posixpath.dirname), "basename": of_paths(lambda path, ending="": posixpath.basename(path).removesuffix(ending)), "extname": of_paths(extension),
+        "parse": of_paths(lambda path: Obj({"name": posixpath.basename(path).removesuffix(extension(path)), "ext": extension(path), "base": posixpath.basename(path), "dir": posixpath.dirname(path)}))}
+FILES = {"readdirSync": native(listing), "readdir": native(listing)}
+URL = {"fileURLToPath": of_paths(lambda path: path.removeprefix("file://"))}
+
+
 # errors
-ERROR = Cls("Error", None, None)
-
-
-def make_error(it: Any, this: Any, arguments: list, node: Any) -> Any:
+def make_error(it: Any, this: Any, a: list, node: Any) -> Any:
     if isinstance(this, Obj):
-        this.props["message"] = arguments[0] if arguments else ""
+        this.props["message"] = a[0] if a else ""
     return this
 
 
+ERROR = Cls("Error", None, None)
 ERROR.constructor = Native(make_error)
-ERROR.scope = None
-ERROR.statics["captureStackTrace"] = Native(lambda it, this, arguments, node: UNDEFINED)
-REGEXP = Cls("RegExp", None, None)
-HTTP_ERROR = Cls("HttpError", ERROR, None)
+ERROR.statics["captureStackTrace"] = Native(lambda it, this, a, node: UNDEFINED)
+REGEXP, HTTP_ERROR = Cls("RegExp", None, None), Cls("HttpError", ERROR, None)
 
 
-def http_error(it: Any, arguments: list) -> Obj:
+def http_error(it: Any, a: list) -> Any:
     """createError(404, 'message', { ... }) in any order."""
-    code = next((option for argument in arguments for option in options(argument) if isinstance(option, int) and not isinstance(option, bool)), None)
-    if code is None and arguments and type(arguments[0]) is Obj and arguments[0].cls:
-        return arguments[0]
-    known = code if code is not None else Unknown() if arguments and isinstance(arguments[0], Unknown) else 500
-    code = next((argument for argument in arguments if type(argument) is Alternatives and code in argument.options), known)
-    return Obj({"status": code, "statusCode": code, "message": next((argument for argument in arguments if isinstance(argument, str)), "")}, cls=HTTP_ERROR, depth=it.depth)
+    given = next((argument for argument in a if any(isinstance(option, int) and not isinstance(option, bool) for option in options(argument))), None)
+    if given is None and a and type(a[0]) is Obj and a[0].cls:
+        return a[0]
+    code = given if given is not None else Unknown() if a and isinstance(a[0], Unknown) else 500
+    return Obj({"status": code, "statusCode": code, "message": next((argument for argument in a if isinstance(argument, str)), "")}, cls=HTTP_ERROR, depth=it.depth)
 
 
 def named_errors(names: dict[str, int]) -> dict[str, Native]:
-    return {name: Native(lambda it, this, arguments, node, code=code: http_error(it, [code, *arguments])) for name, code in names.items()}
-
-
-def camel(name: str) -> str:
-    return name[0].lower() + name[1:]
+    return {name: Native(lambda it, this, a, node, code=code: http_error(it, [code, *a])) for name, code in names.items()}
 
 
 class Builtins:
     """What the interpreter asks for."""
     REGEXP = REGEXP
-    enter, construct = staticmethod(statements.enter), staticmethod(statements.construct)
-    http_error = staticmethod(http_error)
+    enter, construct, http_error = staticmethod(statements.enter), staticmethod(statements.construct), staticmethod(http_error)
 
     def __init__(self) -> None:
-        self.errors: dict[str, Cls] = {"Error": ERROR}
+        self.errors: dict[str, Cls] = {}
 
     def error_class(self, name: str) -> Cls:
-        if name not in self.errors:
-            self.errors[name] = Cls(name, ERROR, None)
-        return self.errors[name]
+        return self.errors.setdefault(name, Cls(name, ERROR, None))
 
     def error(self, name: str) -> Obj:
         return Obj({"message": "", "issues": Unknown(), "errors": Unknown(), "name": name}, cls=self.error_class(name))
 
     def member(self, it: Any, value: Any, name: Any) -> Any:
-        if isinstance(value, str):
-            if name == "length":
-                return len(value)
-            if isinstance(name, (int, float)):
-                return value[int(name)] if 0 <= name < len(value) else UNDEFINED
-        return Native(lambda it, this, arguments, node: self.invoke(it, value, name, arguments, node)) if value is not None else Unknown()
+        if isinstance(value, str) and (name == "length" or isinstance(name, int)):
+            return len(value) if name == "length" else value[name] if 0 <= name < len(value) else UNDEFINED
+        return Unknown() if value is None else Native(lambda it, this, a, node: self.invoke(it, value, name, a, node))
 
-    def method(self, value: Arr, name: str) -> Any:
-        return Native(lambda it, this, arguments, node: list_method(it, value, name, arguments, node)) if name in LISTS or name in CALLBACKS else UNDEFINED
-
-    def invoke(self, it: Any, value: Any, name: Any, arguments: list, node: Any) -> Any:
+    def invoke(self, it: Any, value: Any, name: Any, a: list, node: Any) -> Any:
         if type(value) is Arr:
-            return list_method(it, value, name, arguments, node)
+            return list_method(it, value, name, a)
         if isinstance(value, str):
-            return text_method(it, value, name, arguments)
-        if isinstance(value, (int, float)) and name in ("toString", "toFixed"):
-            return str(value)
-        return it.call_unknown(arguments)
+            return text_method(it, value, name, a)
+        return str(value) if isinstance(value, (int, float)) and name in ("toString", "toFixed") else it.call_unknown(a)
 
 
 def opaque(kind: Any = None) -> Native:
-    """A class of which nothing needs to be known but that it makes something."""
-    return Native(lambda it, this, arguments, node: Unknown(kind), made=lambda it, this, arguments, node: Unknown(kind))
+    """A class or function of which nothing needs to be known but the type of what it gives."""
+    return Native(lambda it, this, a, node: Unknown(kind))
 
 
-DATE = Type(None, None, {}, {"type": "string", "format": "date-time"})
+def constant(name: str) -> Type:
+    return Type(None, None, {}, {"type": "string", "format": name})
 
 
 def globals_() -> dict[str, Any]:
-    nothing = Native(lambda it, this, arguments, node: it.call_unknown(arguments))
-    object_ = {"keys": native(lambda it, value=UNDEFINED: entries_of(it, value, lambda name, member: name)), "values": native(lambda it, value=UNDEFINED: entries_of(it, value, lambda name, member: member)),
-               "entries": native(lambda it, value=UNDEFINED: entries_of(it, value, lambda name, member: Arr([name, member]))), "assign": native(assigned), "freeze": native(same), "seal": native(same), "fromEntries": native(from_entries),
-               "create": native(lambda it, *rest: Obj(open=True, depth=it.depth)), "defineProperty": native(same), "setPrototypeOf": native(same), "getOwnPropertyNames": native(lambda it, value=UNDEFINED: entries_of(it, value, lambda name, member: name))}
-    promises = {"resolve": native(awaited), "reject": native(lambda it, value=UNDEFINED: it.throw(value)), "all": native(awaited), "allSettled": native(lambda it, *rest: Arr([], open=True)), "race": native(lambda it, *rest: Unknown())}
-    numbers = {"isInteger": native(lambda it, value=UNDEFINED: number_test(it, value, "integer")), "isNaN": native(lambda it, value=UNDEFINED: Test()), "isFinite": native(lambda it, value=UNDEFINED: number_test(it, value, "number")),
-               "parseInt": native(converted("integer")), "parseFloat": native(converted("number")), "isSafeInteger": native(lambda it, value=UNDEFINED: number_test(it, value, "integer"))}
-    errors = {name: ERROR for name in ("Error", "TypeError", "RangeError", "SyntaxError", "EvalError", "AggregateError", "ReferenceError")}
+    unknown, identity, binary = Native(lambda it, this, a, node: it.call_unknown(a)), native(same), opaque(constant("binary"))
+    object_ = {"keys": entries(lambda name, member: name), "getOwnPropertyNames": entries(lambda name, member: name), "values": entries(lambda name, member: member), "entries": entries(lambda name, member: Arr([name, member])),
+               "assign": native(assigned), "fromEntries": native(from_entries), "create": native(lambda it, *rest: Obj(open=True, depth=it.depth)), **dict.fromkeys(("freeze", "seal", "defineProperty", "setPrototypeOf"), identity)}
+    promises = {"resolve": identity, "all": identity, "reject": native(lambda it, value=UNDEFINED: it.throw(value)), "allSettled": native(lambda it, *rest: Arr([], True)), "race": opaque()}
+    integer, number_ = native(converted("integer")), native(converted("number"))
+    numbers = {"parseInt": integer, "parseFloat": number_, "isInteger": tested("integer"), "isSafeInteger": tested("integer"), "isFinite": tested("number"), "isNaN": native(lambda it, *rest: Test())}
     return {
-        **errors, "undefined": UNDEFINED, "Object": Native(lambda it, this, arguments, node: Obj(open=True), object_), "Array": Native(lambda it, this, arguments, node: Arr([], open=True), {"isArray": native(is_array), "from": native(array_from), "of": Native(lambda it, this, arguments, node: Arr(arguments))}),
-        "Promise": Native(lambda it, this, arguments, node: promise(it, *arguments), promises), "Number": Native(lambda it, this, arguments, node: converted("number")(it, *arguments), numbers), "parseInt": native(converted("integer")),
-        "parseFloat": native(converted("number")), "String": Native(lambda it, this, arguments, node: converted("")(it, *arguments)), "Boolean": native(boolean), "isNaN": native(lambda it, value=UNDEFINED: Test()),
-        "JSON": Native(lambda it, this, arguments, node: Unknown(), {"parse": native(lambda it, *rest: Unknown()), "stringify": native(lambda it, *rest: Unknown(it.types.STRING))}), "Date": Native(lambda it, this, arguments, node: Unknown(DATE), {"now": native(lambda it: Unknown(it.types.NUMBER))}),
-        "Map": opaque(), "Set": opaque(), "WeakMap": opaque(), "URL": opaque(), "URLSearchParams": opaque(), "Buffer": Native(lambda it, this, arguments, node: Unknown(BINARY), {"from": native(lambda it, *rest: Unknown(BINARY)), "alloc": native(lambda it, *rest: Unknown(BINARY))}),
-        "process": Obj({"env": Obj(open=True), "argv": Unknown(), "exit": nothing, "on": nothing, "cwd": native(lambda it: "/")}, open=True), "console": Unknown(), "setTimeout": nothing, "setInterval": nothing, "setImmediate": nothing, "queueMicrotask": nothing, "globalThis": Unknown(),
-        "encodeURIComponent": native(same), "structuredClone": native(same), "Symbol": opaque(), "NaN": Unknown(), "Infinity": float("inf")}
-
-
-BINARY = Type(None, None, {}, {"type": "string", "format": "binary"})
-
-
-def number_test(it: Any, value: Any, kind: str) -> Any:
-    if hasattr(value, "evident"):
-        value.evident(kind)
-        return Test(frozenset(), frozenset([value.key]))
-    return Test()
+        **dict.fromkeys(("Error", "TypeError", "RangeError", "SyntaxError", "EvalError", "AggregateError", "ReferenceError"), ERROR), "undefined": UNDEFINED, "Object": Native(lambda it, this, a, node: Obj(open=True), object_),
+        "Array": Native(lambda it, this, a, node: Arr([], True), {"isArray": native(is_array), "from": native(array_from), "of": Native(lambda it, this, a, node: Arr(a))}), "Promise": Native(lambda it, this, a, node: promise(it, *a), promises),
+        "Number": Native(number_.work, numbers), "parseInt": integer, "parseFloat": number_, "isNaN": numbers["isNaN"], "String": native(converted("")), "Boolean": native(boolean),
+        "JSON": Native(unknown.work, {"parse": opaque(), "stringify": native(text)}), "Date": Native(opaque(constant("date-time")).work, {"now": native(number)}), "Buffer": Native(binary.work, {"from": binary, "alloc": binary}),
+        **dict.fromkeys(("Map", "Set", "WeakMap", "URL", "URLSearchParams", "Symbol"), opaque()), "process": Obj({"env": Obj(open=True), "argv": Unknown(), "exit": unknown, "on": unknown, "cwd": native(lambda it: "/")}, open=True),
+        **dict.fromkeys(("setTimeout", "setInterval", "setImmediate", "queueMicrotask"), unknown), **dict.fromkeys(("console", "globalThis", "NaN"), Unknown()), **dict.fromkeys(("encodeURIComponent", "structuredClone"), identity), "Infinity": float("inf")}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pathlib
 import tempfile
@@ -10,14 +11,13 @@ from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.openapi.document import Document, load
 from senior_backend.openapi.patching import patched_json, patched_yaml
 from senior_backend.openapi.writing import document_text
-from senior_backend.routes.document import document
+from senior_backend.routes.document import document, unmarked
 from senior_backend.routes.merging import merged
-from senior_backend.routes.model import Found
-from senior_backend.routes.reader import read
+from senior_backend.routes.reader import Found, read
 
 LISTED = 10                 # places that are told without --verbose
-STANDARD_NAMES = ("openapi.yaml", "openapi.yml", "openapi.json")
-ENDINGS = (".yaml", ".yml", ".json")
+NAMES, ENDINGS = ("openapi.yaml", "openapi.yml", "openapi.json"), (".yaml", ".yml", ".json")
+EXAMPLE = "python scripts/api_scaffolder.py src --generate-spec --output openapi.yaml"
 
 
 def generate_spec(arguments: argparse.Namespace, out: Console) -> Outcome:
@@ -26,43 +26,42 @@ def generate_spec(arguments: argparse.Namespace, out: Console) -> Outcome:
     found = read(folder)
     if not found.operations:
         raise nothing_found(folder, found)
-    existing = existing_document(target, arguments.force)
-    made, drift = document(found), []
-    text = document_text(made, target.name if target else "openapi.yaml")
+    existing, marked = existing_document(target, arguments.force), document(found)
+    made, drift = unmarked(marked), [f"there is no file {target}"] if arguments.check else []
+    text = document_text(made, target.name if target else NAMES[0])
     if existing is not None:
-        made, drift = merged(existing.root, document(found, marked=True), not any(place.blocks for place in found.unresolved))
-        text = existing.text if not drift else updated(existing, made, target, out)
-    elif arguments.check:
-        drift = [f"there is no file {target}"]
+        made, drift = merged(existing.root, marked, not any(place.blocks for place in found.unresolved))
+        text = updated(existing, made, target, out) if drift else existing.text
     wrote = target is not None and not arguments.check and (existing is None or bool(drift))
     if wrote:
         write(target, text)
     return outcome(arguments, out, found, made, drift, target, text, wrote)
 
 
+def usage(message: str, hint: str = EXAMPLE) -> CommandError:
+    return CommandError(message, hint, identifier="USAGE")
+
+
 def folder_of(arguments: argparse.Namespace) -> pathlib.Path:
-    unfit = [flag for flag, given in (("--types-only", arguments.types_only), ("--with-app", arguments.with_app), ("--lenient", arguments.lenient)) if given]
-    if unfit:
-        raise CommandError(f"{unfit[0]} does not go with --generate-spec", "python scripts/api_scaffolder.py src --generate-spec --output openapi.yaml", identifier="USAGE")
-    if arguments.source is None:
-        raise CommandError("no folder given: expected the folder with the sources of a server", "python scripts/api_scaffolder.py src --generate-spec", identifier="USAGE")
-    folder = pathlib.Path(arguments.source)
-    if not folder.is_dir():
-        what = f"{arguments.source} is no folder" if folder.exists() else f"there is no folder {arguments.source}"
-        raise CommandError(f"{what}: expected the folder with the sources of a server", "python scripts/api_scaffolder.py src --generate-spec", identifier="USAGE")
-    return folder
+    for flag in ("types_only", "with_app", "lenient"):
+        if getattr(arguments, flag):
+            raise usage(f"--{flag.replace('_', '-')} does not go with --generate-spec")
+    if arguments.source is None or not os.path.isdir(arguments.source):
+        what = "no folder given" if arguments.source is None else f"{arguments.source} is no folder" if os.path.exists(arguments.source) else f"there is no folder {arguments.source}"
+        raise usage(f"{what}: expected the folder with the sources of a server")
+    return pathlib.Path(arguments.source)
 
 
 def target_of(arguments: argparse.Namespace, folder: pathlib.Path) -> pathlib.Path | None:
     """The file to write or to check; None for stdout."""
     if arguments.output is None:
-        known = next((folder / name for name in STANDARD_NAMES if (folder / name).is_file()), None)
+        known = next((folder / name for name in NAMES if (folder / name).is_file()), None)
         if arguments.check and known is None:
-            raise CommandError("--check needs a document to compare with: expected --output FILE", f"name it: --output {STANDARD_NAMES[0]}", identifier="USAGE")
+            raise usage("--check needs a document to compare with: expected --output FILE")
         return known if arguments.check else None
     target = pathlib.Path(arguments.output)
     if target.suffix.lower() not in ENDINGS:
-        raise CommandError(f"{arguments.output} is no name for a document: expected one that ends in {', '.join(ENDINGS)}", "for example --output openapi.yaml", identifier="USAGE")
+        raise usage(f"{arguments.output} is no name for a document: expected one that ends in {', '.join(ENDINGS)}")
     return target
 
 
@@ -98,26 +97,17 @@ def write(target: pathlib.Path, text: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}-", suffix=".tmp", delete=False, encoding="utf-8", newline="\n") as file:
             file.write(text)
-        if target.exists():
-            os.chmod(file.name, target.stat().st_mode & 0o7777)
-        else:
-            os.chmod(file.name, 0o666 & ~umask())
+        os.chmod(file.name, target.stat().st_mode & 0o7777 if target.exists() else 0o644)
         os.replace(file.name, target)
     except OSError as error:
         raise CommandError(f"{target} cannot be written: {error.strerror or error}", "give another --output, or the right to write there", ExitCode.ENVIRONMENT) from error
 
 
-def umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def nothing_found(folder: pathlib.Path, found: Found) -> CommandError:
-    shown = ", ".join(found.files[:LISTED * 2]) + (f" and {len(found.files) - LISTED * 2} more" if len(found.files) > LISTED * 2 else "")
-    message = f"no routes of Express, Fastify or Koa in {folder}: " + (f"{len(found.files)} files were read: {shown}" if found.files else "there is no TypeScript or JavaScript source in it")
-    places = "".join(f"\n{place}" for place in found.unresolved[:LISTED])
-    return CommandError(message + places, "name the folder in which the app is built; tests, dist and node_modules are not read", identifier="NO_ROUTES",
+    shown, rest = found.files[:2 * LISTED], len(found.files) - 2 * LISTED
+    listed = f"{len(found.files)} files were read: {', '.join(shown)}" + (f" and {rest} more" if rest > 0 else "") if shown else "there is no TypeScript or JavaScript source in it"
+    message = "\n".join([f"no routes of Express, Fastify or Koa in {folder}: {listed}", *map(str, found.unresolved[:LISTED])])
+    return CommandError(message, "name the folder in which the app is built; tests, dist and node_modules are not read", identifier="NO_ROUTES",
                         data={"files": found.files, "unresolved": [place.as_json() for place in found.unresolved]})
 
 
@@ -127,20 +117,14 @@ def outcome(arguments: argparse.Namespace, out: Console, found: Found, made: dic
     unresolved = [place.as_json() for place in found.unresolved]
     data = {"operations_count": len(routes), "routes": routes, "unresolved": unresolved, "drift": drift, "warnings": unresolved, **({"output": str(target)} if target else {"document": made})}
     code = ExitCode.FOUND if arguments.check and drift else ExitCode.DONE
-    if arguments.json:
-        return Outcome(data, [], code)
     told = [f"Found {len(routes)} routes in {arguments.source}", *(f"- {route['method']} {route['path']} ({route['operation'] or route['file']})" for route in routes)]
     told += [f"{'differs' if arguments.check else 'changed'}: {line}" for line in drift]
     told += [f"Wrote {target}"] if wrote else [f"{target} is what the sources give"] if target and not drift else []
-    for place in found.unresolved if out.verbose else found.unresolved[:LISTED]:
-        out.progress(f"unresolved: {place}")
-    if len(found.unresolved) > LISTED and not out.verbose:
-        out.progress(f"unresolved: {len(found.unresolved) - LISTED} more (--verbose or --json lists all)")
-    if target:
-        return Outcome(data, told, code)
-    for line in told:
+    shown = found.unresolved if out.verbose else found.unresolved[:LISTED]
+    notes = [f"unresolved: {place}" for place in shown] + ([f"unresolved: {len(unresolved) - LISTED} more (--verbose or --json lists all)"] if len(shown) < len(unresolved) else [])
+    for line in () if arguments.json else [*notes, *([] if target else told)]:
         out.progress(line)
-    return Outcome(data, printable(text, made, out), code)
+    return Outcome(data, told if target else printable(text, made, out), code)
 
 
 def printable(text: str, made: dict, out: Console) -> list[str]:
@@ -148,6 +132,5 @@ def printable(text: str, made: dict, out: Console) -> list[str]:
     try:
         text.encode(getattr(out.out, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
-        import json
         text = json.dumps(made, indent=2)
     return text.splitlines()

@@ -6,7 +6,7 @@ from typing import Any, Iterator
 from urllib.parse import urlsplit
 
 from senior_backend.openapi.paths import placeholders, shape
-from senior_backend.routes.model import Found, Unresolved
+from senior_backend.routes.interpreter import Unresolved
 
 VERSION = "3.1.0"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -14,15 +14,12 @@ INFERRED = "x-inferred"
 ORDER = ("tags", "summary", "description", "externalDocs", "operationId", "deprecated", "security", "parameters", "requestBody", "responses")
 
 
-def document(found: Found, marked: bool = False) -> dict:
-    """paths in the order of registration, components that are used. marked: what is only inferred keeps its mark."""
+def document(found: Found) -> dict:
+    """paths in the order of registration, components that are used; what is only inferred carries a mark (see unmarked)."""
     made: dict = {"openapi": VERSION, "info": info(found), **{name: value for name, value in found.about.items() if name != "info"}, "paths": {}}
-    told: dict[tuple, list] = {}
-    for place in found.unresolved:
-        told.setdefault((place.file, place.line), []).append(place.message)
     for route in found.operations:
-        marks = {"x-unresolved": told[route.file, route.line]} if (route.file, route.line) in told else {}
-        made["paths"].setdefault(route.path, {})[route.method] = {**route.operation, **marks}
+        told = [place.message for place in found.unresolved if (place.file, place.line) == (route.file, route.line)]
+        made["paths"].setdefault(route.path, {})[route.method] = {**route.operation, **({"x-unresolved": told} if told else {})}
     components: dict = {"schemas": dict(found.schemas), "securitySchemes": dict(found.security)}
     for block, place in found.annotations:
         annotate(made, components, block, place, found)
@@ -34,7 +31,7 @@ def document(found: Found, marked: bool = False) -> dict:
         made["components"] = components
     if found.unresolved:
         made["x-unresolved"] = list(dict.fromkeys(f"{place.file}: {place.message}" for place in found.unresolved))
-    return made if marked else unmarked(made)
+    return made
 
 
 def info(found: Found) -> dict:

@@ -2,28 +2,25 @@
 from __future__ import annotations
 
 import math
+import operator as operators
 import re
 from typing import Any, Callable
 
 from senior_backend.routes.builtins import ArrayTest
 from senior_backend.routes.interpreter import Scope
 from senior_backend.routes.modules import Import, import_call, resolved
-from senior_backend.routes.statements import assign, bind, make_class, property_name, super_call, typed
+from senior_backend.routes.statements import assign, make_class, property_name, registering, super_call, typed
 from senior_backend.routes.types import Type
-from senior_backend.routes.values import UNDEFINED, Alternatives, Arr, Cls, Fn, Getter, Native, Obj, Test, Unknown, Value, either, options, truth
+from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Getter, Native, Obj, Test, Unknown, Value, absence, either, options, truth
 
 EXPRESSIONS: dict[str, Callable] = {}
 ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(\r\n|[\s\S]))")
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": "", "\r\n": ""}
+CONSTANTS = {"true": True, "false": False, "null": None, "undefined": UNDEFINED}
 TYPE_NAMES = {str: "string", bool: "boolean", int: "number", float: "number", type(None): "object"}
-NONE = frozenset()
-
-
-def expression(*kinds: str) -> Callable:
-    def register(work: Callable) -> Callable:
-        EXPRESSIONS.update(dict.fromkeys(kinds, work))
-        return work
-    return register
+ORDER = {"<": operators.lt, ">": operators.gt, "<=": operators.le, ">=": operators.ge}
+ARITHMETIC = {"-": operators.sub, "*": operators.mul, "/": operators.truediv, "%": math.fmod}
+expression = registering(EXPRESSIONS)
 
 
 # literals
@@ -53,12 +50,12 @@ def template(it, node, scope):
 
 
 def add(it, left: Any, right: Any) -> Any:
-    """The sum or the joined text of two values; how much of a text is known stays with it."""
+    """The sum or the joined text of two values."""
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
         return left + right
-    if isinstance(left, Value) or isinstance(right, Value):
-        text = next((value for value in (left, right) if isinstance(value, Value)), None)
-        return Unknown(it.types.STRING, getattr(text, "why", "")) if isinstance(left, str) or isinstance(right, str) or hasattr(left, "key") or hasattr(right, "key") else Unknown()
+    unknown = [value for value in (left, right) if isinstance(value, Value)]
+    if unknown:
+        return Unknown(it.types.STRING, getattr(unknown[0], "why", "")) if any(isinstance(value, str) or hasattr(value, "key") for value in (left, right)) else Unknown()
     return text_of(left) + text_of(right)
 
 
@@ -83,9 +80,9 @@ def meta(it, node, scope):
     return Obj({"url": "file://" + name, "filename": name, "dirname": name.rpartition("/")[0], "main": Unknown()}, open=True)
 
 
-@expression("true", "false", "null", "undefined")
+@expression(*CONSTANTS)
 def constant(it, node, scope):
-    return {"true": True, "false": False, "null": None, "undefined": UNDEFINED}[node.type]
+    return CONSTANTS[node.type]
 
 
 @expression("regex")
@@ -112,26 +109,24 @@ def array(it, node, scope):
 @expression("object")
 def object_(it, node, scope):
     made = Obj(depth=it.depth)
-    props = made.props
     for child in node.named_children:
         kind = child.type
         if kind == "pair":
             parts = child.children
-            name, written = property_name(it, parts[0], scope), parts[-1]
-            value = it.evaluate(written, scope)
+            name, value = property_name(it, parts[0], scope), it.evaluate(parts[-1], scope)
             if type(value) is Fn and value.comment is None:
                 value.comment, value.name = child, value.name or str(name)
             if name is Unknown:
                 made.open = True
             else:
-                props[name if isinstance(name, str) else text_of(name)] = value
+                made.props[name if isinstance(name, str) else text_of(name)] = value
         elif kind == "shorthand_property_identifier":
-            props[child.text.decode()] = identifier(it, child, scope)
+            made.props[child.text.decode()] = identifier(it, child, scope)
         elif kind == "method_definition":
             name = property_name(it, child.child_by_field_name("name"), scope)
             function = Fn(child, scope, name if isinstance(name, str) else "", made)
             function.comment = child
-            props[name] = Getter(function) if any(word.type == "get" for word in child.children) else function
+            made.props[name] = Getter(function) if any(word.type == "get" for word in child.children) else function
         elif kind == "spread_element":
             spread(it, made, it.evaluate(child.named_children[0], scope))
     return made
@@ -139,21 +134,19 @@ def object_(it, node, scope):
 
 def spread(it, made: Obj, value: Any) -> None:
     if type(value) is Obj:
-        made.props.update({name: value.get(it, name, None) if type(member) is Getter else member for name, member in value.props.items()})
+        made.props.update({name: member.getter(it, value) if type(member) is Getter else member for name, member in value.props.items()})
         made.open |= value.open
-        made.cls = made.cls
     elif hasattr(value, "spread"):
         value.spread(it, made)
     elif type(value) is Alternatives:
-        for option in value.options:
-            inner = Obj(open=True)
+        for option in value.present():
+            inner = Obj()
             spread(it, inner, option)
             made.props.update({name: either(made.props.get(name, UNDEFINED), member) for name, member in inner.props.items()})
-            made.open |= option is not UNDEFINED and option is not None and inner.open
+            made.open |= inner.open
     elif value is not UNDEFINED and value is not None and value is not False:
         made.open = True
-        if type(value) is Unknown and value.type:
-            made.props.update({name: Unknown(type_) for name, type_ in it.types.members(value.type).items()})
+        made.props.update({name: Unknown(type_) for name, type_ in it.types.members(value.type).items()} if type(value) is Unknown and value.type else {})
 
 
 # names
@@ -162,8 +155,7 @@ def identifier(it, node, scope):
     name = node.text.decode()
     holder = scope.holder(name)
     if holder is None:
-        found = it.globals.vars.get(name)
-        return found if found is not None else Unknown(why=name)
+        return Unknown(why=name)
     value = holder.vars[name]
     if type(value) is Import:
         return resolved(it, holder, name, value)
@@ -182,25 +174,23 @@ def this(it, node, scope):
 def member(it, node, scope):
     children = node.children
     owner, name = children[0], children[-1].text.decode()
-    if owner.type == "super":
-        return super_member(it, name, scope)
-    value = it.evaluate(owner, scope)
-    return value.get(it, name, node) if isinstance(value, Value) else it.builtins.member(it, value, name)
+    return super_member(it, name, scope) if owner.type == "super" else it.member(it.evaluate(owner, scope), name, node)
 
 
 def super_member(it, name: str, scope: Scope) -> Any:
-    cls = scope.holder("super").vars["super"]
-    holder = scope.holder("this")
+    cls, holder = scope.holder("super"), scope.holder("this")
+    cls = cls.vars["super"] if cls else None
     return cls.parent.member(it, holder.vars["this"], name) if isinstance(cls, Cls) and isinstance(cls.parent, Cls) and holder else Unknown()
 
 
 @expression("subscript_expression")
 def subscript(it, node, scope):
-    value = it.evaluate(node.child_by_field_name("object"), scope)
-    index = it.evaluate(node.child_by_field_name("index"), scope)
-    if isinstance(index, Value):
-        return either(*(it.member(value, option, node) for option in options(index) if isinstance(option, (str, int)))) if type(index) is Alternatives else it.items_of(value) if type(value) is Arr else Unknown(why=getattr(index, "why", ""))
-    return it.member(value, text_of(index) if type(value) is Obj else index, node)
+    value, index = (it.evaluate(node.child_by_field_name(field), scope) for field in ("object", "index"))
+    if not isinstance(index, Value):
+        return it.member(value, text_of(index) if type(value) is Obj else index, node)
+    if type(index) is Alternatives:
+        return either(*(it.member(value, option, node) for option in index.options if isinstance(option, (str, int))))
+    return it.items_of(value) if type(value) is Arr else Unknown(why=getattr(index, "why", ""))
 
 
 # calls
@@ -208,41 +198,37 @@ def subscript(it, node, scope):
 def call(it, node, scope):
     children = node.children
     callee, written = children[0], children[-1]
-    kind = callee.type
+    kind, owner, name, function = callee.type, None, None, None
     if kind == "import":
         return import_call(it, it.evaluate(written.named_children[0], scope), scope) if written.named_children else Unknown()
-    owner = name = None
     if kind == "member_expression":
         parts = callee.children
-        inner, name = parts[0], parts[-1].text.decode()
-        owner = it.evaluate(inner, scope) if inner.type != "super" else None
-        if owner is None and inner.type == "super":
+        name = parts[-1].text.decode()
+        if parts[0].type == "super":
             return it.call(super_member(it, name, scope), UNDEFINED, arguments_of(it, written, scope), node)
+        owner = it.evaluate(parts[0], scope)
     elif kind == "subscript_expression":
         owner, name = it.evaluate(callee.child_by_field_name("object"), scope), it.evaluate(callee.child_by_field_name("index"), scope)
     elif kind != "super":
         function = it.evaluate(callee, scope)
     values = arguments_of(it, written, scope)
     it.generics = [Type(child, scope, {}) for child in children[1].named_children] if len(children) > 2 and children[1].type == "type_arguments" else []
-    if it.tail == node.id:
-        it.entering = True
+    it.entering = it.tail == node.id
     try:
         if kind == "super":
             return super_call(it, values, scope, node)
         if name is None:
-            return function.call(it, UNDEFINED, values, node) if isinstance(function, Value) else it.call_unknown(values)
+            return it.call(function, UNDEFINED, values, node)
         if isinstance(name, Value):
             return it.each([lambda option=option: it.invoke(owner, option, values, node) for option in options(name) if isinstance(option, str)]) if type(name) is Alternatives else it.call_unknown(values)
-        return owner.invoke(it, name, values, node) if isinstance(owner, Value) else it.builtins.invoke(it, owner, name, values, node)
+        return it.invoke(owner, name, values, node)
     finally:
         it.entering = False
 
 
 def arguments_of(it, written: Any, scope: Scope) -> list:
     values: list = []
-    if written is None or written.type == "template_string":
-        return values
-    for child in written.named_children:
+    for child in written.named_children if written is not None and written.type == "arguments" else ():
         if child.type == "spread_element":
             value = it.evaluate(child.named_children[0], scope)
             values.extend(it.items(value) or ([Unknown()] if type(value) is not Arr or value.open else []))
@@ -260,14 +246,10 @@ def new(it, node, scope):
 
 @expression("arrow_function", "function_expression", "function", "generator_function")
 def function(it, node, scope):
-    holder = None
-    made = Fn(node, scope)
-    if node.type != "arrow_function":
-        named = node.child_by_field_name("name")
-        made.name = named.text.decode() if named else ""
-        if made.name and (holder := it.inner(scope)):
-            holder.vars[made.name] = made
-            made.scope = holder
+    made, named = Fn(node, scope), None if node.type == "arrow_function" else node.child_by_field_name("name")
+    if named is not None:
+        made.name, made.scope = named.text.decode(), it.inner(scope)
+        made.scope.vars[made.name] = made
     return made
 
 
@@ -293,9 +275,9 @@ def awaited(it, node, scope):
 def cast(it, node, scope):
     first, last = node.named_children[0], node.named_children[-1]
     if node.type == "type_assertion":
-        return typed(it, it.evaluate(last, scope), Type(first.named_children[0], scope, {}))
+        first, last = last, first.named_children[0]
     value = it.evaluate(first, scope)
-    return typed(it, value, Type(last, scope, {})) if last is not first and last.text != b"const" and last.text != b"any" and last.text != b"unknown" else value
+    return value if last == first or last.text in (b"const", b"any", b"unknown") else typed(it, value, Type(last, scope, {}))
 
 
 @expression("sequence_expression")
@@ -308,35 +290,23 @@ def ternary(it, node, scope):
     condition, first, second = it.fields(node, "condition", "consequence", "alternative")
     test = it.evaluate(condition, scope)
     known = truth(test)
-    if known is not None:
-        return it.evaluate(first if known else second, scope)
-    return it.choice([lambda: it.evaluate(first, scope), lambda: it.evaluate(second, scope)], missing(test))
-
-
-def missing(test: Any) -> tuple[frozenset, frozenset]:
-    """The inputs that are absent when a condition holds, and when it does not."""
-    if isinstance(test, Test):
-        return test.when_true, test.when_false
-    return NONE, frozenset([test.key]) if hasattr(test, "key") else NONE
+    return it.choice([lambda: it.evaluate(first, scope), lambda: it.evaluate(second, scope)], absence(test)) if known is None else it.evaluate(first if known else second, scope)
 
 
 @expression("unary_expression")
 def unary(it, node, scope):
-    operator, operand = node.children[0].type, node.children[-1]
-    value = it.evaluate(operand, scope)
+    operator, value = node.children[0].type, it.evaluate(node.children[-1], scope)
     if operator == "!":
         known = truth(value)
         if isinstance(value, ArrayTest):
             value.of.evident("array")
-        return not known if known is not None else Test(*reversed(missing(value)))
+        return not known if known is not None else Test(*reversed(absence(value)))
     if operator == "typeof":
         return TypeOf(value) if isinstance(value, Value) else TYPE_NAMES[type(value)]
-    if operator in "+-":
-        if isinstance(value, (int, float)):
-            return -value if operator == "-" else value
-        if hasattr(value, "evident"):
-            value.evident("number")
-        return Unknown(it.types.NUMBER)
+    if operator in "+-" and isinstance(value, (int, float)):
+        return -value if operator == "-" else value
+    if operator in "+-" and hasattr(value, "evident"):
+        value.evident("number")
     return UNDEFINED if operator in ("void", "delete") else Unknown(it.types.NUMBER)
 
 
@@ -353,39 +323,35 @@ class TypeOf(Unknown):
 def update(it, node, scope):
     target = node.child_by_field_name("argument")
     value = it.evaluate(target, scope)
-    changed = value + (1 if node.child_by_field_name("operator").type == "++" else -1) if isinstance(value, (int, float)) and it.depth == 0 else Unknown(it.types.NUMBER)
-    assign(it, target, changed, scope)
+    assign(it, target, value + (1 if node.child_by_field_name("operator").type == "++" else -1) if isinstance(value, (int, float)) and it.depth == 0 else Unknown(it.types.NUMBER), scope)
     return value
 
 
 @expression("assignment_expression")
 def assignment(it, node, scope):
-    left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+    left, right = it.fields(node, "left", "right")
     value = it.evaluate(right, scope)
     if type(value) is Fn and value.comment is None:
-        value.comment = node.parent
-        value.name = value.name or left.text.decode("utf-8", "replace").rpartition(".")[2]
+        value.comment, value.name = node.parent, value.name or left.text.decode("utf-8", "replace").rpartition(".")[2]
     assign(it, left, value, scope)
     return value
 
 
-@expression("augmented_assignment_expression")
-def augmented(it, node, scope):
-    left, operator = node.child_by_field_name("left"), node.child_by_field_name("operator").type[:-1]
-    value = it.evaluate(left, scope)
-    other = it.evaluate(node.child_by_field_name("right"), scope)
-    result = logical(it, operator, value, lambda: other) if operator in ("||", "&&", "??") else add(it, value, other) if operator == "+" else calculated(it, operator, value, other)
-    assign(it, left, result, scope)
+@expression("augmented_assignment_expression", "binary_expression")
+def binary(it, node, scope):
+    written, operator, right = it.fields(node, "left", "operator", "right")
+    operator, left = operator.type, it.evaluate(written, scope)
+    augmented = node.type != "binary_expression"
+    result = calculated(it, operator[:-1] if augmented else operator, left, lambda: it.evaluate(right, scope))
+    if augmented:
+        assign(it, written, result, scope)
     return result
 
 
-@expression("binary_expression")
-def binary(it, node, scope):
-    left, operator, right = it.fields(node, "left", "operator", "right")
-    operator, left = operator.type, it.evaluate(left, scope)
+def calculated(it, operator: str, left: Any, right: Callable) -> Any:
     if operator in ("||", "&&", "??"):
-        return logical(it, operator, left, lambda: it.evaluate(right, scope))
-    other = it.evaluate(right, scope)
+        return logical(it, operator, left, right)
+    other = right()
     if operator == "+":
         return either(*(add(it, one, two) for one in options(left) for two in options(other)))
     if operator in ("===", "==", "!==", "!="):
@@ -394,72 +360,63 @@ def binary(it, node, scope):
         return instance_of(left, other)
     if operator == "in":
         return left in other.props if type(other) is Obj and not other.open and isinstance(left, str) else Unknown()
-    return calculated(it, operator, left, other)
-
-
-def calculated(it, operator: str, left: Any, right: Any) -> Any:
-    if operator in ("<", ">", "<=", ">=") and isinstance(left, (int, float, str)) and type(left) is type(right):
-        return {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}[operator]
-    if operator in "-*/%" and isinstance(left, (int, float)) and isinstance(right, (int, float)):
-        try:
-            return {"-": left - right, "*": left * right}[operator] if operator in "-*" else (left / right if operator == "/" else math.fmod(left, right))
-        except (ZeroDivisionError, OverflowError, ValueError):
-            return Unknown(it.types.NUMBER)
-    if operator in (">", ">=") and isinstance(left, Test) and right in (0, 1):
-        return left             # more than none
-    return Test() if operator in ("<", ">", "<=", ">=") else Unknown(it.types.NUMBER)
+    if operator in ORDER:
+        return ORDER[operator](left, other) if isinstance(left, (int, float, str)) and type(left) is type(other) else left if operator[0] == ">" and isinstance(left, Test) and other in (0, 1) else Test()
+    try:
+        return ARITHMETIC[operator](left, other)
+    except (KeyError, TypeError, ArithmeticError, ValueError):
+        return Unknown(it.types.NUMBER)
 
 
 def logical(it, operator: str, left: Any, right: Callable) -> Any:
-    known = (left is not UNDEFINED and left is not None if not isinstance(left, Value) or left is UNDEFINED or left.truth is not None else None) if operator == "??" else truth(left)
+    known = truth(left) if operator != "??" else (left is not UNDEFINED and left is not None if not isinstance(left, Value) or left.truth is not None else None)
     if known is not None:
         return right() if known == (operator == "&&") else left
-    if operator == "??" and hasattr(left, "defaulted") or operator == "||" and hasattr(left, "defaulted"):
-        other = right() if it.exchange is None else it.choice([right, lambda: left])
-        left.defaulted(other)
-        return joined(operator, left, other, left if type(other) not in (Obj, Arr) else either(*(option for option in options(other)), left))
     other: Any = UNDEFINED
 
     def evaluate_right() -> None:
         nonlocal other
         other = right()
-    if it.exchange is None:
-        other = it.choice([right, lambda: left]) if not isinstance(left, Test) else right()
+    if it.exchange is not None:
+        it.fork([evaluate_right, lambda: None], (absence(left)[0 if operator == "&&" else 1], NONE))
     else:
-        it.fork([evaluate_right, lambda: None], (missing(left)[0 if operator == "&&" else 1], NONE))
-    return joined(operator, left, other, None)
+        other = right() if isinstance(left, Test) else it.choice([right])
+    if operator != "&&" and hasattr(left, "defaulted"):
+        left.defaulted(other)
+        return joined(operator, left, other, left if type(other) not in (Obj, Arr) else either(*options(other), left))
+    return joined(operator, left, other, either(*(option for option in options(left) if operator == "&&" or truth(option) is not False), *options(other)))
 
 
 def joined(operator: str, left: Any, other: Any, otherwise: Any) -> Any:
     """The value of a || b, a && b or a ?? b, which knows what is missing when it is true or false."""
-    (left_true, left_false), (right_true, right_false) = missing(left), missing(other)
-    if isinstance(left, Test) or isinstance(other, Test) or operator == "&&" and hasattr(left, "key"):
-        if operator == "||":
-            return Test(left_true | right_true, NONE)
-        return Test(NONE, left_false | right_false) if operator == "&&" else Test()
-    if operator == "||" and hasattr(left, "key") and hasattr(other, "key"):
-        return either(left, other)
-    return otherwise if otherwise is not None else either(*(option for option in options(left) if operator == "&&" or truth(option) is not False), *options(other))
+    if not (isinstance(left, Test) or isinstance(other, Test) or operator == "&&" and hasattr(left, "key")):
+        return otherwise
+    (left_true, left_false), (right_true, right_false) = absence(left), absence(other)
+    return Test(left_true | right_true, NONE) if operator == "||" else Test(NONE, left_false | right_false) if operator == "&&" else Test()
 
 
 def compared(it, left: Any, right: Any, negated: bool) -> Any:
     if isinstance(left, TypeOf) or isinstance(right, TypeOf):
         return type_compared(left, right, negated)
     if not isinstance(left, Value) and not isinstance(right, Value):
-        return (left == right and type(left) is type(right) or left == right and isinstance(left, (int, float)) and isinstance(right, (int, float))) != negated
+        return (left == right and (type(left) is type(right) or isinstance(left, (int, float)) and isinstance(right, (int, float)))) != negated
     for value, other in ((left, right), (right, left)):
         if hasattr(value, "key") and (other is UNDEFINED or other is None or other == ""):
-            absent = frozenset([value.key])
-            return Test(NONE, absent) if negated else Test(absent, NONE)
-        if isinstance(value, Test) and other == 0 and not isinstance(other, (bool, Value)):
+            return absent(value, negated)
+        if isinstance(value, Test) and other == 0 and type(other) is int:
             return value if negated else Test(value.when_false, value.when_true)
-        if type(value) is Unknown and value.type is None and isinstance(other, str) and hasattr(value, "why") and it.exchange:
+        if type(value) is Unknown and isinstance(other, str) and it.exchange:
             it.exchange.compared(other)
-    if left is UNDEFINED and right is UNDEFINED:
-        return not negated
-    if {left is UNDEFINED or left is None, right is UNDEFINED or right is None} == {True, False} and all(not isinstance(value, Value) or value.truth is not None for value in (left, right)):
-        return negated
+    nothing = [value is UNDEFINED or value is None for value in (left, right)]
+    if any(nothing) and all(not isinstance(value, Value) or value.truth is not None for value in (left, right)):
+        return all(nothing) != negated
     return Test()
+
+
+def absent(value: Any, negated: bool) -> Test:
+    """The test whether an input is missing, or whether it is not."""
+    keys = frozenset([value.key])
+    return Test(NONE, keys) if negated else Test(keys, NONE)
 
 
 def type_compared(left: Any, right: Any, negated: bool) -> Any:
@@ -471,12 +428,9 @@ def type_compared(left: Any, right: Any, negated: bool) -> Any:
         return (("function" if type(of) in (Fn, Native, Cls) else "object") == name) != negated
     if not hasattr(of, "key"):
         return Test()
-    absent = frozenset([of.key])
-    if name == "undefined":
-        return Test(NONE, absent) if negated else Test(absent, NONE)
     if name in ("string", "number", "boolean") and negated:
         of.evident(name)
-    return Test(absent, NONE) if negated else Test(NONE, absent)
+    return absent(of, negated if name == "undefined" else not negated)
 
 
 def instance_of(left: Any, right: Any) -> Any:

@@ -5,31 +5,28 @@ import dataclasses
 from typing import Any, Callable, Iterator
 
 from senior_backend.routes import builtins, libraries
-from senior_backend.routes.builtins import HTTP_ERRORS, camel, named_errors, native
-from senior_backend.routes.exchange import SENSIBLE
-from senior_backend.routes.interpreter import Thrown
+from senior_backend.routes.builtins import HTTP_ERRORS, http_error, named_errors
 from senior_backend.routes.modules import Namespace
-from senior_backend.routes.paths import covers, joined
+from senior_backend.routes.notation import covers, joined
 from senior_backend.routes.schemas import plain
-from senior_backend.routes.values import UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, either, options
+from senior_backend.routes.values import UNDEFINED, Alternatives, Arr, Fn, Native, Obj, Unknown, Value, function_at, options
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 EVERY_METHOD = ("get", "put", "post", "delete", "patch")
-FASTIFY_HOOKS = ("onRequest", "preParsing", "preValidation", "preHandler")
-SENSIBLE.update({camel(name): code for name, code in HTTP_ERRORS.items()})
+HOOKS = ("onRequest", "preParsing", "preValidation", "preHandler")
 
 
 @dataclasses.dataclass(slots=True)
 class Layer:
     """A route, a middleware, or a router within a router. paths: None for every path, [] when they are not known."""
-    kind: str                           # "route" | "use" | "all"
+    kind: str                           # "route" | "use" | "all" | "own"
     methods: tuple
     paths: list | None
     handlers: list
     place: tuple
     node: Any = None
     router: Any = None
-    options: Any = None                 # the options object of Fastify
+    options: Any = None                 # the options object of Fastify; the entry of a generated table
     types: list = dataclasses.field(default_factory=list)
 
 
@@ -48,18 +45,21 @@ def flat(values: list) -> list:
     return [inner for value in values for inner in (flat(value.items) if type(value) is Arr else [value])]
 
 
+def at(a: list, index: int = 0) -> Any:
+    return a[index] if index < len(a) else UNDEFINED
+
+
 class Router(Value):
     """A router or an app. owner: for Fastify the instance that this one is a part of."""
-    __slots__ = ("framework", "app", "layers", "prefix", "place", "mounts", "hooks", "props", "owner", "failures", "base")
+    __slots__ = ("framework", "app", "layers", "prefix", "place", "mounts", "hooks", "props", "owner", "failures")
 
     def __init__(self, it: Any, framework: str, app: bool, node: Any, prefix: str = "", owner: Any = None):
         self.framework, self.app, self.prefix, self.owner = framework, app, prefix, owner
-        self.layers: list[Layer] = []
         self.place, self.mounts = it.place(node), 0
+        self.layers: list[Layer] = []
         self.hooks: list[tuple[str, Any]] = []
-        self.failures: list = []                # error handlers
+        self.failures: list[tuple[int, Any]] = []       # error handlers, and behind how many layers they stand
         self.props: dict[str, Any] = {}
-        self.base = ""                          # the pattern of a route() that is being filled
         it.routers.append(self)
 
     def call(self, it, this, arguments, node):
@@ -68,41 +68,46 @@ class Router(Value):
     def set(self, it, name, value):
         self.props[name] = value
 
+    def work(self, name: Any) -> Callable | None:
+        return TABLES[self.framework].get(name) or (METHOD[self.framework] if name in METHODS else None)
+
     def get(self, it, name, node):
         router: Any = self
         while router is not None:
             if name in router.props:
                 return router.props[name]
             router = router.owner
+        if self.work(name):
+            return function_at(self, name)
         if self.framework == "fastify":
-            return FASTIFY_PROPS[name] if name in FASTIFY_PROPS else self if name in ("server", "app") else bound(self, name) if name in FASTIFY or name in METHODS else self.prefix if name == "prefix" else Unknown(why=name)
-        return bound(self, name) if name in EXPRESS or name in KOA or name in METHODS else Unknown()
+            return ERRORS if name == "httpErrors" else self if name in ("server", "app") else self.prefix if name == "prefix" else Unknown(why=name)
+        return Unknown()
 
     def invoke(self, it, name, arguments, node):
-        if isinstance(name, str) and name in self.props and name not in METHODS:
-            return it.call(self.props[name], self, arguments, node)
-        table = {"express": EXPRESS, "koa": KOA, "fastify": FASTIFY}[self.framework]
-        work = table.get(name)
-        if work is None and name in METHODS:
-            work = {"express": express_method, "koa": koa_method, "fastify": fastify_method}[self.framework]
-        if work is not None:
+        work = None if name in self.props and name not in METHODS else self.work(name)
+        if work:
             return work(it, self, name, arguments, node)
-        if self.framework == "fastify":
-            found = self.get(it, name, node)
-            return it.call(found, self, arguments, node)
-        it.call_unknown([argument for argument in arguments if name in ("listen", "then", "ready")])
-        return Unknown()
+        found = self.get(it, name, node) if isinstance(name, str) else Unknown()
+        return it.call(found, self, arguments if name in ("listen", "then", "ready") or not isinstance(found, Unknown) else [], node)
 
     def add(self, it: Any, kind: str, methods: tuple, paths: list | None, handlers: list, node: Any, **further: Any) -> Router:
         self.layers.append(Layer(kind, methods, paths, handlers, it.place(node), node, types=it.generics, **further))
         return self
 
+    def route(self, it: Any, name: str, paths: list | None, handlers: list, node: Any) -> Router:
+        return self.add(it, "all" if name == "all" else "route", METHODS if name == "all" else (name,), paths, flat(handlers), node)
 
-def bound(router: Router, name: str) -> Native:
-    return Native(lambda it, this, arguments, node: router.invoke(it, name, arguments, node))
+
+def itself(it, router, name, a, node):
+    return router
 
 
-def pattern_list(it: Any, value: Any, node: Any) -> list[str]:
+def nothing(it, router, name, a, node):
+    return Unknown()
+
+
+# paths and mounting
+def patterns(it: Any, value: Any, node: Any) -> list[str]:
     """The patterns that a value stands for; [] with the place told when they are not known."""
     found: list[str] = []
     for option in flat(options(value)):
@@ -118,42 +123,22 @@ def pattern_list(it: Any, value: Any, node: Any) -> list[str]:
     return found
 
 
-# Express
 def is_path(value: Any) -> bool:
-    return isinstance(value, str) or type(value) is Obj and "source" in value.props or type(value) is Arr and bool(value.items) and all(map(is_path, value.items)) \
-        or type(value) is Alternatives and any(map(is_path, value.options))
-
-
-def express_method(it, router, name, arguments, node):
-    if name == "get" and len(arguments) == 1 and not router.base:
-        return Unknown()
-    path, handlers = (router.base, arguments) if router.base else (arguments[0] if arguments else UNDEFINED, arguments[1:])
-    paths = [router.base] if router.base else pattern_list(it, path, node)
-    router.add(it, "all" if name == "all" else "route", METHODS if name == "all" else (name,), paths, flat(handlers), node)
-    return router
-
-
-def express_use(it, router, name, arguments, node):
-    with_path = len(arguments) > 1 and (is_path(arguments[0]) or isinstance(arguments[0], Unknown)) or len(arguments) == 1 and is_path(arguments[0])
-    rest = flat(arguments[1:] if with_path else arguments)
-    if with_path and isinstance(arguments[0], Unknown) and arguments[0].why and not any(isinstance(value, Router) for value in rest):
-        with_path, rest = False, rest[0:]       # the middleware of a package, and others
-    paths = None
-    if with_path:
-        paths = pattern_list(it, arguments[0], node) if any(isinstance(value, (Router, Fn)) for value in rest) or is_path(arguments[0]) else []
-    for value in rest:
-        for option in options(value):
-            mount(it, router, option, paths, node)
-    return router
+    if type(value) in (Arr, Alternatives):
+        return (all if type(value) is Arr else any)(map(is_path, found := value.items if type(value) is Arr else value.options)) and bool(found)
+    return isinstance(value, str) or type(value) is Obj and "source" in value.props
 
 
 def mount(it: Any, router: Router, value: Any, paths: list | None, node: Any) -> None:
-    if isinstance(value, Router):
+    if isinstance(value, Composed):
+        for part in value.parts:
+            mount(it, router, part, [joined(start, value.prefix) for start in paths or [""]] if value.prefix else paths, node)
+    elif isinstance(value, Router):
         value.mounts += 1
         router.add(it, "use", (), [""] if paths is None else paths, [], node, router=value)
     elif type(value) is Obj and isinstance(value.props.get("router"), Router):
         mount(it, router, value.props["router"], paths, node)
-    elif type(value) is Fn and parameters_of(value) == 4:
+    elif type(value) is Fn and router.framework == "express" and arity(value) == 4:
         router.failures.append((len(router.layers), value))
     elif isinstance(value, Unknown) and not value.why and not paths:
         it.tell("what is used here could not be followed: routes in it are missing", it.place(node))
@@ -161,11 +146,23 @@ def mount(it: Any, router: Router, value: Any, paths: list | None, node: Any) ->
         router.add(it, "use", (), paths, [value], node)
 
 
-def parameters_of(function: Fn) -> int:
+def use(it, router, name, a, node):
+    first, rest = at(a), flat(a[1:])
+    with_path = is_path(first) or isinstance(first, Unknown) and rest and not (first.why and not any(isinstance(value, Router) for value in rest))
+    with_path = with_path and not (router.framework == "koa" and router.app)
+    paths = patterns(it, first, node) if with_path and (is_path(first) or any(isinstance(value, (Router, Fn)) for value in rest)) else [] if with_path else None
+    for value in rest if with_path else flat(a):
+        for option in options(value):
+            mount(it, router, option, paths, node)
+    return router
+
+
+def arity(function: Fn) -> int:
     written = function.node.child_by_field_name("parameters")
     return sum(child.type != "comment" for child in written.named_children) if written else 1
 
 
+# Express
 class Route(Value):
     """router.route('/x'), to which methods are added."""
     __slots__ = ("router", "paths")
@@ -175,54 +172,17 @@ class Route(Value):
 
     def invoke(self, it, name, arguments, node):
         if name in METHODS or name == "all":
-            self.router.add(it, "all" if name == "all" else "route", METHODS if name == "all" else (name,), self.paths, flat(arguments), node)
+            self.router.route(it, name, self.paths, arguments, node)
         return self
 
 
-def express_route(it, router, name, arguments, node):
-    return Route(router, pattern_list(it, arguments[0] if arguments else UNDEFINED, node))
-
-
-def chained(it, router, name, arguments, node):
-    return router
-
-
-def listen(it, router, name, arguments, node):
-    return Unknown()
-
-
-EXPRESS: dict[str, Callable] = {"use": express_use, "all": express_method, "route": express_route, "param": chained, "set": chained, "enable": chained, "disable": chained, "engine": chained, "listen": listen, "handle": listen}
+def express_method(it, router, name, a, node):
+    if name == "get" and len(a) == 1:
+        return Unknown()            # a setting
+    return router.route(it, name, patterns(it, at(a), node), a[1:], node)
 
 
 # Koa
-def koa_method(it, router, name, arguments, node):
-    rest = arguments[1:] if len(arguments) > 2 and isinstance(arguments[0], str) and is_path(arguments[1]) else arguments
-    handlers = flat(rest[1:])
-    method = "delete" if name == "del" else name
-    return router.add(it, "all" if name == "all" else "route", METHODS if name == "all" else (method,), pattern_list(it, rest[0] if rest else UNDEFINED, node), handlers, node)
-
-
-def koa_use(it, router, name, arguments, node):
-    with_path = not router.app and len(arguments) > 1 and (is_path(arguments[0]) or isinstance(arguments[0], Unknown) and not isinstance(arguments[0], Composed))
-    paths = pattern_list(it, arguments[0], node) if with_path else None
-    for value in flat(arguments[1:] if with_path else arguments):
-        for option in options(value):
-            koa_mount(it, router, option, paths, node)
-    return router
-
-
-def koa_mount(it: Any, router: Router, value: Any, paths: list | None, node: Any) -> None:
-    if isinstance(value, Composed):
-        for inner in value.parts:
-            koa_mount(it, router, inner, [joined(start, value.prefix) for start in paths or [""]] if value.prefix else paths, node)
-    elif isinstance(value, Router):
-        mount(it, router, value, paths, node)
-    elif isinstance(value, Unknown) and not value.why:
-        it.tell("what is used here could not be followed: routes in it are missing", it.place(node))
-    else:
-        router.add(it, "use", (), paths, [value], node)
-
-
 class Composed(Value):
     """Several middlewares as one: router.routes(), koa-compose, koa-mount."""
     __slots__ = ("parts", "prefix")
@@ -231,76 +191,68 @@ class Composed(Value):
         self.parts, self.prefix = parts, prefix
 
 
-def koa_routes(it, router, name, arguments, node):
-    return Composed([router]) if name != "allowedMethods" else Unknown(why="allowedMethods")
+def koa_method(it, router, name, a, node):
+    a = a[1:] if len(a) > 2 and isinstance(a[0], str) and is_path(a[1]) else a         # a route may have a name
+    return router.route(it, "delete" if name == "del" else name, patterns(it, at(a), node), a[1:], node)
 
 
-def koa_prefix(it, router, name, arguments, node):
-    if arguments and isinstance(arguments[0], str):
-        router.prefix = joined(arguments[0], router.prefix) if router.prefix else arguments[0]
+def koa_routes(it, router, name, a, node):
+    return Composed([router])
+
+
+def koa_prefix(it, router, name, a, node):
+    if isinstance(at(a), str):
+        router.prefix = joined(a[0], router.prefix) if router.prefix else a[0]
     return router
 
 
-def koa_register(it, router, name, arguments, node):
-    path, methods, handlers = (arguments + [UNDEFINED] * 3)[:3]
-    names = tuple(method.lower() for method in flat([methods]) if isinstance(method, str) and method.lower() in METHODS)
-    return router.add(it, "route", names, pattern_list(it, path, node), flat([handlers]), node)
+def methods_of(value: Any) -> tuple:
+    return tuple(method.lower() for method in flat([value]) if isinstance(method, str) and method.lower() in METHODS)
 
 
-def koa_redirect(it, router, name, arguments, node):
-    code = next((value for value in arguments[2:] if isinstance(value, int)), 301)
-    handler = Native(lambda it, this, given, node: it.exchange.send(UNDEFINED, None, code, True) or UNDEFINED)
-    return router.add(it, "route", ("get",), pattern_list(it, arguments[0] if arguments else UNDEFINED, node), [handler], node)
+def koa_register(it, router, name, a, node):
+    return router.add(it, "route", methods_of(at(a, 1)), patterns(it, at(a), node), flat(a[2:3]), node)
 
 
-KOA: dict[str, Callable] = {"use": koa_use, "all": koa_method, "del": koa_method, "routes": koa_routes, "middleware": koa_routes, "allowedMethods": koa_routes, "prefix": koa_prefix, "register": koa_register,
-                            "redirect": koa_redirect, "param": chained, "listen": listen, "callback": listen, "on": chained}
+def koa_redirect(it, router, name, a, node):
+    code = next((value for value in a[2:] if isinstance(value, int)), 301)
+    handler = Native(lambda it, this, given, node: it.exchange.send(UNDEFINED, None, code) or UNDEFINED)
+    return router.route(it, "get", patterns(it, at(a), node), [handler], node)
 
 
 # Fastify
-def fastify_method(it, router, name, arguments, node):
-    path, rest = arguments[0] if arguments else UNDEFINED, arguments[1:]
-    given = rest[0] if len(rest) > 1 or rest and type(rest[0]) is Obj and rest[0].cls is None else Obj()
-    handler = rest[-1] if rest and rest[-1] is not given else it.member(given, "handler") if isinstance(given, Obj) else UNDEFINED
-    return fastify_add(it, router, METHODS if name == "all" else (name,), path, given, handler, node)
+def fastify_method(it, router, name, a, node):
+    given = a[1] if len(a) > 2 or len(a) > 1 and type(a[1]) is Obj and a[1].cls is None else Obj()
+    handler = a[-1] if len(a) > 1 and a[-1] is not given else it.member(given, "handler")
+    return fastify_add(it, router, METHODS if name == "all" else (name,), at(a), given, handler, node)
 
 
-def fastify_route(it, router, name, arguments, node):
-    given = arguments[0] if arguments else UNDEFINED
-    if type(given) is not Obj:
+def fastify_route(it, router, name, a, node):
+    given = at(a)
+    methods = methods_of(given.props.get("method", UNDEFINED)) if type(given) is Obj else ()
+    if not methods:
         it.tell("the options of this route are not known: it is left out", it.place(node))
         return router
-    methods = tuple(method.lower() for method in flat([given.props.get("method", UNDEFINED)]) if isinstance(method, str) and method.lower() in METHODS)
-    if not methods:
-        it.tell("the method of this route is not known: it is left out", it.place(node))
-    path = given.props.get("url", given.props.get("path", UNDEFINED))
-    return fastify_add(it, router, methods, path, given, it.member(given, "handler"), node)
+    return fastify_add(it, router, methods, given.props.get("url", given.props.get("path", UNDEFINED)), given, it.member(given, "handler"), node)
 
 
 def fastify_add(it: Any, router: Router, methods: tuple, path: Any, given: Any, handler: Any, node: Any) -> Router:
-    kind = "all" if methods == METHODS else "route"
-    before = [hook for name in FASTIFY_HOOKS for hook in flat([given.props[name]] if type(given) is Obj and name in given.props else [])]
-    return router.add(it, kind, methods, pattern_list(it, path, node), [*before, handler], node, options=given)
+    before = [hook for name in HOOKS for hook in flat([given.props[name]] if type(given) is Obj and name in given.props else [])]
+    return router.add(it, "all" if methods == METHODS else "route", methods, patterns(it, path, node), [*before, handler], node, options=given)
 
 
-def fastify_register(it, router, name, arguments, node):
-    plugin, given = (arguments + [UNDEFINED, UNDEFINED])[:2]
-    if isinstance(given, (Fn, Native)):
-        given = it.call(given, UNDEFINED, [router], node)
-    given = given if type(given) is Obj else Obj(open=isinstance(given, Unknown))
-    for option in options(plugin):
-        register_plugin(it, router, option, given, node)
+def fastify_register(it, router, name, a, node):
+    given = it.call(a[1], UNDEFINED, [router], node) if isinstance(at(a, 1), (Fn, Native)) else at(a, 1)
+    for option in options(at(a)):
+        register_plugin(it, router, option, given if type(given) is Obj else Obj(open=isinstance(given, Unknown)), node)
     return router
 
 
 def register_plugin(it: Any, router: Router, plugin: Any, given: Obj, node: Any) -> None:
     if isinstance(plugin, Namespace) or type(plugin) is Obj:
-        plugin = next((found for name in ("default", "plugin", "routes") if (found := it.member(plugin, name)) is not UNDEFINED and not isinstance(found, Unknown)), plugin)
-    if isinstance(plugin, Native) and "autoload" in plugin.props:
-        autoload(it, router, given, node)
-        return
-    if isinstance(plugin, Native) and "definition" in plugin.props:
-        note_definition(it, given)
+        plugin = next((found for name in ("default", "plugin", "routes") if type(found := it.member(plugin, name)) in (Fn, Native)), plugin)
+    if isinstance(plugin, Native) and "register" in plugin.props:
+        plugin.props["register"](it, router, given, node)
     if type(plugin) is not Fn:
         if isinstance(plugin, Unknown) and not plugin.why:
             it.tell("the plugin that is registered here could not be followed: its routes are missing", it.place(node))
@@ -309,91 +261,90 @@ def register_plugin(it: Any, router: Router, plugin: Any, given: Obj, node: Any)
     if not isinstance(prefix, str):
         prefix = next((option for option in options(prefix) if isinstance(option, str)), None)
         it.tell("the prefix of this plugin is known at run time alone: " + ("its default is taken" if prefix is not None else "its routes are left out"), it.place(node))
-        if prefix is None:
-            return
+    if prefix is None:
+        return
     child = router
     if not (plugin.props and "skip-override" in plugin.props):
         child = Router(it, "fastify", False, node, owner=router)
         router.add(it, "use", (), [prefix], [], node, router=child)
         child.mounts += 1
-    done = Native(lambda it, this, arguments, node: UNDEFINED)
-    it.guarded(lambda: it.call(plugin, child, [child, given, done], node), node)
+    it.guarded(lambda: it.call(plugin, child, [child, given, Native(lambda it, this, a, node: UNDEFINED)], node))
 
 
 def autoload(it: Any, router: Router, given: Obj, node: Any) -> None:
     """@fastify/autoload: each module of a folder is a plugin, folders are prefixes."""
     start, further = given.props.get("dir"), given.props.get("options")
     base = further.props.get("prefix", "") if type(further) is Obj else ""
-    named = given.props.get("dirNameRoutePrefix", True) is not False
-    found = it.sources.below(start) if isinstance(start, str) else None
-    if found is None or not isinstance(base, str):
+    found = it.sources.below(start) if isinstance(start, str) and isinstance(base, str) else None
+    if found is None:
         it.tell("the folder of autoload is not known: its routes are missing", it.place(node))
-        return
-    for name, module in found:
-        folders = name.split("/")[:-1] if named else []
-        own = it.member(Namespace(module), "autoPrefix") if not module.is_commonjs() else UNDEFINED
+    for name, module in found or ():
+        folders = name.split("/")[:-1] if given.props.get("dirNameRoutePrefix", True) is not False else []
+        own = module.export(it, "autoPrefix") if not module.is_commonjs() else UNDEFINED
         prefix = own if isinstance(own, str) else "/".join(":" + part[1:] if part.startswith("_") and given.props.get("routeParams") is True else part for part in folders)
         plugin = module.export(it, "default")
         if type(plugin) is Fn:
             register_plugin(it, router, plugin, Obj({**given.props, "prefix": joined(base, prefix) if base or prefix else ""}), node)
 
 
-def fastify_hook(it, router, name, arguments, node):
-    if len(arguments) > 1 and arguments[0] in FASTIFY_HOOKS:
-        router.hooks.append((arguments[0], arguments[1]))
+def fastify_hook(it, router, name, a, node):
+    if len(a) > 1 and a[0] in HOOKS:
+        router.hooks.append((a[0], a[1]))
     return router
 
 
-def fastify_decorate(it, router, name, arguments, node):
-    if arguments and isinstance(arguments[0], str) and name == "decorate":
-        router.props[arguments[0]] = arguments[1] if len(arguments) > 1 else UNDEFINED
+def fastify_decorate(it, router, name, a, node):
+    if isinstance(at(a), str):
+        router.props[a[0]] = at(a, 1)
     return router
 
 
-def fastify_schema(it, router, name, arguments, node):
-    if arguments:
-        it.shared_schemas.append(arguments[0])
+def fastify_schema(it, router, name, a, node):
+    it.shared_schemas.extend(a[:1])
     return router
 
 
-def fastify_error_handler(it, router, name, arguments, node):
-    router.failures.append((0, arguments[0] if arguments else UNDEFINED))
+def fastify_failure(it, router, name, a, node):
+    router.failures.append((0, at(a)))
     return router
 
 
-def fastify_after(it, router, name, arguments, node):
-    for function in arguments:
-        if isinstance(function, Fn):
-            it.guarded(lambda function=function: it.call(function, router, [None, router], node), node)
+def fastify_after(it, router, name, a, node):
+    for function in a:
+        it.guarded(lambda function=function: it.call(function, router, [None, router], node))
     return router
 
 
-FASTIFY: dict[str, Callable] = {
-    "register": fastify_register, "route": fastify_route, "all": fastify_method, "addHook": fastify_hook, "decorate": fastify_decorate, "decorateRequest": fastify_decorate, "decorateReply": fastify_decorate, "addSchema": fastify_schema,
-    "setErrorHandler": fastify_error_handler, "setNotFoundHandler": chained, "withTypeProvider": chained, "setValidatorCompiler": chained, "setSerializerCompiler": chained, "after": fastify_after, "ready": fastify_after,
-    "auth": lambda it, router, name, arguments, node: arguments[0] if arguments else UNDEFINED, "listen": listen, "close": listen, "addContentTypeParser": chained, "use": chained, "inject": listen}
-FASTIFY_PROPS = {"httpErrors": Native(lambda it, this, arguments, node: builtins.http_error(it, arguments), {**{camel(name): error for name, error in named_errors(HTTP_ERRORS).items()}, "createError": Native(lambda it, this, arguments, node: builtins.http_error(it, arguments))}),
-                 "log": Unknown()}
+def fastify_auth(it, router, name, a, node):
+    return at(a)
+
+
+TABLES: dict[str, dict[str, Callable]] = {
+    "express": {"use": use, "all": express_method, "route": lambda it, router, name, a, node: Route(router, patterns(it, at(a), node)), "listen": nothing, "handle": nothing,
+                **dict.fromkeys(("param", "set", "enable", "disable", "engine"), itself)},
+    "koa": {"use": use, "all": koa_method, "del": koa_method, "routes": koa_routes, "middleware": koa_routes, "allowedMethods": lambda *a: Unknown(why="allowedMethods"), "prefix": koa_prefix, "register": koa_register,
+            "redirect": koa_redirect, "param": itself, "on": itself, "listen": nothing, "callback": nothing},
+    "fastify": {"register": fastify_register, "route": fastify_route, "all": fastify_method, "addHook": fastify_hook, "decorate": fastify_decorate, "addSchema": fastify_schema, "setErrorHandler": fastify_failure,
+                "after": fastify_after, "ready": fastify_after, "auth": fastify_auth, **dict.fromkeys(("listen", "close", "inject"), nothing),
+                **dict.fromkeys(("decorateRequest", "decorateReply", "setNotFoundHandler", "withTypeProvider", "setValidatorCompiler", "setSerializerCompiler", "addContentTypeParser", "use"), itself)}}
+METHOD = {"express": express_method, "koa": koa_method, "fastify": fastify_method}
 
 
 # what is registered
 def endpoints(it: Any) -> Iterator[Endpoint]:
     """All routes of all apps; of routers without an app when there is none."""
     apps = [router for router in it.routers if router.app and not router.mounts]
-    loose = [router for router in it.routers if not router.app and not router.mounts and router.layers]
     for router in apps:
         yield from below(it, router, "", [], [], set())
     served = any(router.layers for router in apps)
     used = {router.place for router in it.routers if router.mounts}
-    for router in loose:
-        if router.place in used:
-            continue            # another instance of the same is used
-        if all(layer.kind == "own" for layer in router.layers):
-            yield from below(it, router, "", [], [], set())         # a generated server that is not used here: its paths are whole
-        elif served:
-            it.tell("nothing that was read uses this router: its routes are left out", router.place)
-        else:
-            it.tell("nothing that was read uses this router: a prefix of its paths may be missing", router.place)
+    for router in it.routers:
+        if router.app or router.mounts or not router.layers or router.place in used:        # or another instance of it is used
+            continue
+        own = all(layer.kind == "own" for layer in router.layers)       # a generated server that is not used here: its paths are whole
+        if not own:
+            it.tell("nothing that was read uses this router: " + ("its routes are left out" if served else "a prefix of its paths may be missing"), router.place)
+        if own or not served:
             yield from below(it, router, "", [], [], set())
 
 
@@ -401,112 +352,74 @@ def below(it: Any, router: Router, prefix: str, before: list, failures: list, ab
     """before: (pattern, exact, handler) of what is passed on the way here; failures: error handlers."""
     if id(router) in above:
         return
-    above, prefix = above | {id(router)}, joined(prefix, router.prefix) if router.prefix else prefix
-    before = before if router.framework == "express" else [*before, *((prefix, False, hook) for name in FASTIFY_HOOKS for given, hook in router.hooks if given == name)]
+    above, prefix, shared = above | {id(router)}, joined(prefix, router.prefix) if router.prefix else prefix, router.framework == "express"
+    # in Express a request that a router does not answer has still passed its middlewares
+    before = before if shared else [*before, *((prefix, False, hook) for name in HOOKS for given, hook in router.hooks if given == name)]
     for index, layer in enumerate(router.layers):
-        later = [failure for at, failure in router.failures if at > index or router.framework == "fastify"]
-        handled = [*later, *failures]
+        handled = [*(failure for at, failure in router.failures if at > index or router.framework == "fastify"), *failures]
+        paths = [joined(prefix, path) if path else prefix for path in ([""] if layer.paths is None else layer.paths)]
         if layer.router is not None:
-            for path in layer.paths or ():
-                # in Express a request that a router does not answer has still passed its middlewares
-                yield from below(it, layer.router, joined(prefix, path) if path else prefix, before if router.framework == "express" else list(before), handled, above)
-        elif layer.kind == "use":
-            before.extend((joined(prefix, path) if path else prefix, False, handler) for path in ([""] if layer.paths is None else layer.paths) for handler in layer.handlers)
-        else:
-            yield from of_layer(it, layer, prefix, before, handled, router)
+            for path in paths:
+                yield from below(it, layer.router, path, before if shared else list(before), handled, above)
+        elif layer.kind == "use" or layer.kind == "all" and passes(layer, router.framework):
+            before.extend((path or "/", layer.kind == "all", handler) for path in paths for handler in layer.handlers)
+        elif layer.methods != ("options",) or any(type(handler) is Fn for handler in layer.handlers):      # else what browsers ask before they call
+            yield from of_layer(layer, prefix, before, handled, router.framework)
 
 
-def of_layer(it: Any, layer: Layer, prefix: str, before: list, failures: list, router: Router) -> Iterator[Endpoint]:
-    paths = [joined(prefix, path) if layer.kind != "own" or prefix else path for path in layer.paths or ()]
-    if layer.kind == "all" and passes(layer, router.framework):
-        before.extend((path, True, handler) for path in paths for handler in layer.handlers)
-        return
-    if layer.methods == ("options",) and not any(type(handler) is Fn for handler in layer.handlers):
-        return          # what browsers ask before they call: a package answers it
-    for path in paths:
+def of_layer(layer: Layer, prefix: str, before: list, failures: list, framework: str) -> Iterator[Endpoint]:
+    for written in layer.paths or ():
+        path = written if layer.kind == "own" and not prefix else joined(prefix, written)
         front = [(handler, False) for pattern, exact, handler in before if covers(pattern, path, exact)]
         for method in EVERY_METHOD if layer.kind == "all" else layer.methods:
-            yield Endpoint(router.framework, method, path, [*front, *((handler, True) for handler in layer.handlers)], failures, layer)
+            yield Endpoint(framework, method, path, [*front, *((handler, True) for handler in layer.handlers)], failures, layer)
 
 
 def passes(layer: Layer, framework: str) -> bool:
     """Whether handlers of all() only stand in front of others: the last one calls its next."""
-    last = layer.handlers[-1] if layer.handlers else None
-    if type(last) is not Fn:
-        return not isinstance(last, Native) if framework != "fastify" else False
-    wanted = 1 if framework == "koa" else 2
-    if framework == "fastify" or parameters_of(last) <= wanted:
+    last, wanted = layer.handlers[-1] if layer.handlers else None, 1 if framework == "koa" else 2
+    if type(last) is not Fn or framework == "fastify":
+        return framework != "fastify" and not isinstance(last, Native)
+    if arity(last) <= wanted:
         return False
     written = [child for child in last.node.child_by_field_name("parameters").named_children if child.type != "comment"][wanted]
-    name = (written.child_by_field_name("pattern") or written).text
-    body = last.node.child_by_field_name("body").text
-    return name + b"(" in body
+    return (written.child_by_field_name("pattern") or written).text + b"(" in last.node.child_by_field_name("body").text
 
 
 # packages
-def prefix_of(arguments: list) -> str:
-    given = arguments[0] if arguments else UNDEFINED
-    found = given.props.get("prefix", "") if type(given) is Obj else ""
-    return found if isinstance(found, str) else ""
+ERRORS = Native(lambda it, this, a, node: http_error(it, a), {
+    **{name[0].lower() + name[1:]: error for name, error in named_errors(HTTP_ERRORS).items()}, **named_errors(HTTP_ERRORS), "HttpError": builtins.HTTP_ERROR, "isHttpError": Native(lambda it, this, a, node: Unknown()),
+    "createError": Native(lambda it, this, a, node: http_error(it, a)), "badImplementation": named_errors({"": 500})[""]})
 
 
-def maker(framework: str, app: bool) -> Native:
-    def work(it: Any, this: Any, arguments: list, node: Any) -> Router:
-        return Router(it, framework, app, node, prefix_of(arguments) if framework == "koa" and not app else "")
-    return Native(work)
+ERRORS.props["default"] = ERRORS
+
+
+def function(work: Callable, *names: str, **further: Any) -> Callable:
+    """A package that is a function work(it, a, node), also by these names."""
+    def package(it: Any) -> Native:
+        whole = Native(lambda it, this, a, node: work(it, a, node), dict(further))
+        whole.props.update(dict.fromkeys(("default", *names), whole))
+        return whole
+    return package
+
+
+def maker(framework: str, app: bool) -> Callable:
+    def work(it: Any, a: list, node: Any) -> Router:
+        prefix = at(a).props.get("prefix", "") if framework == "koa" and not app and type(at(a)) is Obj else ""
+        return Router(it, framework, app, node, prefix if isinstance(prefix, str) else "")
+    return work
 
 
 def express_package(it: Any) -> Native:
-    whole, router = maker("express", True), maker("express", False)
-    plain_middleware = Native(lambda it, this, arguments, node: Unknown(why="express"))
-    whole.props.update({"Router": router, "default": whole, "application": Unknown(), **{name: plain_middleware for name in ("json", "urlencoded", "static", "raw", "text")}})
-    return whole
+    middleware = Native(lambda it, this, a, node: Unknown(why="express"))
+    return function(maker("express", True), Router=function(maker("express", False))(it), application=Unknown(), **dict.fromkeys(("json", "urlencoded", "static", "raw", "text"), middleware))(it)
 
 
-def koa_package(it: Any) -> Native:
-    whole = maker("koa", True)
-    whole.props["default"] = whole
-    return whole
-
-
-def koa_router_package(it: Any) -> Native:
-    whole = maker("koa", False)
-    whole.props["default"] = whole.props["Router"] = whole
-    return whole
-
-
-def fastify_package(it: Any) -> Native:
-    whole = maker("fastify", True)
-    whole.props.update(default=whole, fastify=whole)
-    return whole
-
-
-def plugin_package(it: Any) -> Native:
-    def work(it: Any, this: Any, arguments: list, node: Any) -> Any:
-        function = arguments[0] if arguments else UNDEFINED
-        if type(function) is Fn:
-            function.set(it, "skip-override", True)
-        return function
-    whole = Native(work)
-    whole.props["default"] = whole
-    return whole
-
-
-def http_errors_package(it: Any) -> Native:
-    whole = Native(lambda it, this, arguments, node: builtins.http_error(it, arguments), {**named_errors(HTTP_ERRORS), "HttpError": builtins.HTTP_ERROR, "isHttpError": native(lambda it, *rest: Unknown())})
-    whole.props["default"] = whole
-    return whole
-
-
-def boom_package(it: Any) -> Native:
-    whole = Native(lambda it, this, arguments, node: Unknown(), {**{camel(name): error for name, error in named_errors(HTTP_ERRORS).items()}, "badImplementation": named_errors({"": 500})[""]})
-    whole.props["default"] = whole
-    return whole
-
-
-def status_package(it: Any) -> Obj:
-    names = Obj({**builtins.STATUS_NAMES, "MULTI_STATUS": 207}, open=True)
-    return Obj({**names.props, "StatusCodes": names, "default": names, "status": names, "HttpStatus": names}, open=True)
+def as_plugin(it: Any, a: list, node: Any) -> Any:
+    if type(at(a)) is Fn:
+        a[0].set(it, "skip-override", True)
+    return at(a)
 
 
 class Uploads(Value):
@@ -525,14 +438,10 @@ class Uploads(Value):
         return True
 
 
-def multer_package(it: Any) -> Native:
-    def fields(arguments: list) -> list:
-        listed = arguments[0].items if arguments and type(arguments[0]) is Arr else []
-        return [(item.props["name"], True) for item in listed if type(item) is Obj and isinstance(item.props.get("name"), str)]
-    kinds = {"single": lambda arguments: [(arguments[0], False)] if arguments and isinstance(arguments[0], str) else [], "array": lambda arguments: [(arguments[0], True)] if arguments and isinstance(arguments[0], str) else [],
-             "fields": fields, "any": lambda arguments: [], "none": lambda arguments: []}
-    made = Obj({name: Native(lambda it, this, arguments, node, work=work: Uploads(work(arguments))) for name, work in kinds.items()}, open=True)
-    return Native(lambda it, this, arguments, node: made, {"default": Native(lambda it, this, arguments, node: made), "memoryStorage": builtins.opaque(), "diskStorage": builtins.opaque()})
+def multer(it: Any, a: list, node: Any) -> Obj:
+    def uploads(many: bool) -> Native:
+        return Native(lambda it, this, a, node: Uploads([(a[0], many)] if isinstance(at(a), str) else [(item.props["name"], True) for item in it.items(at(a)) if type(item) is Obj and isinstance(item.props.get("name"), str)]))
+    return Obj({**dict.fromkeys(("single", "none"), uploads(False)), **dict.fromkeys(("array", "fields", "any"), uploads(True))}, open=True)
 
 
 class Guard(Value):
@@ -554,100 +463,74 @@ class Guard(Value):
 
 
 BEARER, BASIC = {"bearerAuth": {"type": "http", "scheme": "bearer"}}, {"basicAuth": {"type": "http", "scheme": "basic"}}
+STRATEGIES = {"passport-jwt": {"bearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}, "passport-http-bearer": BEARER, "passport-http": BASIC, "passport-local": {}}
 
 
-def guard_package(schemes: dict, *names: str) -> Callable:
-    def package(it: Any) -> Native:
-        whole = Native(lambda it, this, arguments, node: Guard(schemes))
-        whole.props.update({name: whole for name in ("default", *names)})
-        return whole
-    return package
+def guard(schemes: dict) -> Callable:
+    return lambda it, a, node: Guard(schemes)
 
 
 class Passport(Value):
     """passport: which HTTP scheme a strategy is can be told where the strategy is made."""
     __slots__ = ()
-    strategies: dict[str, dict] = {}
 
     def get(self, it, name, node):
-        return self if name == "default" else bound_to(self, name)
+        return self if name == "default" else function_at(self, name)
 
     def invoke(self, it, name, arguments, node):
         if name == "use":
-            strategy = arguments[-1] if arguments else UNDEFINED
-            key = arguments[0] if len(arguments) > 1 and isinstance(arguments[0], str) else getattr(strategy, "why", "")
-            it.strategies[key.removeprefix("passport-").removeprefix("http-") if key else ""] = strategy.why if isinstance(strategy, Unknown) else ""
+            why = getattr(arguments[-1] if arguments else None, "why", "")
+            it.strategies[arguments[0] if len(arguments) > 1 and isinstance(arguments[0], str) else why.removeprefix("passport-").removeprefix("http-")] = why
             return self
-        if name != "authenticate":
-            return Unknown(why="passport")
         it.call_unknown([argument for argument in arguments if isinstance(argument, Fn)])
         schemes: dict = {}
-        for key in flat(arguments[:1]):
-            package = it.strategies.get(key, "") if isinstance(key, str) else ""
-            schemes.update({"passport-jwt": {"bearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}, "passport-http-bearer": BEARER, "passport-http": BASIC}.get(package, {}))
-        return Guard(schemes) if schemes else Unknown(why="passport.authenticate")
+        for key in flat(arguments[:1]) if name == "authenticate" else ():
+            schemes.update(STRATEGIES.get(it.strategies.get(key, ""), {}) if isinstance(key, str) else {})
+        return Guard(schemes) if schemes else Unknown(why="passport." + str(name))
 
 
-def bound_to(value: Value, name: str) -> Native:
-    return Native(lambda it, this, arguments, node: value.invoke(it, name, arguments, node))
-
-
-def strategy_package(name: str) -> Callable:
-    def package(it: Any) -> Native:
-        made = builtins.opaque()
-        strategy = Native(lambda it, this, arguments, node: Unknown(why=name), made=lambda it, this, arguments, node: Unknown(why=name))
-        return Native(lambda it, this, arguments, node: Unknown(), {"Strategy": strategy, "BasicStrategy": strategy, "default": strategy, "ExtractJwt": Unknown(), "Bearer": made})
-    return package
-
-
-def passed_through(it: Any) -> Native:
-    """Packages whose function gives back, as far as requests go, the handler that it gets."""
-    whole = Native(lambda it, this, arguments, node: arguments[0] if arguments else UNDEFINED)
-    whole.props["default"] = whole
-    return whole
-
-
-def compose_package(it: Any) -> Native:
-    whole = Native(lambda it, this, arguments, node: Composed(flat(arguments)))
-    whole.props["default"] = whole
-    return whole
-
-
-def mount_package(it: Any) -> Native:
-    whole = Native(lambda it, this, arguments, node: Composed(flat(arguments[1:]), arguments[0]) if len(arguments) > 1 and isinstance(arguments[0], str) else Composed(flat(arguments)))
-    whole.props["default"] = whole
-    return whole
-
-
-def members_package(members: dict) -> Callable:
-    return lambda it: Native(lambda it, this, arguments, node: Unknown(), {**members, "default": Obj(dict(members), open=True), "posix": Obj(dict(members), open=True), "promises": Obj(dict(members), open=True)})
-
-
-def definition_package(it: Any) -> Native:
-    """swagger-jsdoc and @fastify/swagger are told what the document says of the API as a whole."""
-    def work(it: Any, this: Any, arguments: list, node: Any) -> Any:
-        note_definition(it, arguments[0] if arguments else UNDEFINED)
-        return Unknown(why="swagger-jsdoc")
-    return Native(work, {"default": Native(work), "definition": True})
+def strategy(name: str) -> Callable:
+    return function(lambda it, a, node: Unknown(why=name), "Strategy", "BasicStrategy", "JwtStrategy", ExtractJwt=Unknown())
 
 
 def note_definition(it: Any, given: Any) -> None:
+    """swagger-jsdoc and @fastify/swagger are told what the document says of the API as a whole."""
     found = plain(given)
     for name in ("definition", "swaggerDefinition", "openapi", "swagger"):
-        if isinstance(found, dict) and isinstance(found.get(name), dict):
-            told = found[name]
+        told = found.get(name) if isinstance(found, dict) else None
+        if isinstance(told, dict):
             it.about.update({key: told[key] for key in ("info", "servers", "tags", "externalDocs") if told.get(key)})
             schemes = told.get("components", {}).get("securitySchemes") if isinstance(told.get("components"), dict) else None
             it.schemes.update({key: value for key, value in (schemes or {}).items() if isinstance(value, dict)})
 
 
+def swagger(it: Any, a: list, node: Any) -> Unknown:
+    note_definition(it, at(a))
+    return Unknown(why="swagger-jsdoc")
+
+
+def statuses(it: Any) -> Obj:
+    names = Obj(dict(builtins.STATUS_NAMES), open=True)
+    return Obj({**names.props, **dict.fromkeys(("StatusCodes", "default", "status", "HttpStatus"), names)}, open=True)
+
+
+def members(table: dict) -> Callable:
+    return lambda it: Native(lambda it, this, a, node: Unknown(), {**table, **dict.fromkeys(("default", "posix", "promises"), Obj(dict(table), open=True))})
+
+
+def each(package: Callable, *names: str) -> dict[str, Callable]:
+    return dict.fromkeys(names, package)
+
+
+def first(it: Any, a: list, node: Any) -> Any:
+    return at(a)
+
+
 PACKAGES: dict[str, Callable] = {
-    "ajv": libraries.ajv, **dict.fromkeys(("swagger-jsdoc", "@fastify/swagger"), definition_package),
-    "express": express_package, "express-promise-router": lambda it: express_package(it).props["Router"], "koa": koa_package, **dict.fromkeys(("@koa/router", "koa-router"), koa_router_package), "fastify": fastify_package,
-    "fastify-plugin": plugin_package, "@fastify/autoload": lambda it: Native(lambda it, this, arguments, node: UNDEFINED, {"autoload": True}), "koa-compose": compose_package, "koa-mount": mount_package,
-    **dict.fromkeys(("zod", "zod/v4", "zod/v3", "zod/mini", "zod/v4-mini"), libraries.zod), **dict.fromkeys(("@sinclair/typebox", "typebox", "@fastify/type-provider-typebox"), lambda it: libraries.TYPEBOX.namespace("Type", Check=Unknown(), Compile=Unknown())),
-    **dict.fromkeys(("joi", "@hapi/joi"), lambda it: libraries.JOI.namespace("Joi", ValidationError=it.builtins.error_class("ValidationError"))), "express-validator": libraries.express_validator, "http-errors": http_errors_package, **dict.fromkeys(("@hapi/boom", "boom"), boom_package),
-    **dict.fromkeys(("http-status-codes", "http-status"), status_package), "multer": multer_package, "express-basic-auth": guard_package(BASIC), "koa-basic-auth": guard_package(BASIC),
-    "express-jwt": guard_package(BEARER, "expressjwt"), "koa-jwt": guard_package(BEARER), "express-oauth2-jwt-bearer": guard_package(BEARER, "auth"), "passport": lambda it: Passport(), "koa-passport": lambda it: Passport(),
-    **{name: strategy_package(name) for name in ("passport-jwt", "passport-http-bearer", "passport-http", "passport-local")}, **dict.fromkeys(("express-async-handler", "express-async-wrapper", "p-asyncwrapper"), passed_through),
-    "path": members_package(builtins.PATH), "fs": members_package(builtins.FILES), "url": members_package({"fileURLToPath": native(builtins.file_url)}), "util": members_package({"promisify": native(builtins.same)})}
+    **libraries.PACKAGES, "express": express_package, "express-promise-router": function(maker("express", False)), "koa": function(maker("koa", True)), **each(function(maker("koa", False), "Router"), "@koa/router", "koa-router"),
+    "fastify": function(maker("fastify", True), "fastify"), "fastify-plugin": function(as_plugin), "@fastify/autoload": function(first, register=autoload), "koa-compose": function(lambda it, a, node: Composed(flat(a))),
+    "koa-mount": function(lambda it, a, node: Composed(flat(a[1:]), a[0]) if len(a) > 1 and isinstance(a[0], str) else Composed(flat(a))),
+    **each(function(swagger, register=lambda it, router, given, node: note_definition(it, given)), "swagger-jsdoc", "@fastify/swagger"), **each(lambda it: ERRORS, "http-errors", "@hapi/boom", "boom"),
+    **each(statuses, "http-status-codes", "http-status"), "multer": function(multer, memoryStorage=builtins.opaque(), diskStorage=builtins.opaque()), **each(function(guard(BASIC)), "express-basic-auth", "koa-basic-auth"),
+    **each(function(guard(BEARER), "expressjwt", "auth"), "express-jwt", "koa-jwt", "express-oauth2-jwt-bearer"), **each(lambda it: Passport(), "passport", "koa-passport"), **{name: strategy(name) for name in STRATEGIES},
+    **each(function(first), "express-async-handler", "express-async-wrapper"), "path": members(builtins.PATH), "fs": members(builtins.FILES), "url": members(builtins.URL), "util": members({"promisify": Native(lambda it, this, a, node: at(a))})}

@@ -1,10 +1,10 @@
 """Follows what sources do without running them: every branch is taken, loops over known lists are gone through, the rest is unknown."""
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Callable
 
-from senior_backend.routes.model import Unresolved
-from senior_backend.routes.values import UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, either, options
+from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, either, options
 
 STEPS = 12_000              # statements and calls that are followed for one route; code that needs more is cut short and told
 STARTING_STEPS = 80_000     # the same for one module, which may set up a whole app
@@ -24,6 +24,21 @@ class Thrown(Exception):
         self.value = value
 
 
+@dataclasses.dataclass(slots=True)
+class Unresolved:
+    """A place that could not be followed: what is there is not in the operations, or only in part. blocks: routes may be missing because of it."""
+    file: str
+    line: int
+    message: str
+    blocks: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+    def as_json(self) -> dict:
+        return {"file": self.file, "line": self.line, "message": self.message}
+
+
 class Scope:
     __slots__ = ("vars", "parent", "depth", "module")
 
@@ -39,29 +54,30 @@ class Scope:
 
 
 class Interpreter:
-    """evaluate(node, scope) gives a value, execute(node, scope) says how a statement ends."""
+    """evaluate(node, scope) gives a value, execute(node, scope) says how a statement ends. builtins and types are set by the reader."""
 
     def __init__(self, sources: Any, globals_: dict[str, Any], expressions: dict[str, Callable], statements: dict[str, Callable], hoisted: dict[str, Callable]):
         self.sources, self.expressions, self.statements, self.hoisted = sources, expressions, statements, hoisted
         self.globals = Scope(None, 0, None)
         self.globals.vars.update(globals_)
-        self.builtins: Any = None               # builtins.py, types.py: set by the reader
+        self.builtins: Any = None
         self.types: Any = None
         self.known_fields: dict[int, tuple] = {}
         self.signatures: dict[int, Any] = {}
-        self.depth = 0                          # how many conditions stand around what is evaluated
-        self.steps = STEPS
+        self.depth, self.steps = 0, STEPS       # how many conditions stand around what is evaluated
         self.calls: list[Fn] = []
         self.returns: list[list] = [[]]
         self.frames: list[bool] = [False]       # for each call: whether what it gives is the answer to the request
-        self.tail: Any = None                   # the call whose value is given back by the function at hand
-        self.entering = False
+        self.tail, self.entering = None, False  # the call whose value is given back by the function at hand
         self.catchers: list[list] = [[]]        # what is thrown goes to the innermost
         self.module: Any = None
         self.exchange: Any = None               # the request that is being answered
         self.absent: list[frozenset] = []
         self.unknown_calls = self.passed_on = 0
         self.unresolved: dict[tuple, Unresolved] = {}
+        # what the sources were seen to make: routers, Fastify's schemas, passport's strategies, security schemes, exports of generated validators, what is said of the whole API
+        self.routers, self.shared_schemas, self.strategies, self.schemes, self.generated, self.about = [], [], {}, {}, {}, {}
+        self.generics, self.called, self.variables = [], set(), set()
 
     # evaluation
     def evaluate(self, node: Any, scope: Scope) -> Any:
@@ -83,20 +99,18 @@ class Interpreter:
 
     def run(self, nodes: list, scope: Scope) -> str | None:
         """Statements one after the other, up to the one that leaves."""
-        hoisted, statements = self.hoisted, self.statements
         self.steps -= len(nodes)
         if self.steps < 0:
             raise Exhausted
         kinds = [node.type for node in nodes]
         for kind, node in zip(kinds, nodes):
-            if kind in hoisted:
-                hoisted[kind](self, node, scope)
+            if kind in self.hoisted:
+                self.hoisted[kind](self, node, scope)
         for kind, node in zip(kinds, nodes):
-            work = statements.get(kind)
-            if work:
-                done = work(self, node, scope)
-                if done:
-                    return done
+            work = self.statements.get(kind)
+            done = work(self, node, scope) if work else None
+            if done:
+                return done
         return None
 
     def fields(self, node: Any, *names: str) -> tuple:
@@ -128,8 +142,7 @@ class Interpreter:
         exchange = self.exchange
         start, ends, results = exchange and exchange.state, [], []
         for index, branch in enumerate(branches):
-            failures = exchange.failures if exchange else 0
-            absent = missing[index] if index < len(missing) else frozenset()
+            failures, absent = exchange.failures if exchange else 0, missing[index] if index < len(missing) else NONE
             self.absent.append(absent)
             done = self.attempt(branch)
             self.absent.pop()
@@ -140,20 +153,33 @@ class Interpreter:
                 if done not in (RETURN, THROW):
                     ends.append(exchange.state)
                 exchange.state = start
-        if exchange and ends:
+        if ends:
             exchange.state = exchange.join(ends)
         return None if not all(results) else THROW if all(done == THROW for done in results) else RETURN if RETURN in results else results[0]
 
     def choice(self, branches: list[Callable], missing: tuple = ()) -> Any:
         """The value of one of several expressions."""
         found: list = []
-        done = self.fork([lambda branch=branch: found.append(branch()) for branch in branches], missing)
-        if done == THROW:
+        if self.fork([lambda branch=branch: found.append(branch()) for branch in branches], missing) == THROW:
             raise Thrown(self.catchers[-1].pop())
         return either(*found)
 
     def each(self, calls: list[Callable]) -> Any:
         return calls[0]() if len(calls) == 1 else self.choice(calls) if calls else Unknown()
+
+    def missing(self) -> frozenset:
+        """The inputs that are absent where we are."""
+        return NONE.union(*self.absent)
+
+    def throw(self, value: Any) -> None:
+        raise Thrown(self.exchange.thrown_with(value) if self.exchange is not None else value)
+
+    def guarded(self, action: Callable) -> None:
+        """Something whose failure must not end what comes after it."""
+        try:
+            action()
+        except Thrown:
+            pass
 
     # calls
     def member(self, value: Any, name: Any, node: Any = None) -> Any:
@@ -165,20 +191,6 @@ class Interpreter:
     def invoke(self, value: Any, name: Any, arguments: list, node: Any) -> Any:
         return value.invoke(self, name, arguments, node) if isinstance(value, Value) else self.builtins.invoke(self, value, name, arguments, node)
 
-    def throw(self, value: Any) -> None:
-        raise Thrown(self.exchange.thrown_with(value) if self.exchange is not None else value)
-
-    def guarded(self, action: Callable, node: Any) -> None:
-        """Something whose failure must not end what comes after it."""
-        try:
-            action()
-        except Thrown:
-            pass
-
-    def missing(self) -> frozenset:
-        """The inputs that are absent where we are."""
-        return frozenset().union(*self.absent) if self.absent else frozenset()
-
     def call_function(self, function: Fn, this: Any, arguments: list) -> Any:
         self.steps -= 1
         if len(self.calls) >= DEEPEST_CALL or sum(other.node.id == function.node.id for other in self.calls) > 1:
@@ -188,8 +200,7 @@ class Interpreter:
         self.calls.append(function)
         self.returns.append([])
         self.frames.append(self.entering or self.exchange is not None and self.exchange.receives(arguments))
-        self.entering = False
-        self.module = scope.module
+        self.entering, self.module = False, scope.module
         try:
             return self.builtins.enter(self, function, this, arguments, scope)
         finally:
@@ -199,26 +210,21 @@ class Interpreter:
             self.frames.pop()
 
     def call_unknown(self, arguments: list, why: str = "") -> Any:
-        """A call of something that is not known: functions that it is given may be called back."""
+        """A call of something that is not known: functions that it is given may be called back, and a container makes the class that it is asked for."""
         self.unknown_calls += 1
-        if self.exchange:
-            self.exchange.handed_over(arguments)
         for argument in arguments:
-            if type(argument) is Fn and argument.node.id not in self.called_back():
+            if type(argument) is Fn and all(function.node.id != argument.node.id for function in self.calls):
                 self.attempt(lambda function=argument: self.call(function, UNDEFINED, [], None))
         if self.exchange is None and len(arguments) == 1 and isinstance(arguments[0], Cls) and arguments[0].scope is not None:
-            return self.construct(arguments[0], [], None)       # a container that makes what it is asked for
+            return self.construct(arguments[0], [], None)
         return Unknown(why=why)
-
-    def called_back(self) -> set:
-        return {function.node.id for function in self.calls}
 
     def promise(self, value: Any, name: str, arguments: list) -> Any:
         """then, catch, finally: awaiting is taken as having."""
         first = arguments[0] if arguments else UNDEFINED
         if name == "then":
-            if len(arguments) > 1:
-                self.attempt(lambda: self.call(arguments[1], UNDEFINED, [Unknown()], None))
+            for function in arguments[1:]:
+                self.attempt(lambda function=function: self.call(function, UNDEFINED, [Unknown()], None))
             return self.call(first, UNDEFINED, [value], None) if isinstance(first, Value) and first is not UNDEFINED else value
         if isinstance(first, (Fn, Native)):
             self.attempt(lambda: self.call(first, UNDEFINED, [Unknown()] if name == "catch" else [], None))
@@ -232,17 +238,17 @@ class Interpreter:
 
     # lists
     def items(self, value: Any) -> list:
-        return value.items if type(value) is Arr else [item for option in value.options if type(option) is Arr for item in option.items] if type(value) is Alternatives else []
+        return [item for option in options(value) if type(option) is Arr for item in option.items]
 
     def items_of(self, value: Any) -> Any:
         """One of the items of a list."""
         if type(value) is Arr:
             return either(*value.items, *([Unknown(self.types.item(value.type) if value.type else None)] if value.open or not value.items else []))
-        if type(value) is Obj and value.open and value.type:
+        if type(value) is Alternatives:
+            return either(*map(self.items_of, value.options))
+        if type(value) is Unknown and value.type or type(value) is Obj and value.open and value.type:
             return Unknown(self.types.item(value.type))
-        if type(value) is Unknown and value.type:
-            return Unknown(self.types.item(value.type))
-        return value.item(self) if hasattr(value, "item") else either(*(self.items_of(option) for option in options(value))) if type(value) is Alternatives else Unknown()
+        return value.item(self) if hasattr(value, "item") else Unknown()
 
     # telling
     def place(self, node: Any) -> tuple[str, int]:

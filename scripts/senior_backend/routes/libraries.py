@@ -419,3 +419,8 @@ def express_validator(it: Any) -> Native:
     def rule(location: str) -> Native:
         return Native(lambda it, this, a, node: Arr([Field(location, name) for name in at(a).items if isinstance(name, str)]) if type(at(a)) is Arr else Field(location, at(a)) if isinstance(at(a), str) else Unknown())
     return Native(lambda it, this, a, node: Unknown(), {name: rule(location) for name, location in named("body query param=path header cookie check=body").items()})
+
+
+PACKAGES: dict[str, Callable] = {
+    **dict.fromkeys(("zod", "zod/v4", "zod/v3", "zod/mini", "zod/v4-mini"), zod), **dict.fromkeys(("@sinclair/typebox", "typebox", "@fastify/type-provider-typebox"), lambda it: TYPEBOX.namespace("Type", Check=Unknown(), Compile=Unknown())),
+    **dict.fromkeys(("joi", "@hapi/joi"), lambda it: JOI.namespace("Joi", ValidationError=it.builtins.error_class("ValidationError"))), "ajv": ajv, "express-validator": express_validator}

@@ -4,79 +4,44 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from senior_backend.openapi.paths import shape
+from senior_backend.openapi.paths import placeholders, shape
 from senior_backend.routes.document import INFERRED, METHODS, each, unmarked
 from senior_backend.routes.operations import phrase
 
-TEXTS = frozenset(("title", "summary", "description", "example", "examples", "externalDocs", "xml", "deprecated", "readOnly", "writeOnly", "default", "$comment", "discriminator", "nullable", "x-nullable"))
-PERSONAL = ("tags", "summary", "description", "externalDocs", "operationId", "callbacks", "servers")
+TEXTS = frozenset("title summary description example examples externalDocs xml deprecated readOnly writeOnly default $comment discriminator nullable x-nullable".split())
+MISSING = ("tags", "summary", "description", "externalDocs", "callbacks", "servers", "deprecated")
+COMPOSED = ("allOf", "anyOf", "oneOf")
 
 
 def merged(old: dict, new: dict, complete: bool) -> tuple[dict, list[str]]:
     """(the document, what differed). new: with its marks; complete: the sources could be read to their end."""
     merger = Merger(copy.deepcopy(old), new, complete)
-    merger.paths()
+    merger.document()
     return unmarked(merger.old), merger.drift
 
 
 class Merger:
     def __init__(self, old: dict, new: dict, complete: bool):
-        self.old, self.new, self.complete = old, new, complete
+        self.old, self.new, self.complete, self.where = old, new, complete, ""
         self.drift: list[str] = []
-        self.where = ""
-        self.merging: set[tuple[int, int]] = set()
+        self.met: set[tuple[int, int]] = set()
 
     def say(self, text: str) -> None:
         line = f"{self.where}: {text}" if self.where else text
-        if line not in self.drift:
-            self.drift.append(line)
+        self.drift += [line] if line not in self.drift else []
 
-    # paths
-    def paths(self) -> None:
-        paths = self.old.setdefault("paths", {})
-        wanted = {(shape(path), method): (path, operation) for path, method, operation in each(self.new["paths"])}
-        known = {(shape(path), method): path for path, method, _ in each(paths)}
-        for (form, method), path in known.items():
-            self.where = f"{method.upper()} {path}"
-            if (form, method) in wanted:
-                self.operation(paths[path], method, *wanted[form, method], path)
-            elif self.complete:
-                self.say("no route was found: the operation is removed")
-                del paths[path][method]
-            else:
-                self.say("no route was found; the operation stays, as not all of the sources could be followed")
-        for (form, method), (path, operation) in wanted.items():
-            if (form, method) not in known:
-                self.where = f"{method.upper()} {path}"
-                self.say("the operation is missing")
-                home = next((other for other in paths if shape(other) == form), path)
-                paths.setdefault(home, {})[method] = renamed(copy.deepcopy(operation), path, home)
-                self.adopt(operation)
-        for path in [path for path, item in paths.items() if isinstance(item, dict) and not any(name in METHODS or name == "$ref" for name in item)]:
-            del paths[path]
-        self.where = ""
-        self.schemes()
-        if self.old.get("x-unresolved") != self.new.get("x-unresolved"):
-            self.old.pop("x-unresolved", None)
-            if "x-unresolved" in self.new:
-                self.old["x-unresolved"] = self.new["x-unresolved"]
-            self.say("what could not be followed has changed (x-unresolved)")
-
-    def operation(self, item: dict, method: str, path: str, new: dict, home: str) -> None:
-        old, new = item[method], renamed(new, path, home)
-        for name in PERSONAL:
-            if name in new and name not in old and name != "operationId":
-                old[name] = new[name]
-                self.say(f"{name} is missing")
-        if new.get("deprecated") and not old.get("deprecated"):
-            old["deprecated"] = True
-            self.say("it is deprecated")
-        self.parameters(item, old, new)
-        self.body(old, new)
-        self.responses(old, new)
-        if new.get("security") and not old.get("security", self.old.get("security")):
-            old["security"] = new["security"]
-            self.say("security is missing")
+    def put(self, holder: dict, name: str, part: Any, text: str) -> None:
+        """Put a new part in its place, with the components that it refers to."""
+        self.say(text)
+        holder[name] = copy.deepcopy(part)
+        schemas, pending = self.new.get("components", {}).get("schemas", {}), [part]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, dict) and isinstance(node.get("$ref"), str) and (key := node["$ref"].rpartition("/")[2]) in schemas:
+                there = self.old.setdefault("components", {}).setdefault("schemas", {})
+                pending += [schemas[key]] if key not in there else []
+                there.setdefault(key, copy.deepcopy(schemas[key]))
+            pending.extend(node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
 
     def resolved(self, value: Any, root: dict | None = None) -> Any:
         """What references within a document lead to."""
@@ -89,152 +54,155 @@ class Merger:
             value = target
         return value if isinstance(value, (dict, bool)) else {}
 
-    # parameters
+    # operations
+    def document(self) -> None:
+        paths = self.old.setdefault("paths", {})
+        wanted = {(shape(path), method): (path, operation) for path, method, operation in each(self.new["paths"])}
+        known = {(shape(path), method): path for path, method, _ in each(paths)}
+        for key, path in known.items():
+            self.where = f"{key[1].upper()} {path}"
+            if key in wanted:
+                self.operation(paths[path], paths[path][key[1]], renamed(wanted[key][1], wanted[key][0], path))
+            else:
+                self.say("no route was found" + ("" if self.complete else "; the operation stays, as not all of the sources could be followed"))
+                if self.complete:
+                    del paths[path][key[1]]
+        for (form, method), (path, operation) in wanted.items():
+            if (form, method) not in known:
+                self.where, home = f"{method.upper()} {path}", next((other for other in paths if shape(other) == form), path)
+                self.put(paths.setdefault(home, {}), method, renamed(operation, path, home), "the operation is missing")
+        self.where = ""
+        for path in [path for path, item in paths.items() if isinstance(item, dict) and not any(name in METHODS or name == "$ref" for name in item)]:
+            del paths[path]
+        self.schemes()
+        if self.old.get("x-unresolved") != self.new.get("x-unresolved"):
+            self.old.pop("x-unresolved", None)
+            self.old.update({"x-unresolved": self.new["x-unresolved"]} if "x-unresolved" in self.new else {})
+            self.say("what could not be followed has changed (x-unresolved)")
+
+    def schemes(self) -> None:
+        needed = {name for _, _, operation in each(self.old["paths"]) for requirement in operation.get("security") or [] if isinstance(requirement, dict) for name in requirement}
+        offered = self.new.get("components", {}).get("securitySchemes", {})
+        for name in sorted(needed & offered.keys()):
+            self.old.setdefault("components", {}).setdefault("securitySchemes", {}).setdefault(name, copy.deepcopy(offered[name]))
+
+    def operation(self, item: dict, old: dict, new: dict) -> None:
+        for name in MISSING:
+            if name in new and name not in old:
+                self.put(old, name, new[name], f"{name} is missing")
+        self.parameters(item, old, new)
+        self.body(old, new)
+        self.responses(old.setdefault("responses", {}), new["responses"])
+        if new.get("security") and not old.get("security", self.old.get("security")):
+            self.put(old, "security", new["security"], "security is missing")
+
     def parameters(self, item: dict, old: dict, new: dict) -> None:
-        listed = old.get("parameters", [])
-        known = {identity(self.resolved(parameter)): self.resolved(parameter) for parameter in [*item.get("parameters", []), *listed]}
+        known = {identity(parameter): parameter for parameter in map(self.resolved, [*item.get("parameters", []), *old.get("parameters", [])])}
         wanted = {identity(parameter): parameter for parameter in new.get("parameters", [])}
         for key, parameter in wanted.items():
-            if key not in known:
-                self.say(f"the {key[0]} parameter {parameter['name']} is missing")
-                old.setdefault("parameters", []).append(copy.deepcopy(parameter))
-                self.adopt(parameter)
+            what, there, needed = f"the {key[0]} parameter {parameter['name']}", known.get(key), bool(parameter.get("required"))
+            if there is None:
+                made: dict = {}
+                self.put(made, "parameter", parameter, f"{what} is missing")
+                old.setdefault("parameters", []).append(made["parameter"])
                 continue
-            there = known[key]
-            if bool(there.get("required")) != bool(parameter.get("required")) and (parameter.get("required") or not is_inferred(parameter.get("schema"))):
-                self.say(f"the {key[0]} parameter {parameter['name']} is {'required' if parameter.get('required') else 'optional'}")
-                there.pop("required", None)
-                there.update({"required": True} if parameter.get("required") else {})
-            self.member(there, "schema", parameter.get("schema", {}), f"the {key[0]} parameter {parameter['name']}")
-        for parameter in list(listed):
+            if bool(there.get("required")) != needed and (needed or not inferred(parameter.get("schema"))):
+                self.say(f"{what} is {'required' if needed else 'optional'}")
+                there.update(required=True) if needed else there.pop("required")
+            self.member(there, "schema", parameter.get("schema", {}), what)
+        closed = {"path", *(key[0] for key, parameter in wanted.items() if not inferred(parameter.get("schema")))}
+        for parameter in list(old.get("parameters", [])):
             key = identity(self.resolved(parameter))
-            closed = any(other[0] == key[0] and not is_inferred(parameter.get("schema")) for other, parameter in wanted.items()) or key[0] == "path"
-            if key not in wanted and closed:
-                self.say(f"nothing reads the {key[0]} parameter {self.resolved(parameter).get('name')}")
-                listed.remove(parameter)
+            if key not in wanted and key[0] in closed:
+                self.say(f"nothing reads the {key[0]} parameter {key[1]}")
+                old["parameters"].remove(parameter)
 
-    # bodies and responses
     def body(self, old: dict, new: dict) -> None:
         there, wanted = self.resolved(old.get("requestBody")), new.get("requestBody")
-        if wanted is None:
-            if "requestBody" in old and self.complete:
+        if "requestBody" not in old:
+            if wanted is not None:
+                self.put(old, "requestBody", wanted, "the body is missing")
+        elif wanted is None:
+            if self.complete:
                 self.say("nothing reads the body")
                 del old["requestBody"]
-        elif "requestBody" not in old:
-            self.say("the body is missing")
-            old["requestBody"] = copy.deepcopy(wanted)
-            self.adopt(wanted)
         else:
             if wanted.get("required") and not there.get("required"):
-                self.say("the body is required")
-                there["required"] = True
+                self.put(there, "required", True, "the body is required")
             self.content(there, wanted, "the body")
 
     def responses(self, old: dict, new: dict) -> None:
-        known, wanted = old.setdefault("responses", {}), new["responses"]
-        found = {str(status).upper(): status for status in known}
-        for status, response in wanted.items():
-            if status == "default" and set(wanted) == {"default"} and "description" in response and "content" not in response and known:
-                continue            # nothing was seen
-            if status.upper() not in found:
-                if not f"{status[0]}XX" in found:
-                    self.say(f"the response {status} is missing")
-                    known[status] = copy.deepcopy(response)
-                    self.adopt(response)
-                continue
-            there = self.resolved(known[found[status.upper()]])
-            if not there.get("description"):
-                there["description"] = response.get("description") or phrase(status)
-            self.content(there, response, f"the response {status}")
-        answered = [status for status in wanted if status[0] in "123"]
-        for status in [status for status in known if str(status)[0] in "123" and str(status).upper() not in {other.upper() for other in wanted}]:
-            if answered and self.complete and str(status)[0] == answered[0][0]:
-                self.say(f"nothing answers {status}")
-                del known[status]
+        seen = {} if set(new) == {"default"} and "content" not in new["default"] and old else new       # else nothing was seen
+        known = {str(status).upper(): status for status in old}
+        for status, response in seen.items():
+            if status.upper() in known:
+                there = self.resolved(old[known[status.upper()]])
+                there["description"] = there.get("description") or response.get("description") or phrase(status)
+                self.content(there, response, f"the response {status}")
+            elif f"{status[0]}XX" not in known:
+                self.put(old, status, response, f"the response {status} is missing")
+        answered = {status[0] for status in seen if status[0] in "123"}
+        for status in [status for status in old if str(status)[0] in answered and str(status).upper() not in {other.upper() for other in seen}] if self.complete else ():
+            self.say(f"nothing answers {status}")
+            del old[status]
 
     def content(self, old: dict, new: dict, what: str) -> None:
+        known = old.get("content", {})
         for name, media in new.get("content", {}).items():
-            known = old.setdefault("content", {}) if name in old.get("content", {}) or media.get("schema") else {}
-            if name not in known and any(isinstance(self.resolved(other), dict) for other in known.values()) and is_inferred(media.get("schema")):
-                continue
-            if name not in known:
-                if media.get("schema"):
-                    self.say(f"{what} may be {name}")
-                    known[name] = copy.deepcopy(media)
-                    self.adopt(media)
-            elif "schema" in media:
-                self.member(known[name], "schema", media["schema"], what)
+            schema = media.get("schema")
+            if name in known and schema is not None:
+                self.member(known[name], "schema", schema, what)
+            elif name not in known and schema and not (known and inferred(schema)):
+                self.put(old.setdefault("content", {}), name, media, f"{what} may be {name}")
 
     # schemas
     def member(self, holder: dict, name: str, new: Any, what: str) -> None:
         """Bring holder[name], a schema, up to what the sources say."""
-        if new in ({}, True, None) or not isinstance(new, dict):
+        if not isinstance(new, dict) or not new:
             return
-        if name not in holder or holder[name] in ({}, True):
-            if not set(new) <= {"type", INFERRED} or not is_inferred(new):
-                self.say(f"the schema of {what} is missing")
-                holder[name] = copy.deepcopy(new)
-                self.adopt(new)
+        if holder.get(name) in (None, {}, True):
+            if not (inferred(new) and set(new) <= {"type", INFERRED}):
+                self.put(holder, name, new, f"the schema of {what} is missing")
             return
         old, wanted = self.resolved(holder[name]), self.resolved(new, self.new)
-        if not isinstance(old, dict) or not isinstance(wanted, dict) or (id(old), id(wanted)) in self.merging:
+        if not isinstance(old, dict) or not isinstance(wanted, dict) or (id(old), id(wanted)) in self.met or self.alike(old, wanted):
             return
-        self.merging.add((id(old), id(wanted)))
-        if not self.alike(old, wanted):
-            if "allOf" in old or "oneOf" in old or "anyOf" in old or any(key in wanted for key in ("allOf", "oneOf", "anyOf")):
-                if not is_inferred(wanted):
-                    self.say(f"the schema of {what} has changed")
-                    holder[name] = {**copy.deepcopy(new), **{key: value for key, value in old.items() if key in TEXTS or key.startswith("x-")}}
-                    self.adopt(new)
-            else:
-                self.schema(old, wanted, what)
+        self.met.add((id(old), id(wanted)))
+        if not any(key in old or key in wanted for key in COMPOSED):
+            self.schema(old, wanted, what)
+        elif not inferred(wanted):
+            self.put(holder, name, {**new, **{key: value for key, value in old.items() if key in TEXTS or key.startswith("x-")}}, f"the schema of {what} has changed")
 
     def schema(self, old: dict, new: dict, what: str) -> None:
         """Keyword by keyword; what is only inferred adds, and takes nothing away."""
-        certain = not is_inferred(new)
-        for keyword in [*new, *(old if certain else ())]:
-            if keyword in TEXTS or keyword.startswith("x-") or keyword in ("properties", "items"):
-                if keyword in new and keyword not in old and keyword in TEXTS:
-                    self.say(f"{keyword} of {what} is missing")
-                    old[keyword] = new[keyword]
+        certain = not inferred(new)
+        for keyword in [*new, *(name for name in old if certain and name not in new)]:
+            if keyword.startswith("x-") or keyword in ("properties", "items", "required") or keyword in TEXTS and (keyword in old or keyword not in new):
                 continue
-            if not certain and keyword in old or same(old.get(keyword), new.get(keyword)):
-                continue
-            if keyword == "required":
-                self.required(old, new, what, certain)
-            elif keyword in new:
-                self.say(f"{keyword} of {what} is {new[keyword]!r}" + (f", not {old[keyword]!r}" if keyword in old else ""))
-                old[keyword] = copy.deepcopy(new[keyword])
-            else:
+            if keyword not in new:
                 self.say(f"{keyword} of {what} is gone")
                 del old[keyword]
-        if "items" in new:
-            self.member(old, "items", new["items"], f"the items of {what}")
-        self.properties(old, new, what, certain)
-
-    def required(self, old: dict, new: dict, what: str, certain: bool) -> None:
-        was, now = set(old.get("required", [])), set(new.get("required", []))
-        for name in sorted(now - was):
-            self.say(f"{name} of {what} is required")
-        for name in sorted(was - now) if certain else ():
-            self.say(f"{name} of {what} is optional")
-        kept = [name for name in old.get("required", []) if name in now or not certain] + [name for name in new.get("required", []) if name not in was]
-        old["required"] = kept
-        if not kept:
-            del old["required"]
-
-    def properties(self, old: dict, new: dict, what: str, certain: bool) -> None:
+            elif keyword not in old or certain and not same(old[keyword], new[keyword]):
+                self.put(old, keyword, new[keyword], f"{keyword} of {what} is {new[keyword]!r}" + (f", not {old[keyword]!r}" if keyword in old else ""))
+        self.required(old, new, what, certain)
+        self.member(old, "items", new.get("items"), f"the items of {what}")
         for name, member in new.get("properties", {}).items():
-            known = old.setdefault("properties", {})
-            if name not in known:
-                self.say(f"{name} of {what} is missing")
-                known[name] = copy.deepcopy(member)
-                self.adopt(member)
+            if name in old.setdefault("properties", {}):
+                self.member(old["properties"], name, member, f"{name} of {what}")
             else:
-                self.member(known, name, member, f"{name} of {what}")
+                self.put(old["properties"], name, member, f"{name} of {what} is missing")
         for name in [name for name in old.get("properties", {}) if name not in new.get("properties", {})] if certain and new.get("type") == "object" else ():
             self.say(f"{name} of {what} is gone")
             del old["properties"][name]
+
+    def required(self, old: dict, new: dict, what: str, certain: bool) -> None:
+        was, now = old.get("required", []), new.get("required", [])
+        for name in [*(name for name in now if name not in was), *(name for name in was if name not in now and certain)]:
+            self.say(f"{name} of {what} is {'required' if name in now else 'optional'}")
+        kept = [name for name in was if name in now or not certain] + [name for name in now if name not in was]
+        old.update({"required": kept} if kept else {})
+        if not kept:
+            old.pop("required", None)
 
     def alike(self, old: Any, new: Any, depth: int = 0) -> bool:
         """Whether two schemas say the same, annotations and spelling aside."""
@@ -242,45 +210,15 @@ class Merger:
         if depth > 24 or not isinstance(old, dict) or not isinstance(new, dict):
             return depth > 24 or old == new
         one, two = plain(old), plain(new)
-        if one.keys() != two.keys():
-            return False
-        for keyword, value in one.items():
-            other = two[keyword]
+
+        def agree(keyword: str) -> bool:
+            value, other = one[keyword], two[keyword]
             if keyword in ("properties", "patternProperties"):
-                if value.keys() != other.keys() or not all(self.alike(value[name], other[name], depth + 1) for name in value):
-                    return False
-            elif keyword in ("items", "additionalProperties", "not"):
-                if not self.alike(value, other, depth + 1):
-                    return False
-            elif keyword in ("allOf", "anyOf", "oneOf", "prefixItems"):
-                if len(value) != len(other) or not all(self.alike(*pair, depth + 1) for pair in zip(value, other)):
-                    return False
-            elif not same(value, other):
-                return False
-        return True
-
-    # components
-    def adopt(self, part: Any) -> None:
-        """Take over the components that a new part refers to."""
-        schemas = self.new.get("components", {}).get("schemas", {})
-        pending = [part]
-        while pending:
-            node = pending.pop()
-            if isinstance(node, dict):
-                name = node["$ref"].rpartition("/")[2] if isinstance(node.get("$ref"), str) else ""
-                there = self.old.setdefault("components", {}).setdefault("schemas", {}) if name in schemas else {}
-                if name in schemas and name not in there:
-                    there[name] = copy.deepcopy(schemas[name])
-                    pending.append(schemas[name])
-                pending.extend(node.values())
-            elif isinstance(node, list):
-                pending.extend(node)
-
-    def schemes(self) -> None:
-        needed = {name for _, _, operation in each(self.old["paths"]) for requirement in operation.get("security") or [] if isinstance(requirement, dict) for name in requirement}
-        offered = self.new.get("components", {}).get("securitySchemes", {})
-        for name in sorted(needed & offered.keys()):
-            self.old.setdefault("components", {}).setdefault("securitySchemes", {}).setdefault(name, copy.deepcopy(offered[name]))
+                return value.keys() == other.keys() and all(self.alike(value[name], other[name], depth + 1) for name in value)
+            if keyword in (*COMPOSED, "prefixItems"):
+                return len(value) == len(other) and all(self.alike(*pair, depth + 1) for pair in zip(value, other))
+            return self.alike(value, other, depth + 1) if keyword in ("items", "additionalProperties", "not") else same(value, other)
+        return one.keys() == two.keys() and all(map(agree, one))
 
 
 def identity(parameter: Any) -> tuple:
@@ -292,16 +230,10 @@ def identity(parameter: Any) -> tuple:
 def renamed(operation: dict, path: str, home: str) -> dict:
     """The operation with the names that the other template has for its path parameters."""
     names = dict(zip(placeholders(path), placeholders(home)))
-    if all(name == other for name, other in names.items()):
-        return operation
-    return {**operation, "parameters": [{**parameter, "name": names.get(parameter["name"], parameter["name"])} if parameter["in"] == "path" else parameter for parameter in operation.get("parameters", [])]}
+    return {**operation, **({"parameters": [{**parameter, "name": names.get(parameter["name"], parameter["name"])} if parameter.get("in") == "path" else parameter for parameter in operation["parameters"]]} if "parameters" in operation else {})}
 
 
-def placeholders(path: str) -> list[str]:
-    return [part.partition("}")[0] for part in path.split("{")[1:]]
-
-
-def is_inferred(schema: Any) -> bool:
+def inferred(schema: Any) -> bool:
     return not isinstance(schema, dict) or schema.get(INFERRED) is True or not schema
 
 

@@ -8,11 +8,11 @@ from senior_backend.routes.values import UNDEFINED, Native, Obj, Unknown, Value
 
 
 class Import:
-    """A name that an import binds; followed when it is first read."""
+    """A name that an import binds; followed when it is first read. name "*": the whole module."""
     __slots__ = ("specifier", "name")
 
     def __init__(self, specifier: str, name: str):
-        self.specifier, self.name = specifier, name         # name "*": the whole module
+        self.specifier, self.name = specifier, name
 
 
 class Namespace(Value):
@@ -30,46 +30,40 @@ class Namespace(Value):
 
 
 class Module:
-    """A file of the sources that is interpreted."""
+    """A file of the sources that is interpreted. exports: name -> (scope, name in it), Import, or a value; stars: modules of which all is exported."""
 
     def __init__(self, file: Any, it: Interpreter):
-        self.file, self.name, self.state = file, file.name, ""
+        self.file, self.name, self.running = file, file.name, False
         self.scope = Scope(it.globals, 0, self)
-        self.exports: dict[str, Any] = {}           # name -> (scope, name in it), Import, or a value
+        self.exports: dict[str, Any] = {}
         self.stars: list[str] = []
-        self.commonjs = Obj({}, open=False)
-        self.holder = Obj({"exports": self.commonjs})
-        self.scope.vars.update({
-            "module": self.holder, "exports": self.commonjs, "__dirname": "/" + file.name.rpartition("/")[0], "__filename": "/" + file.name,
-            "require": Native(lambda it, this, arguments, node: required(it, self, arguments[0] if arguments else None), {"main": Unknown(), "resolve": Native(lambda it, this, arguments, node: Unknown())})})
+        commonjs, folder = Obj(), file.name.rpartition("/")[0]
+        self.holder = Obj({"exports": commonjs})
+        require = Native(lambda it, this, a, node: required(it, self, a[0] if a else None), {"main": Unknown()})
+        self.scope.vars.update({"module": self.holder, "exports": commonjs, "__dirname": "/" + folder, "__filename": "/" + file.name, "require": require})
 
     def run(self, it: Interpreter) -> None:
-        if self.state:
+        if self.running:
             return
-        self.state = "running"
+        self.running = True
         kept = it.module, it.steps, it.depth, it.exchange, it.calls, it.catchers
         it.module, it.steps, it.depth, it.exchange, it.calls, it.catchers = self, STARTING_STEPS, 0, None, [], [[]]
-        nodes, scope = self.file.tree.root_node.named_children, self.scope
+        nodes = self.file.tree.root_node.named_children
         try:
             for node in nodes:
                 if node.type in it.hoisted:
-                    it.hoisted[node.type](it, node, scope)
+                    it.hoisted[node.type](it, node, self.scope)
             for node in nodes:
                 self.statement(it, node)
         finally:
             it.module, it.steps, it.depth, it.exchange, it.calls, it.catchers = kept
-            self.state = "done"
 
     def statement(self, it: Interpreter, node: Any) -> None:
-        calls = it.calls[:]
         try:
-            it.execute(node, self.scope)
-        except Thrown:
-            pass
+            it.guarded(lambda: it.execute(node, self.scope))
         except (Exhausted, RecursionError):
             it.tell("too much to follow: what is here is not read to its end", (self.name, node.start_point[0] + 1))
-            it.steps = max(it.steps, STARTING_STEPS // 4)
-            it.module, it.calls = self, calls
+            it.steps, it.module, it.calls = max(it.steps, STARTING_STEPS // 4), self, []
 
     def is_commonjs(self) -> bool:
         return not self.exports and not self.stars
@@ -85,42 +79,31 @@ class Module:
             found = self.exports[name]
             if type(found) is tuple:
                 value = found[0].vars.get(found[1], UNDEFINED)
-                return resolved(it, found[0], found[1], value) if type(value) is Import else value
+                return resolved(it, *found, value) if type(value) is Import else value
             return imported(it, self, found) if type(found) is Import else found
         if self.is_commonjs():
             whole = self.holder.props["exports"]
             return whole if name == "default" else it.member(whole, name)
-        for specifier in self.stars if name != "default" else ():
-            value = imported(it, self, Import(specifier, name))
-            if value is not UNDEFINED:
-                return value
-        return UNDEFINED
+        values = (imported(it, self, Import(specifier, name)) for specifier in self.stars if name != "default")
+        return next((value for value in values if value is not UNDEFINED), UNDEFINED)
 
     def names(self, it: Interpreter) -> list[str]:
         self.run(it)
         if self.is_commonjs():
             whole = self.holder.props["exports"]
             return list(whole.props) if type(whole) is Obj else []
-        found = list(self.exports)
-        for specifier in self.stars:
-            module = it.sources.module(it, self.file, specifier)
-            found += [name for name in module.names(it) if name != "default"] if isinstance(module, Module) and module is not self else []
-        return found
+        starred = [it.sources.module(it, self.file, specifier) for specifier in self.stars]
+        return [*self.exports, *(name for module in starred if isinstance(module, Module) and module is not self for name in module.names(it) if name != "default")]
 
 
 def required(it, module: Module, specifier: Any) -> Any:
-    if not isinstance(specifier, str):
-        return Unknown(why="a module whose name is not known")
-    found = it.sources.module(it, module.file, specifier)
+    found = it.sources.module(it, module.file, specifier) if isinstance(specifier, str) else Unknown(why="a module whose name is not known")
     return found.value(it) if isinstance(found, Module) else found
 
 
 def import_call(it, specifier: Any, scope: Scope) -> Any:
     """import('./x'): awaiting is taken as having."""
-    if not isinstance(specifier, str):
-        return Unknown()
-    found = it.sources.module(it, scope.module.file, specifier)
-    return Namespace(found) if isinstance(found, Module) else found
+    return imported(it, scope.module, Import(specifier, "*")) if isinstance(specifier, str) else Unknown()
 
 
 def imported(it, module: Module, wanted: Import) -> Any:
@@ -141,73 +124,61 @@ def resolved(it, scope: Scope, name: str, wanted: Import) -> Any:
     return value
 
 
+def text(node: Any) -> str:
+    return node.text.decode().strip("'\"")
+
+
 def bind_import(it, node: Any, scope: Scope) -> None:
     source = node.child_by_field_name("source")
     for clause in node.named_children:
         if clause.type == "import_require_clause":
-            scope.vars[clause.named_children[0].text.decode()] = Import(it.evaluate(clause.child_by_field_name("source"), scope), "=")
-            scope.vars[clause.named_children[0].text.decode()] = required(it, scope.module, it.evaluate(clause.child_by_field_name("source"), scope))
-        elif clause.type == "import_clause":
-            bind_clause(clause, it.evaluate(source, scope), scope)
+            scope.vars[text(clause.named_children[0])] = required(it, scope.module, text(clause.child_by_field_name("source")))
+        for child in clause.named_children if clause.type == "import_clause" else ():
+            if child.type == "identifier":
+                scope.vars[text(child)] = Import(text(source), "default")
+            elif child.type == "namespace_import":
+                scope.vars[text(child.named_children[0])] = Import(text(source), "*")
+            else:
+                scope.vars.update({local: Import(text(source), name) for name, local in specifiers(child)})
 
 
-def bind_clause(clause: Any, specifier: str, scope: Scope) -> None:
-    for child in clause.named_children:
-        if child.type == "identifier":
-            scope.vars[child.text.decode()] = Import(specifier, "default")
-        elif child.type == "namespace_import":
-            scope.vars[child.named_children[0].text.decode()] = Import(specifier, "*")
-        elif child.type == "named_imports":
-            for item in child.named_children:
-                if item.type == "import_specifier":
-                    name, alias = item.child_by_field_name("name"), item.child_by_field_name("alias")
-                    scope.vars[(alias or name).text.decode()] = Import(specifier, name.text.decode().strip("'\""))
+def specifiers(node: Any) -> list[tuple[str, str]]:
+    """(name, alias or name) of what an import or export lists."""
+    listed = [(child.child_by_field_name("name"), child.child_by_field_name("alias")) for child in node.named_children if child.type in ("import_specifier", "export_specifier")]
+    return [(text(name), text(alias or name)) for name, alias in listed]
 
 
 def export_names(it, node: Any, scope: Scope) -> None:
     """An export statement: what it declares, lists, or passes on from another module."""
-    module, source = scope.module, node.child_by_field_name("source")
-    declared, value = node.child_by_field_name("declaration"), node.child_by_field_name("value")
-    default = any(child.type == "default" for child in node.children)
+    module, source, declared, value = scope.module, *(node.child_by_field_name(name) for name in ("source", "declaration", "value"))
+    words = {child.type for child in node.children}
+    specifier = text(source) if source else None
     if declared is not None:
         it.execute(declared, scope)
-        for name in declared_names(declared):
-            module.exports["default" if default else name] = (scope, name)
+        module.exports.update({"default" if "default" in words else name: (scope, name) for name in declared_names(declared)})
     elif value is not None:
-        found = it.evaluate(value, scope)
+        found = module.exports["default"] = it.evaluate(value, scope)
         if hasattr(found, "comment") and found.comment is None:
             found.comment = node
-        module.exports["default"] = found
-    elif any(child.type == "=" for child in node.children):
+    elif "=" in words:
         module.holder.props["exports"] = it.evaluate(node.named_children[-1], scope)
-    else:
-        specifier = it.evaluate(source, scope) if source else None
-        export_clause(module, node, specifier, scope)
-
-
-def export_clause(module: Module, node: Any, specifier: str | None, scope: Scope) -> None:
-    for child in node.named_children:
+    for child in node.named_children if declared is None else ():
         if child.type == "export_clause":
-            for item in child.named_children:
-                if item.type == "export_specifier":
-                    name, alias = item.child_by_field_name("name"), item.child_by_field_name("alias")
-                    written = name.text.decode()
-                    module.exports[(alias or name).text.decode()] = Import(specifier, written) if specifier is not None else (scope, written)
+            module.exports.update({local: (scope, name) if specifier is None else Import(specifier, name) for name, local in specifiers(child)})
         elif child.type == "namespace_export":
-            module.exports[child.named_children[0].text.decode()] = Import(specifier, "*")
-    if specifier is not None and any(child.type == "*" for child in node.children):
+            module.exports[text(child.named_children[0])] = Import(specifier, "*")
+    if specifier is not None and "*" in words:
         module.stars.append(specifier)
 
 
 def declared_names(node: Any) -> list[str]:
     if node.type in ("lexical_declaration", "variable_declaration"):
         return [name for declarator in node.named_children if declarator.type == "variable_declarator" for name in pattern_names(declarator.child_by_field_name("name"))]
-    name = node.child_by_field_name("name")
-    prefix = "type " if node.type in ("interface_declaration", "type_alias_declaration") else ""
-    return [prefix + name.text.decode()] if name else []
+    name, prefix = node.child_by_field_name("name"), "type " if node.type in ("interface_declaration", "type_alias_declaration") else ""
+    return [prefix + text(name)] if name else []
 
 
 def pattern_names(node: Any) -> list[str]:
     if node.type in ("identifier", "shorthand_property_identifier_pattern"):
-        return [node.text.decode()]
+        return [text(node)]
     return [name for child in node.named_children if child.type != "property_identifier" for name in pattern_names(child)]

@@ -5,10 +5,10 @@ Text, numbers, true, false and null are Python's str, int, float, bool and None.
 """
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Callable
 
 MOST_OPTIONS = 12           # values that one expression may have before it counts as unknown
+NONE: frozenset = frozenset()
 
 
 class Value:
@@ -35,15 +35,12 @@ class Undefined(Value):
     __slots__ = ()
     truth = False
 
-    def get(self, it, name, node):
-        return Unknown()
-
 
 UNDEFINED = Undefined()
 
 
 class Unknown(Value):
-    """What is known at run time alone. type: what TypeScript says of it (types.Type); why: what made it unknown, for messages."""
+    """What is known at run time alone. type: what TypeScript says of it (types.Type); why: the package or name that made it, for messages."""
     __slots__ = ("type", "why")
     truth = None
 
@@ -56,25 +53,30 @@ class Unknown(Value):
     def invoke(self, it, name, arguments, node):
         if name in ("then", "catch", "finally"):
             return it.promise(self, name, arguments)
-        if self.type is None:
-            return it.call_unknown(arguments, self.why)
-        made = it.types.result(self.type, name, arguments)
-        it.call_unknown(arguments)
-        return Unknown(made, self.why)
+        made = it.types.result(self.type, name) if self.type else None
+        found = it.call_unknown(arguments, self.why)
+        return found if made is None else Unknown(made, self.why)
 
     def call(self, it, this, arguments, node):
         made = it.types.returned(self.type) if self.type else None
-        it.call_unknown(arguments)
-        return Unknown(made, self.why)
+        found = it.call_unknown(arguments, self.why)
+        return found if made is None else Unknown(made, self.why)
 
 
 class Test(Unknown):
     """A condition. when_true, when_false: the inputs of which one is missing in that case: frozensets of Input.key."""
     __slots__ = ("when_true", "when_false")
 
-    def __init__(self, when_true: frozenset = frozenset(), when_false: frozenset = frozenset()):
+    def __init__(self, when_true: frozenset = NONE, when_false: frozenset = NONE):
         super().__init__()
         self.when_true, self.when_false = when_true, when_false
+
+
+def absence(value: Any) -> tuple[frozenset, frozenset]:
+    """The inputs that are missing when a value is true, and when it is false."""
+    if isinstance(value, Test):
+        return value.when_true, value.when_false
+    return NONE, frozenset([value.key]) if hasattr(value, "key") else NONE
 
 
 class Alternatives(Value):
@@ -89,8 +91,11 @@ class Alternatives(Value):
         known = {truth(option) for option in self.options}
         return known.pop() if len(known) == 1 else None
 
+    def present(self) -> list:
+        return [option for option in self.options if option is not UNDEFINED and option is not None]
+
     def get(self, it, name, node):
-        return either(*(it.member(option, name, node) for option in self.options if option is not UNDEFINED and option is not None))
+        return either(*(it.member(option, name, node) for option in self.present()))
 
     def set(self, it, name, value):
         for option in self.options:
@@ -101,7 +106,7 @@ class Alternatives(Value):
         return it.each([lambda option=option: it.call(option, this, arguments, node) for option in self.options])
 
     def invoke(self, it, name, arguments, node):
-        return it.each([lambda option=option: it.invoke(option, name, arguments, node) for option in self.options if option is not UNDEFINED and option is not None])
+        return it.each([lambda option=option: it.invoke(option, name, arguments, node) for option in self.present()])
 
 
 def either(*values: Any) -> Any:
@@ -111,9 +116,7 @@ def either(*values: Any) -> Any:
         for option in value.options if type(value) is Alternatives else (value,):
             if not any(option is other or type(option) is type(other) and not isinstance(option, Value) and option == other for other in found):
                 found.append(option)
-    if not found:
-        return UNDEFINED
-    return found[0] if len(found) == 1 else Alternatives(found) if len(found) <= MOST_OPTIONS else Unknown()
+    return UNDEFINED if not found else found[0] if len(found) == 1 else Alternatives(found) if len(found) <= MOST_OPTIONS else Unknown()
 
 
 def options(value: Any) -> list:
@@ -124,14 +127,21 @@ def truth(value: Any) -> bool | None:
     return value.truth if isinstance(value, Value) else bool(value)
 
 
-class Obj(Value):
-    """An object. open: it may have more members than are known; depth: how conditional its making was; type: what TypeScript says of it."""
-    __slots__ = ("props", "cls", "open", "depth", "guards", "type")
+class Collection(Value):
+    """What objects and lists have in common. open: there may be more in it than is known; depth: how conditional its making was;
+    guards: inputs whose absence puts something into it; type: what TypeScript says of it."""
+    __slots__ = ("open", "depth", "guards", "type")
+
+    def __init__(self, open: bool, depth: int):
+        self.open, self.depth, self.guards, self.type = open, depth, NONE, None
+
+
+class Obj(Collection):
+    __slots__ = ("props", "cls")
 
     def __init__(self, props: dict | None = None, cls: Any = None, open: bool = False, depth: int = 0):
-        self.props, self.cls, self.open, self.depth = {} if props is None else props, cls, open, depth
-        self.guards: frozenset = frozenset()
-        self.type: Any = None
+        super().__init__(open, depth)
+        self.props, self.cls = {} if props is None else props, cls
 
     def get(self, it, name, node):
         if name in self.props:
@@ -153,37 +163,36 @@ class Obj(Value):
         self.props[name] = value
 
 
-@dataclasses.dataclass(slots=True)
 class Getter:
-    function: Any
+    __slots__ = ("function",)
+
+    def __init__(self, function: Any):
+        self.function = function
 
     def getter(self, it: Any, this: Any) -> Any:
         return it.call(self.function, this, [], None)
 
 
-class Arr(Value):
-    """A list. open: it may have more items; guards: inputs whose absence adds an item."""
-    __slots__ = ("items", "open", "guards", "depth", "type")
+class Arr(Collection):
+    __slots__ = ("items",)
 
     def __init__(self, items: list | None = None, open: bool = False, depth: int = 0):
-        self.items, self.open, self.depth = [] if items is None else items, open, depth
-        self.guards: frozenset = frozenset()
-        self.type: Any = None
+        super().__init__(open, depth)
+        self.items = [] if items is None else items
 
     def get(self, it, name, node):
         if name == "length":
-            return (Test(self.guards) if self.guards else Unknown()) if self.open else len(self.items)
+            return Test(self.guards) if self.open else len(self.items)
         if isinstance(name, (int, float)) and not isinstance(name, bool):
-            known = 0 <= name < len(self.items)
-            return self.items[int(name)] if known else it.items_of(self) if self.open else UNDEFINED
-        return it.builtins.method(self, name)
+            return self.items[int(name)] if 0 <= name < len(self.items) else it.items_of(self) if self.open else UNDEFINED
+        return function_at(self, name)
 
     def invoke(self, it, name, arguments, node):
         return it.builtins.invoke(it, self, name, arguments, node)
 
 
 class Fn(Value):
-    """A function of the sources. this: what it is bound to; type: what TypeScript says of the variable that holds it."""
+    """A function of the sources. this: what it is bound to; home: its class; type: what TypeScript says of the variable that holds it; comment: the node above which its comment stands."""
     __slots__ = ("node", "scope", "this", "name", "props", "type", "home", "comment")
 
     def __init__(self, node: Any, scope: Any, name: str = "", this: Any = None, home: Any = None):
@@ -191,12 +200,15 @@ class Fn(Value):
         self.props: dict | None = None
         self.type = self.comment = None
 
+    def bound(self, this: Any, home: Any = None) -> Fn:
+        made = Fn(self.node, self.scope, self.name, this, home or self.home)
+        made.type, made.comment = self.type, self.comment
+        return made
+
     def get(self, it, name, node):
         if self.props and name in self.props:
             return self.props[name]
-        if name in ("call", "apply", "bind"):
-            return Native(lambda it, this, arguments, node: self.invoke(it, name, arguments, node))
-        return self.name if name == "name" else UNDEFINED
+        return function_at(self, name) if name in ("call", "apply", "bind") else self.name if name == "name" else UNDEFINED
 
     def set(self, it, name, value):
         self.props = {**(self.props or {}), name: value}
@@ -209,30 +221,27 @@ class Fn(Value):
             return it.call(self.props[name], self, arguments, node)
         this, rest = (arguments[0], arguments[1:]) if arguments else (UNDEFINED, [])
         if name == "bind":
-            bound = Fn(self.node, self.scope, self.name, this, self.home)
-            bound.type, bound.comment = self.type, self.comment
+            bound = self.bound(this)
             return bound if not rest else Native(lambda it, own, more, node: it.call(bound, this, rest + more, node))
-        if name == "call":
-            return self.call(it, this, rest, node)
-        return self.call(it, this, it.items(rest[0]) if rest else [], node) if name == "apply" else it.call_unknown(arguments)
+        if name in ("call", "apply"):
+            return self.call(it, this, rest if name == "call" else it.items(rest[0]) if rest else [], node)
+        return it.call_unknown(arguments)
 
     def new(self, it, arguments, node):
         made = Obj(open=True, depth=it.depth)
         result = it.call_function(self, made, arguments)
-        return result if isinstance(result, Value) and type(result) is not Undefined else made
+        return result if isinstance(result, Value) and result is not UNDEFINED else made
 
 
 class Native(Value):
     """A function that is known by what it does: work(it, this, arguments, node)."""
-    __slots__ = ("work", "props", "made")
+    __slots__ = ("work", "props")
 
-    def __init__(self, work: Callable, props: dict | None = None, made: Callable | None = None):
-        self.work, self.props, self.made = work, props or {}, made
+    def __init__(self, work: Callable, props: dict | None = None):
+        self.work, self.props = work, {} if props is None else props
 
     def get(self, it, name, node):
-        if name in self.props:
-            return self.props[name]
-        return Native(lambda it, this, arguments, node: self.invoke(it, name, arguments, node)) if name in ("bind", "call", "apply") else Unknown()
+        return self.props[name] if name in self.props else function_at(self, name) if name in ("bind", "call", "apply") else Unknown()
 
     def set(self, it, name, value):
         self.props[name] = value
@@ -241,26 +250,28 @@ class Native(Value):
         return self.work(it, this, arguments, node)
 
     def invoke(self, it, name, arguments, node):
-        if name == "bind" and name not in self.props:
-            return self
-        if name in ("call", "apply") and name not in self.props:
-            return self.work(it, arguments[0] if arguments else UNDEFINED, arguments[1:] if name == "call" else it.items(arguments[1]), node)
-        return it.call(self.get(it, name, node), self, arguments, node)
+        if name in self.props or name not in ("bind", "call", "apply"):
+            return it.call(self.get(it, name, node), self, arguments, node)
+        return self if name == "bind" else self.work(it, arguments[0] if arguments else UNDEFINED, arguments[1:] if name == "call" else it.items(arguments[1]) if len(arguments) > 1 else [], node)
 
     def new(self, it, arguments, node):
-        return (self.made or self.work)(it, UNDEFINED, arguments, node)
+        return self.work(it, UNDEFINED, arguments, node)
+
+
+def function_at(value: Value, name: Any) -> Native:
+    """A method that is read without being called."""
+    return Native(lambda it, this, arguments, node: value.invoke(it, name, arguments, node))
 
 
 class Cls(Value):
-    """A class of the sources. parent: a Cls, or any other value that it extends."""
+    """A class of the sources. parent: a Cls, or any other value that it extends; members: methods, Getter for getters; fields: (name, node)."""
     __slots__ = ("name", "parent", "members", "fields", "statics", "scope", "constructor")
 
     def __init__(self, name: str, parent: Any, scope: Any):
-        self.name, self.parent, self.scope = name, parent, scope
-        self.members: dict[str, Any] = {}          # methods; Getter for getters
-        self.fields: list[tuple[str, Any]] = []    # (name, node of its value or None)
+        self.name, self.parent, self.scope, self.constructor = name, parent, scope, None
+        self.members: dict[str, Any] = {}
+        self.fields: list[tuple[str, Any]] = []
         self.statics: dict[str, Any] = {}
-        self.constructor: Any = None
 
     def get(self, it, name, node):
         if name in self.statics:
@@ -274,14 +285,8 @@ class Cls(Value):
         """What an instance has by its class."""
         if name in self.members:
             found = self.members[name]
-            if type(found) is Getter:
-                return found.getter(it, this)
-            bound = Fn(found.node, found.scope, found.name, this, self)
-            bound.comment = found.comment
-            return bound
-        if isinstance(self.parent, Cls):
-            return self.parent.member(it, this, name)
-        return UNDEFINED if self.parent is None else Unknown()
+            return found.getter(it, this) if type(found) is Getter else found.bound(this, self)
+        return self.parent.member(it, this, name) if isinstance(self.parent, Cls) else UNDEFINED if self.parent is None else Unknown()
 
     def new(self, it, arguments, node):
         return it.construct(self, arguments, node)
@@ -289,8 +294,6 @@ class Cls(Value):
     def is_a(self, other: Any) -> bool | None:
         """Whether instances are instances of the other; None when that is not known."""
         cls = self
-        while isinstance(cls, Cls):
-            if cls is other:
-                return True
+        while isinstance(cls, Cls) and cls is not other:
             cls = cls.parent
         return True if cls is other and cls is not None else False if isinstance(other, (Cls, Native)) and (cls is None or isinstance(cls, Native)) else None
