@@ -54,7 +54,9 @@ def test_facts_and_documents_are_the_golden_ones(project):
     facts = json.loads(document(project, "facts.json").read_text())
     lines = []
     for fact in facts["facts"]:
-        value = {key: one for key, one in fact["value"].items() if one and (isinstance(one, (list, dict)) or str(one) not in fact["id"])}        # what the id does not say
+        value = {
+            key: one for key, one in fact["value"].items() if one and (isinstance(one, (list, dict)) or str(one) not in fact["id"])
+        }  # what the id does not say
         lines.append(f"{fact['id']} {fact['file']}:{fact['line']} {json.dumps(value)}")
     compare_golden("docs_facts.txt", "\n".join([*lines, *facts["unread"], document(project, "data-ownership.md").read_text()]))
     assert (
@@ -318,4 +320,7 @@ def test_what_looks_like_a_secret_is_masked():
         "-----BEGIN RSA PRIVATE KEY-----\nx",
     ):
         assert "***" in masked(text) and masked({"a": [text]}) == {"a": [masked(text)]}
-    assert masked("/users/{id} postgres:17-alpine") == "/users/{id} postgres:17-alpine" and masked("helpdesk_ticketchange_of_1712345678901") == "helpdesk_ticketchange_of_1712345678901"
+    assert (
+        masked("/users/{id} postgres:17-alpine") == "/users/{id} postgres:17-alpine"
+        and masked("helpdesk_ticketchange_of_1712345678901") == "helpdesk_ticketchange_of_1712345678901"
+    )
