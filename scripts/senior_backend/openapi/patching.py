@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from senior_backend.dependencies import require
-from senior_backend.openapi.syntax import SyntaxProblem
+from senior_backend.json_text import SyntaxProblem
 from senior_backend.openapi.writing import as_json, as_yaml, block, scalar
 from senior_backend.openapi.yaml12 import parse_yaml
 

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import Any
 
-from senior_backend.openapi.syntax import SyntaxProblem
+from senior_backend.json_text import SyntaxProblem
 from senior_backend.openapi.yaml12 import parse_yaml
 from senior_backend.routes import builtins, generated
 from senior_backend.routes.answering import answered
