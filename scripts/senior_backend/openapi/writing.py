@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 # plain text that is text to every reader: it begins like a word or a path, and holds neither ": " nor " #"
-PLAIN = re.compile(r"[A-Za-z_/](?:[A-Za-z0-9_./@()*+%=&!?;'{}\[\]\-]|,(?=[ A-Za-z])|:(?=[^\s,\[\]{}])| (?=[^ #]))*")
+PLAIN = re.compile(r"[A-Za-z_/$](?:[A-Za-z0-9_./@()*+%=&!?;'{}\[\]\-]|,(?=[ A-Za-z])|:(?=[^\s,\[\]{}])| (?=[^ #]))*|[0-9]+\.[0-9]+\.[0-9]+")
 OTHER_MEANING = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|.*:")
-ESCAPED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufeff\ufffe\uffff]")
+ESCAPED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 NOT_IN_BLOCKS = re.compile(ESCAPED.pattern + r"|[ \t]+(?:\n|\Z)|\A\n*\Z|\A\n")
 LONGEST_KEY = 1000          # characters; YAML allows 1024 for a key that stands before its colon

@@ -38,6 +38,7 @@ class OperationPlan:
     bodies: list[BodyPlan]
     body_required: bool
     replies: list[ReplyPlan]
+    reply_headers: dict[str, str]      # status -> export of validators.ts that checks the headers of the reply
 
     @property
     def request_type(self) -> str:

@@ -27,8 +27,8 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         stray = next((name for name in (*LISTS, *OTHERS) if getattr(arguments, name)), None)
         if stray:
             raise CommandError(f"--{stray.replace('_', '-')} belongs to --from-db", "give the database: --from-db postgresql://USER@HOST/DATABASE", identifier="USAGE")
-    elif arguments.source is not None or arguments.lenient:
-        extra = "a document" if arguments.source is not None else "--lenient"
+    elif arguments.source is not None or arguments.lenient or arguments.generate_spec:
+        extra = "a document" if arguments.source is not None else "--lenient" if arguments.lenient else "--generate-spec"
         raise CommandError(f"{extra} and --from-db cannot be given together", "leave one of them out: the database is the source of its own document", identifier="USAGE")
 
 

@@ -1,6 +1,8 @@
 """<tag>.handlers.ts: a person's handlers, as they are first written."""
 from __future__ import annotations
 
+import re
+
 from senior_backend.openapi.model import Api, Response
 from senior_backend.scaffold.values.examples import Examples, Unsatisfiable
 from senior_backend.scaffold.names import Names
@@ -8,6 +10,7 @@ from senior_backend.scaffold.plan import Implementation, OperationPlan, Options,
 from senior_backend.scaffold.server.routes import principal_type
 from senior_backend.scaffold.typescript import comment, key, literal, string
 
+TAG_LIKE = re.compile(r"(?m)^@(?=\w)")         # what JSDoc would take for a tag
 HANDLERS_HEADER = "// What the API does. This file is yours; generating again only appends handlers for new operations.\n"
 
 
@@ -42,9 +45,11 @@ def handler_block(plan: OperationPlan, examples: Examples | None, known: Impleme
 
 def documentation(plan: OperationPlan) -> str:
     operation = plan.operation
-    parts = [operation.summary.strip(), operation.description.strip() if operation.description.strip() != operation.summary.strip() else "",
-             f"{operation.method.upper()} {operation.path}", "@deprecated" if operation.deprecated else ""]
-    return comment("\n\n".join(part for part in parts if part))
+    summary, description = (TAG_LIKE.sub(r"\\@", text.strip()) for text in (operation.summary, operation.description))
+    description = "" if description == summary else description
+    plain, route = summary and "\n" not in summary, f"{operation.method.upper()} {operation.path}"
+    parts = [summary, description, route] if plain else [route, summary and f"@summary {summary}", description and f"@description {description}"]
+    return comment("\n\n".join(part for part in [*parts, "@deprecated" if operation.deprecated else ""] if part))
 
 
 def example_reply(plan: OperationPlan, examples: Examples) -> tuple[str, str] | None:
