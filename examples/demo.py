@@ -174,15 +174,17 @@ class Demo:
 
     def change_database(self) -> None:
         title(4, "Change a database: analyze, compare, try out, apply, index")
-        shutil.copytree(EXAMPLES, self.folder / PROJECT / "schema", ignore=lambda _, names: [name for name in names if not name.endswith(".sql")])
+        (self.folder / PROJECT / "db").mkdir()
+        shutil.copy(EXAMPLES / "bookshop-v2.sql", self.folder / PROJECT / "db" / "schema.sql")
+        shutil.copy(EXAMPLES / "bookshop-queries.sql", self.folder / PROJECT / "db" / "queries.sql")
         with database((EXAMPLES / "bookshop-v1.sql").read_text(encoding="utf-8")) as url:
             self.environment["DATABASE_URL"] = url
             tool, migrations, live = "database_migration_tool.py", f"{PROJECT}/migrations", "--connection $DATABASE_URL"
             self.run(f"{tool} {live} --analyze --html database.html")
-            self.run(f"{tool} {live} --compare {PROJECT}/schema/bookshop-v2.sql --output {migrations}", shown=20)
+            self.run(f"{tool} {live} --compare {PROJECT}/db/schema.sql --output {migrations}", shown=20)
             self.apply(migrations)
-            self.expect("No difference" in self.run(f"{tool} {live} --compare {PROJECT}/schema/bookshop-v2.sql"), "the applied migration did not give the new schema")
-            self.run(f"{tool} {live} --suggest-indexes --workload {PROJECT}/schema/bookshop-queries.sql --output {migrations}", shown=30)
+            self.expect("No difference" in self.run(f"{tool} {live} --compare {PROJECT}/db/schema.sql"), "the applied migration did not give the new schema")
+            self.run(f"{tool} {live} --suggest-indexes --workload {PROJECT}/db/queries.sql --output {migrations}", shown=30)
             self.apply(migrations)
             (self.folder / "database.json").write_text(self.run(f"{tool} {live} --analyze --json", shown=0), encoding="utf-8")
             self.run(f"{tool} {live} --status")
