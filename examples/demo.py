@@ -156,7 +156,7 @@ class Demo:
             for step in STEPS:
                 self.ask(step, servers)
             url = f"http://127.0.0.1:{servers['express'].port}/books?limit=10"
-            self.run(f"api_load_tester.py {url} --rate 200 --concurrency 20 --warmup 1 --duration 6 --targets decision.json --output load.json --html load.html", shown=24)
+            self.run(f"api_load_tester.py {url} --rate 50 --concurrency 20 --warmup 1 --duration 8 --targets decision.json --output load.json --html load.html", shown=24)
         (self.folder / "decision-measured.json").write_text(
             self.run("backend_decision_engine.py --answers answers.json --measured load.json --since decision.json --output json", shown=0), encoding="utf-8")
         gained = self.read("decision-measured.json")
