@@ -22,6 +22,7 @@ class Difference:
 
 
 def compare(old: Catalogue, new: Catalogue) -> Difference:
+    """By kind and name, whatever the order that a server gave its rows in."""
     removed = [fact for identity, fact in old.facts.items() if identity not in new.facts]
     found = Difference(removed, [], [])
     for identity, fact in new.facts.items():
@@ -30,4 +31,7 @@ def compare(old: Catalogue, new: Catalogue) -> Difference:
             found.added.append(fact)
         elif before.content is not fact.content and not before.same(fact):       # readers intern what they read
             found.changed.append((before, fact))
+    for facts in (found.removed, found.added):
+        facts.sort(key=lambda fact: fact.id)
+    found.changed.sort(key=lambda pair: pair[0].id)
     return found

@@ -10,7 +10,7 @@ from senior_backend.console import CommandError, ExitCode
 from senior_backend.migrate import diff
 from senior_backend.migrate.changes import Changes, names
 from senior_backend.migrate.graph import Graph
-from senior_backend.migrate.kinds import carrying, inheriting, moving
+from senior_backend.migrate.kinds import anew, inheriting
 from senior_backend.migrate.kinds.registry import KINDS, RANKS
 from senior_backend.migrate.steps import Context, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
@@ -39,7 +39,7 @@ class Plan:
     def __init__(self, changes: Changes, apart: set[Id]):
         self.changes, self.apart = changes, apart
         self.dropped, self.made = changes.dropped, changes.made
-        self.carried = {one for one in self.dropped if one in self.made and carrying.possible(one, changes.old, self.dropped, self.made)}
+        self.carried = {one for one in self.dropped if one in self.made and anew.possible(one, changes.old, self.dropped, self.made)}
         self.droppers = {one: self._dropper(one) for one in self.dropped}
         self.makers = {one: self._maker(one) for one in self.made}
         self.context = Context(changes.old, changes.new, changes.online, frozenset(self.made), frozenset(self.dropped), self._folded())
@@ -123,7 +123,7 @@ class Plan:
     def _bury_last(self) -> None:
         """An old type goes when everything has moved to the new one."""
         for one in self.changes.retired:
-            for kind in moving.MOVABLE:
+            for kind in anew.MOVABLE:
                 self.graph.add(("create", Id(kind, one.name)), ("bury", one))
             for needed in self.changes.needs(one):
                 self.graph.add(("bury", one), ("bury", needed))
@@ -189,13 +189,13 @@ class Plan:
         if action == "alter":
             return self._alter(identity)
         if action in ("keep", "refill"):
-            return (carrying.keep if action == "keep" else carrying.refill)(identity, self.context)
+            return (anew.keep if action == "keep" else anew.refill)(identity, self.context)
         if action == "bury":
-            return moving.bury(self.changes.old[identity], self.context)
+            return anew.bury(self.changes.old[identity], self.context)
         if action == "create":
             return KINDS[identity.kind].create(self.made[identity], self.context)
         if identity in self.changes.retired:
-            return moving.retire(self.changes.old[identity], self.context)
+            return anew.retire(self.changes.old[identity], self.context)
         return KINDS[identity.kind].drop(self.dropped[identity], self.context)
 
     def _alter(self, identity: Id) -> list[Step]:

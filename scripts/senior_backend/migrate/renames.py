@@ -13,10 +13,9 @@ from typing import Iterator, Sequence
 
 from senior_backend.console import CommandError
 from senior_backend.migrate import diff
-from senior_backend.migrate.naming import word
 from senior_backend.migrate.steps import Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
-from senior_backend.postgres.quote import ident, qualified
+from senior_backend.postgres.quote import ident, qualified, word
 
 PART = r'(?:"(?:[^"]|"")+"|[^".=]+)'
 RENAME = re.compile(rf"({PART}(?:\.{PART})*)=({PART}(?:\.{PART})*)\Z")

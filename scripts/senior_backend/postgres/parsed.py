@@ -235,8 +235,7 @@ class Reader(Changes):
             table.columns[node.colname] = Column({"type": text}, uses=uses)
         column = table.columns[node.colname]
         if node.HasField("coll_clause"):
-            collation = strings(node.coll_clause.collname)
-            column.attributes["collation"] = qualified(*(["pg_catalog"] if len(collation) == 1 else []), *collation)
+            column.attributes["collation"] = qualified(*(one for one in strings(node.coll_clause.collname) if one != "pg_catalog"))
         if serial:
             self.serial(table, node.colname, column, serial)
         before = None

@@ -14,6 +14,7 @@ OBJECTS = {
     "OBJECT_TYPE": TYPES, "OBJECT_DOMAIN": ("domain",), "OBJECT_SCHEMA": ("schema",), "OBJECT_EXTENSION": ("extension",), "OBJECT_TRIGGER": ("trigger",),
     "OBJECT_FUNCTION": ("function",), "OBJECT_PROCEDURE": ("procedure",), "OBJECT_ROUTINE": ("function", "procedure"), "OBJECT_COLUMN": ("column",), "OBJECT_TABCONSTRAINT": ("constraint",),
 }
+STORAGE = {"plain": "p", "external": "e", "extended": "x", "main": "m"}
 ACTIONS = {"AT_SetNotNull": ("not_null", True), "AT_DropNotNull": ("not_null", None), "AT_DropIdentity": ("identity", None), "AT_DropExpression": ("generated", None)}
 TABLE_ACTIONS = {"AT_EnableRowSecurity": ("row_security", True), "AT_DisableRowSecurity": ("row_security", None), "AT_ForceRowSecurity": ("force_row_security", True),
                  "AT_NoForceRowSecurity": ("force_row_security", None), "AT_SetLogged": ("persistence", None), "AT_SetUnLogged": ("persistence", "u")}
@@ -201,9 +202,9 @@ class Changes:
         elif action == "AT_SetStatistics":
             put(column.attributes, "statistics", change.integer.ival if change.integer.ival >= 0 else None)
         elif action == "AT_SetStorage":
-            put(column.attributes, "storage", change.string.sval.upper())
+            put(column.attributes, "storage", STORAGE.get(change.string.sval.lower()))
         elif action == "AT_SetCompression":
-            put(column.attributes, "compression", change.string.sval)
+            put(column.attributes, "compression", {"pglz": "p", "lz4": "l"}.get(change.string.sval.lower()))
         else:
             return False
         return True

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import re
 
-from senior_backend.migrate.kinds.altering import alter_table, blocks, column_of, fails, rewrites, table_of
-from senior_backend.migrate.steps import Context, Hazard, Step
+from senior_backend.migrate.kinds.altering import alter_column, blocks, column_of, fails, rewrites, table_of
+from senior_backend.migrate.steps import Hazard, Step
 from senior_backend.postgres.model import Fact
 from senior_backend.postgres.quote import qualified
 
@@ -103,15 +103,13 @@ def needs_rebuild(dependant: Fact, old: str, new: str) -> bool:
     return kind in REFUSED
 
 
-def change_type(before: Fact, after: Fact, context: Context) -> Step:
+def change_type(before: Fact, after: Fact) -> Step:
     old, new = before.attributes["type"], after.attributes["type"]
-    column, collation = column_of(after.id), after.attributes.get("collation")
-    collate = f" COLLATE {collation}" if collation else ""
-    same = old == new
-    return alter_table(after.id, f"ALTER COLUMN {column} TYPE {new}{collate}{'' if same else using(column, old, new)}", hazards(after, old, new, context))
+    collate = f" COLLATE {after.attributes['collation']}" if "collation" in after.attributes else ""
+    return alter_column(after, f"TYPE {new}{collate}{'' if old == new else using(column_of(after.id), old, new)}", hazards(after, old, new))
 
 
-def hazards(fact: Fact, old: str, new: str, context: Context) -> tuple[Hazard, ...]:
+def hazards(fact: Fact, old: str, new: str) -> tuple[Hazard, ...]:
     table, name = table_of(fact.id), ".".join(fact.id.name)
     found: tuple[Hazard, ...] = ()
     if old == new:

@@ -3,14 +3,15 @@ from __future__ import annotations
 
 import re
 
-from senior_backend.migrate.kinds.altering import alter_table, blocks, count_rows, estimated_rows, fails, table_of
-from senior_backend.migrate.kinds.indexes import mark, partitions
-from senior_backend.migrate.kinds.inheriting import loosened, same_constraint, tied
+from senior_backend.migrate.kinds.altering import alter_table, blocks, count_rows, fails, table_of
+from senior_backend.migrate.kinds.indexes import index_moves, mark, partitions
+from senior_backend.migrate.kinds.inheriting import left_by_tie
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
 from senior_backend.postgres.quote import ident, listed, qualified
 
 NOT_VALID = " NOT VALID"
+UNCHECKED = (NOT_VALID, " NOT ENFORCED")
 # PRIMARY KEY (a) INCLUDE (b) WITH (fillfactor='70') DEFERRABLE, in parts
 KEY = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE)(?P<nulls> NULLS NOT DISTINCT)? (?P<columns>\([^()]*\))(?P<include> INCLUDE \([^()]*\))?"
                  r"(?P<with> WITH \([^()]*\))?(?P<rest>(?: DEFERRABLE| INITIALLY DEFERRED)*)\Z")
@@ -27,29 +28,29 @@ def clause(fact: Fact) -> str:
 
 
 def create(fact: Fact, context: Context) -> list[Step]:
-    if fact.parent in context.fresh:
-        return [*added(fact, context), *mark(fact, context)]
-    if same_constraint(fact, context.old, loosened(table_of(fact.id), context)):
+    fresh = fact.parent in context.fresh
+    if not fresh and left_by_tie(fact, context.old, context.gone):
         return []
-    return [*(online(fact, context) if context.online else added(fact, context, hazards(fact, context))), *mark(fact, context)]
+    steps = online(fact, context) if context.online and not fresh else None
+    return [*(steps or added(fact, context, () if fresh else hazards(fact))), *mark(fact)]
+
+
+def partitioned(fact: Fact, context: Context) -> bool:
+    return fact.parent in context.new and "partitioned" in context.new[fact.parent].attributes
 
 
 def added(fact: Fact, context: Context, dangers: tuple[Hazard, ...] = (), suffix: str = "") -> list[Step]:
-    table = context.new.get(fact.parent)
-    only = fact.attributes["type"] in "pux" and table is not None and "partitioned" in table.attributes
-    return [alter_table(fact.id, f"ADD {clause(fact)}{suffix}", dangers, only)]
+    return [alter_table(fact.id, f"ADD {clause(fact)}{suffix}", dangers, only=fact.attributes["type"] in "pux" and partitioned(fact, context))]
 
 
-def online(fact: Fact, context: Context) -> list[Step]:
-    """The form that lets others read and write meanwhile: unchecked and then validated, or through an index that is built beside them."""
-    kind, name, table = fact.attributes["type"], ident(fact.id.name[2]), context.new.get(fact.parent)
-    partitioned = table is not None and "partitioned" in table.attributes
-    definition = fact.attributes["definition"]
-    if kind in "cf" and not definition.endswith((NOT_VALID, " NOT ENFORCED")) and not (kind == "f" and partitioned):
+def online(fact: Fact, context: Context) -> list[Step] | None:
+    """The form that lets others read and write meanwhile, where there is one: unchecked and then validated, or through an index that is built beside them."""
+    kind, name, definition, whole = fact.attributes["type"], ident(fact.id.name[2]), fact.attributes["definition"], not partitioned(fact, context)
+    if kind in "cf" and not definition.endswith(UNCHECKED) and (kind == "c" or whole):
         return [*added(fact, context, suffix=NOT_VALID), alter_table(fact.id, f"VALIDATE CONSTRAINT {name}", failing(fact))]
     parts = KEY.match(definition)
-    if kind not in "pu" or partitioned or not parts:
-        return added(fact, context, hazards(fact, context))
+    if kind not in "pu" or not whole or not parts:
+        return None
     space = f" TABLESPACE {ident(fact.attributes['tablespace'])}" if "tablespace" in fact.attributes else ""
     rest = "".join(parts[one] or "" for one in ("columns", "include", "nulls", "with"))
     index = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {qualified(*fact.id.name[:2])} {rest}{space}"
@@ -59,7 +60,7 @@ def online(fact: Fact, context: Context) -> list[Step]:
 def failing(fact: Fact) -> tuple[Hazard, ...]:
     """What rows make it fail, counted where the definition says enough."""
     kind, name, definition = fact.attributes["type"], fact.id.name[2], fact.attributes["definition"]
-    if definition.endswith((NOT_VALID, " NOT ENFORCED")):
+    if definition.endswith(UNCHECKED):
         return ()
     table = qualified(*fact.id.name[:2])
     if kind == "c":
@@ -73,20 +74,19 @@ def failing(fact: Fact) -> tuple[Hazard, ...]:
     return fails(fact.id, f"fails where a row has no match for {name}" if kind == "f" else f"fails where rows exclude each other under {name}")
 
 
-def hazards(fact: Fact, context: Context) -> tuple[Hazard, ...]:
+def hazards(fact: Fact) -> tuple[Hazard, ...]:
     """Of the plain form, which holds a lock while all rows are read or an index is built."""
-    kind = fact.attributes["type"]
-    if fact.attributes["definition"].endswith((NOT_VALID, " NOT ENFORCED")):
+    kind, name = fact.attributes["type"], fact.id.name[2]
+    if fact.attributes["definition"].endswith(UNCHECKED):
         return ()
-    found = failing(fact) + blocks("blocks-writes" if kind == "f" else "blocks-reads", table_of(fact.id), f"{fact.id.name[2]} is checked")
+    found = failing(fact) + blocks("blocks-writes" if kind == "f" else "blocks-reads", table_of(fact.id), f"{name} is checked")
     if kind == "f" and tuple(fact.attributes["references"]) != fact.id.name[:2]:
-        other = Id("table", tuple(fact.attributes["references"]))
-        found += (Hazard("blocks-writes", other, f"{fact.id.name[2]} is checked while {'.'.join(other.name)} is locked against writes", estimated_rows(other), "rows (estimated)"),)
+        found += blocks("blocks-writes", Id("table", tuple(fact.attributes["references"])), f"{name} is checked")
     return found
 
 
 def drop(fact: Fact, context: Context) -> list[Step]:
-    if same_constraint(fact, context.new, tied(table_of(fact.id), context)):
+    if left_by_tie(fact, context.new, context.fresh):
         return []
     return [alter_table(fact.id, f"DROP CONSTRAINT {ident(fact.id.name[2])}")]
 
@@ -102,9 +102,8 @@ def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
         else:
             return None
     if old.get("tablespace") != new.get("tablespace"):
-        steps.append(Step(f"ALTER INDEX {qualified(after.id.name[0], after.id.name[2])} SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}",
-                          hazards=blocks("blocks-reads", table_of(after.id), "the index moves")))
-    return Alteration((*steps, *mark(after, context, before)))
+        steps.append(index_moves(Id("index", (after.id.name[0], after.id.name[2])), new.get("tablespace"), table_of(after.id)))
+    return Alteration((*steps, *mark(after, before)))
 
 
 def timeless(definition: str) -> str | None:
@@ -139,4 +138,4 @@ def comes_after(fact: Fact, catalogue: Catalogue, made: bool) -> list[Id]:
     return [link for key in keys for link in catalogue.dependants(key) if link.kind == "index_partition"]
 
 
-KIND = Kind(create, drop, alter, folds=folds, within=within, follows=comes_after)
+KINDS = {"constraint": Kind(create, drop, alter, folds=folds, within=within, follows=comes_after)}

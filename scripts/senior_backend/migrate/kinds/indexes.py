@@ -4,37 +4,28 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from senior_backend.migrate.kinds.altering import blocks, changed_options, fails
-from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
+from senior_backend.migrate.kinds.altering import Change, alter_table, altered, blocks, changed_options, fails, said
+from senior_backend.migrate.steps import Alteration, Context, Kind, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
-from senior_backend.postgres.quote import ident, qualified
+from senior_backend.postgres.quote import ident, qualified, target
 
 STORAGE = re.compile(r" WITH \((?:[^()']|'[^']*')*\)")
 HEAD = re.compile(r"CREATE (UNIQUE )?INDEX ")
 
 
 def create(fact: Fact, context: Context) -> list[Step]:
-    attributes, table = fact.attributes, fact.parent
-    text = attributes["definition"]
-    if "tablespace" in attributes:
+    text, live = fact.attributes["definition"], context.live(fact.parent)
+    if "tablespace" in fact.attributes:
         head, where, condition = text.partition(" WHERE ")
-        text = f"{head} TABLESPACE {ident(attributes['tablespace'])}{where}{condition}"
-    steps = settings({}, fact)
-    if not context.live(table):
-        return [Step(text, hazards=hazards(fact, context)), *steps, *mark(fact, context)]
-    if " ON ONLY " in text:
-        return [Step(text), *steps, *mark(fact, context)]
-    return [Step(HEAD.sub(lambda found: f"{found[0]}CONCURRENTLY ", text, count=1), transactional=False, hazards=unique(fact)), *steps, *mark(fact, context)]
-
-
-def hazards(fact: Fact, context: Context) -> tuple[Hazard, ...]:
-    if fact.parent in context.fresh or " ON ONLY " in fact.attributes["definition"]:
-        return ()
-    return (*unique(fact), *blocks("blocks-writes", table_id(fact), f"{fact.id.name[1]} is built"))
-
-
-def unique(fact: Fact) -> tuple[Hazard, ...]:
-    return fails(fact.id, f"fails where values of {fact.id.name[1]} are not unique") if fact.attributes.get("unique") else ()
+        text = f"{head} TABLESPACE {ident(fact.attributes['tablespace'])}{where}{condition}"
+    unique = fails(fact.id, f"fails where values of {fact.id.name[1]} are not unique") if fact.attributes.get("unique") else ()
+    if " ON ONLY " in text or fact.parent in context.fresh:
+        made = Step(text)
+    elif live:
+        made = Step(HEAD.sub(lambda found: f"{found[0]}CONCURRENTLY ", text, count=1), transactional=False, hazards=unique)
+    else:
+        made = Step(text, hazards=(*unique, *blocks("blocks-writes", table_id(fact), f"{fact.id.name[1]} is built")))
+    return [made, *altered(fact, settings({}, {"statistics": fact.attributes.get("statistics", {})}, fact)), *mark(fact)]
 
 
 def table_id(fact: Fact) -> Id:
@@ -42,8 +33,7 @@ def table_id(fact: Fact) -> Id:
 
 
 def drop(fact: Fact, context: Context) -> list[Step]:
-    partitioned = " ON ONLY " in fact.attributes["definition"]
-    concurrently = context.online and not partitioned
+    concurrently = context.online and " ON ONLY " not in fact.attributes["definition"]
     links = (context.old[one] for one in context.old.dependants(fact.id) if one.kind == "index_partition" and one.name != fact.id.name)
     cascade = " CASCADE" if any(link.parent.kind == "constraint" for link in links) else ""       # otherwise a key that is part of it would hold it
     return [Step(f"DROP INDEX {'CONCURRENTLY ' if concurrently else ''}{qualified(*fact.id.name)}{cascade}", transactional=not concurrently)]
@@ -53,31 +43,27 @@ def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
     old, new = before.attributes, after.attributes
     if old.get("invalid") or STORAGE.sub("", old["definition"], count=1) != STORAGE.sub("", new["definition"], count=1):
         return None
-    name, steps = qualified(*after.id.name), []
-    if old.get("tablespace") != new.get("tablespace"):
-        steps.append(Step(f"ALTER INDEX {name} SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}", hazards=blocks("blocks-reads", table_id(after), "the index moves")))
-    return Alteration((*steps, *settings(old, after), *mark(after, context, before)))
+    moved = [index_moves(after.id, new.get("tablespace"), table_id(after))] if old.get("tablespace") != new.get("tablespace") else []
+    return Alteration((*moved, *altered(after, settings(old, new, after)), *mark(after, before)))
 
 
-def settings(old: dict[str, Any], fact: Fact) -> list[Step]:
+def index_moves(index: Id, space: str | None, table: Id) -> Step:
+    return Step(f"ALTER {target(index)} SET TABLESPACE {ident(space or 'pg_default')}", hazards=blocks("blocks-reads", table, "the index moves"))
+
+
+def settings(old: dict[str, Any], new: dict[str, Any], fact: Fact) -> list[str]:
     """Storage parameters (of an index that is there) and statistics targets of its columns."""
-    new, name, said = fact.attributes, qualified(*fact.id.name), []
-    if old:
-        said += changed_options(old.get("options", []), new.get("options", []))
     targets, given = new.get("statistics", {}), old.get("statistics", {})
-    said += [f"ALTER COLUMN {number} SET STATISTICS {targets.get(number, -1)}" for number in sorted({*targets, *given}, key=int) if targets.get(number) != given.get(number)]
-    return [Step(f"ALTER INDEX {name} {text}") for text in said]
+    return changed_options(old.get("options"), new.get("options")) + [
+        f"ALTER COLUMN {number} SET STATISTICS {targets.get(number, -1)}" for number in sorted({*targets, *given}, key=int) if targets.get(number) != given.get(number)]
 
 
-def mark(fact: Fact, context: Context, before: Fact | None = None) -> list[Step]:
+def mark(fact: Fact, before: Fact | None = None) -> list[Step]:
     """Whether an index, also that of a constraint, clusters its table or tells rows apart in replication."""
-    old, new = before.attributes if before else {}, fact.attributes
-    table, index, steps = qualified(*table_id(fact).name), ident(fact.id.name[-1]), []
-    if old.get("clustered") != new.get("clustered"):
-        steps.append(Step(f"ALTER TABLE {table} " + (f"CLUSTER ON {index}" if new.get("clustered") else "SET WITHOUT CLUSTER")))
-    if old.get("replica_identity") != new.get("replica_identity"):
-        steps.append(Step(f"ALTER TABLE {table} REPLICA IDENTITY " + (f"USING INDEX {index}" if new.get("replica_identity") else "DEFAULT")))
-    return steps
+    index = ident(fact.id.name[-1])
+    marks: dict[str, Change] = {"clustered": lambda old, new, _: f"CLUSTER ON {index}" if new else "SET WITHOUT CLUSTER",
+                                "replica_identity": lambda old, new, _: f"REPLICA IDENTITY {f'USING INDEX {index}' if new else 'DEFAULT'}"}
+    return [alter_table(table_id(fact), text) for text in said(before.attributes if before else {}, fact.attributes, marks, fact) or ()]
 
 
 def attach(fact: Fact, context: Context) -> list[Step]:
@@ -89,6 +75,8 @@ def partitions(fact: Fact, catalogue: Catalogue, made: bool) -> list[Id]:
     return [one for one in catalogue.dependants(fact.parent) if one.kind == "partition" and one.name != fact.parent.name] if made and fact.parent in catalogue else []
 
 
-KIND = Kind(create, drop, alter, follows=partitions)
-# a partition's index goes with the index it is part of, or stays when the partition is detached
-PARTITION = Kind(attach, lambda fact, context: [], lambda before, after, context: None, follows=lambda fact, catalogue, made: [Id("partition", catalogue[fact.parent].parent.name)])
+KINDS = {
+    "index": Kind(create, drop, alter, follows=partitions),
+    # a partition's index goes with the index it is part of, or stays when the partition is detached
+    "index_partition": Kind(attach, lambda fact, context: [], follows=lambda fact, catalogue, made: [Id("partition", catalogue[fact.parent].parent.name)]),
+}

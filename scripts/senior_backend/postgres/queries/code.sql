@@ -1,11 +1,12 @@
 -- routines, event triggers, views, rules, triggers, policies
+
+-- but the functions that come with a range type
 select case prokind when 'p' then 'procedure' else 'function' end as kind, array[space, proname, oidvectortypes(proargtypes)] as name, p.tableoid as class, p.oid as object,
   pg_get_userbyid(proowner) as owner, rtrim(pg_get_functiondef(p.oid), E'\n') as definition, pg_get_function_result(p.oid) as result, proargnames as names, proargmodes as modes,
   (select jsonb_agg(format_type(t, null) order by place) from unnest(proallargtypes) with ordinality a(t, place)) as types, pg_get_function_arguments(p.oid) as arguments, pronargdefaults as defaults,
   nullif(prokind = 'w', false) as window, (select true where exists (select from unnest(proargtypes) t join pg_type on pg_type.oid = t where typtype = 'p')) as polymorphic,
   case when to_jsonb(p) ->> 'prosqlbody' is not null then true end as parsed
 from pg_proc p join spaces s on s.oid = pronamespace
--- the functions of a range type come with it
 where prokind <> 'a' and not exists (select from pg_depend where classid = p.tableoid and objid = p.oid and deptype = 'i')
 
 select 'event_trigger' as kind, array[evtname] as name, e.tableoid as class, e.oid as object, pg_get_userbyid(evtowner) as owner, evtevent as event, format('%I.%I', nspname, proname) as function,

@@ -39,7 +39,7 @@ from types t join pg_range r on rngtypid = t.oid join pg_type b on b.oid = rngsu
 
 -- with input and output functions in C: compared, but never written
 select 'base_type' as kind, path as name, class, oid as object, owner, nullif(not typisdefined, false) as shell, case when typisdefined then
-    to_jsonb(t) - '{oid,typnamespace,typowner,typrelid,typarray,typacl,class,path,owner}'::text[] || jsonb_build_object('typelem', nullif(typelem, 0)::regtype) end as facts
+    to_jsonb(t) - '{oid,typnamespace,typowner,typrelid,typarray,typacl,class,path,owner}'::text[] || jsonb_build_object('typelem', nullif(typelem, 0)::regtype) end as details
 from types t where typtype in ('b', 'p')
 
 -- but those that come with a range type
