@@ -11,6 +11,7 @@ from senior_backend.migrate.analyze.rules import RULES, SUGGESTION, WARNING, Fin
 from senior_backend.migrate.analyze.schema import Schema, Table
 from senior_backend.postgres.model import Id
 from senior_backend.postgres.quote import ident, qualified
+from senior_backend.postgres.trees import nodes, postgast, symbol, words
 
 if TYPE_CHECKING:
     import psycopg
@@ -88,7 +89,7 @@ class Reader:
     """What a statement reads. A name without a schema is looked for in public first, then wherever there is only one."""
 
     def __init__(self, schema: Schema):
-        self.schema, self.postgast = schema, dependencies.require("postgast")
+        self.schema = schema
         self.by_name: dict[str, list[Id]] = {}
         for one in schema.tables:
             self.by_name.setdefault(one.name[1], []).append(one)
@@ -96,29 +97,20 @@ class Reader:
     def statement(self, text: str, calls: int, total: float, mean: float, rows: int) -> Statement | None:
         """None for a statement that reads no table of this schema (the catalogs, what is cut off)."""
         try:
-            tree = self.postgast.parse(text)
-        except self.postgast.PgQueryError:
+            tree = postgast().parse(text)
+        except postgast().PgQueryError:
             return None
         made = Statement(" ".join(LITERAL.sub(" ? ", text).split()), calls, total, mean, rows)
-        for node in walk(tree):
-            made.writes |= node.DESCRIPTOR.name in ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
+        made.writes = any(nodes(tree, "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"))
         aliases: dict[str, Id] = {}
-        for node in walk(tree):
-            if node.DESCRIPTOR.name == "RangeVar" and (table := self.table(node)):
+        for node in nodes(tree, "RangeVar"):
+            if table := self.table(node):
                 aliases[node.alias.aliasname or node.relname] = table
                 made.tables.add(table)
-        for node in walk(tree):
-            if node.DESCRIPTOR.name == "A_Expr" and [one.string.sval for one in node.name] == ["="] or node.DESCRIPTOR.name == "A_Expr" and node.kind in (self.any, self.among):
+        for node in nodes(tree, "A_Expr"):
+            if words(node.name) == ("=",) or symbol(node, "kind") in ("AEXPR_OP_ANY", "AEXPR_IN"):
                 self.looked_up(node, aliases, made)
         return made if made.tables else None
-
-    @property
-    def any(self) -> int:
-        return self.postgast.pg_query_pb2.AEXPR_OP_ANY
-
-    @property
-    def among(self) -> int:
-        return self.postgast.pg_query_pb2.AEXPR_IN
 
     def table(self, node: Any) -> Id | None:
         if node.schemaname:
@@ -137,17 +129,6 @@ class Reader:
                                                                                                            if column in self.schema.tables[table].columns]
                 if len(owners) == 1:
                     made.filters.setdefault(owners[0], set()).add(column)
-
-
-def walk(node: Any) -> Iterator[Any]:
-    """All messages of a parse tree, the outer before the inner."""
-    waiting = [node]
-    while waiting:
-        one = waiting.pop()
-        yield one
-        for field, value in one.ListFields():
-            if field.type == field.TYPE_MESSAGE:
-                waiting.extend(value if hasattr(value, "add") else (value,))
 
 
 def check(schema: Schema, statistics: Statistics, workload: Workload) -> list[Finding]:

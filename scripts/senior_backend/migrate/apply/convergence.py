@@ -5,8 +5,9 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 from senior_backend.console import CommandError, Console, ExitCode
-from senior_backend.migrate.apply.statements import Command, Statement, commands, concurrently, relation_name, unwrapped, words
+from senior_backend.migrate.apply.statements import Command, Statement, commands, concurrently
 from senior_backend.postgres import quote
+from senior_backend.postgres.trees import relation_name, unwrapped, words
 
 if TYPE_CHECKING:
     import psycopg

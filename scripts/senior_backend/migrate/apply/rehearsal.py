@@ -15,13 +15,15 @@ from senior_backend.migrate import closure
 from senior_backend.migrate.apply import executor, history, losses, rules
 from senior_backend.migrate.apply.rules import BLOCKS, Observed
 from senior_backend.migrate.apply.script import Group, Migration
-from senior_backend.migrate.apply.statements import Statement, postgast
+from senior_backend.migrate.apply.statements import Statement
 from senior_backend.migrate.bench import Bench, Failed
 from senior_backend.migrate.prove import Trial
 from senior_backend.migrate.sources import Workshop
 from senior_backend.postgres import connection as connections
 from senior_backend.postgres import live, quote
+from senior_backend.postgres.loading import MISSING_EXTENSION
 from senior_backend.postgres.model import Catalogue, Id
+from senior_backend.postgres.trees import nodes
 
 if TYPE_CHECKING:
     import psycopg
@@ -35,7 +37,6 @@ select relation::int8, array_agg(mode) from pg_locks where pid = %s and locktype
 TABLES = ("r", "p", "m")
 LOCKABLE = ("r", "p", "m", "f", "v")
 STATEMENT_SECONDS = 60
-MISSING_EXTENSION = re.compile(r'extension "([^"]+)" is not available|could not open extension control file ".*/([^/"]+)\.control"')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +186,7 @@ def run(arguments: argparse.Namespace, migration: Migration, console: Console) -
 def staged(workshop: Workshop, stack: contextlib.ExitStack, target: psycopg.Connection, catalogue: Catalogue, migration: Migration) -> tuple[Stage, str]:
     """A scratch database with what the file speaks of, all that depends on it, and all that these need."""
     server = workshop.server(catalogue.server_version)
-    named = {node.rolename for one in migration.statements for _, node in postgast().walk(one.node) if type(node).__name__ == "RoleSpec" and node.rolename}
+    named = {role.rolename for one in migration.statements for role in nodes(one.node, "RoleSpec") if role.rolename}
     server.ensure_roles(row[0] for row in target.execute("select rolname from pg_roles where rolname = any(%s)", [list(named)]))
     path = target.execute("show search_path").fetchone()[0]
     trial = Trial(server, catalogue, closure.cut(catalogue, set(catalogue.facts) - spoken_of(catalogue, migration)), path)

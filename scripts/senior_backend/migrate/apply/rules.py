@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 from senior_backend import dependencies
 from senior_backend.migrate.apply import losses
 from senior_backend.migrate.apply.script import Migration
-from senior_backend.migrate.apply.statements import OPAQUE, Command, Statement, commands, concurrently, relation_name, symbol, unwrapped, words
+from senior_backend.migrate.apply.statements import OPAQUE, Command, Statement, commands, concurrently
 from senior_backend.postgres import quote
+from senior_backend.postgres.trees import kind_of, relation_name, symbol, unwrapped, words
 
 if TYPE_CHECKING:
     import psycopg
@@ -261,7 +262,7 @@ def required(command: Command, table: str, facts: Facts) -> str:
 def not_null_check(command: Command) -> str:
     """c of CHECK (c IS NOT NULL)."""
     test = unwrapped(command.definition.raw_expr)
-    if type(test).__name__ == "NullTest" and symbol(test, "nulltesttype") == "IS_NOT_NULL" and type(unwrapped(test.arg)).__name__ == "ColumnRef":
+    if kind_of(test) == "NullTest" and symbol(test, "nulltesttype") == "IS_NOT_NULL" and kind_of(unwrapped(test.arg)) == "ColumnRef":
         return words(unwrapped(test.arg).fields)[-1]
     return ""
 
@@ -292,7 +293,7 @@ def questionable_types(one: Observed, facts: Facts) -> Iterator[Finding]:
     node, kind = one.statement.node, one.statement.kind
     columns = [unwrapped(each) for each in node.table_elts] if kind == "CreateStmt" else [each.definition for each in commands(node) if each.action == "AddColumn"] if kind == "AlterTableStmt" else []
     for column in columns:
-        if type(column).__name__ == "ColumnDef" and words(column.type_name.names)[-1:] == ("json",):
+        if kind_of(column) == "ColumnDef" and words(column.type_name.names)[-1:] == ("json",):
             yield Finding("warning", "json", relation_name(node.relation)[-1], f"column {column.colname} is json: it has no equality, so DISTINCT, GROUP BY and UNION over it fail", "use jsonb", one.statement)
     if kind == "CreateEnumStmt":
         yield Finding("warning", "enum", "", "values of an enum can be added and renamed, but not removed or reordered without rewriting every table that uses it",
@@ -322,7 +323,7 @@ def concurrently_named(statement: Statement) -> bool:
 
 def touches_all_rows(one: Observed, facts: Facts) -> Iterator[Finding]:
     for node in one.statement.inner:
-        if type(node).__name__ == "UpdateStmt" and not node.HasField("where_clause"):
+        if kind_of(node) == "UpdateStmt" and not node.HasField("where_clause"):
             table = facts.label(node.relation)
             if table and facts.size(table).rows >= SOME_ROWS:
                 yield Finding("warning", "backfill", table, f"updates every row of {table} ({facts.size(table).words}) at once: locks them all until it is done, and doubles the table",

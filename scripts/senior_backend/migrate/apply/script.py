@@ -8,9 +8,10 @@ import re
 from typing import Iterable, Iterator
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.migrate.apply.statements import CLOSING, OPENING, Statement, parse, postgast, refuse
+from senior_backend.migrate.apply.statements import CLOSING, OPENING, Statement, refuse
 from senior_backend.postgres.lexer import COPY_DATA, Lexer, Unfinished
 from senior_backend.postgres.sql_files import COMMAND, INCLUDES, RELATIVE
+from senior_backend.postgres.trees import parse, postgast
 
 UP, DOWN = "up", "down"
 
