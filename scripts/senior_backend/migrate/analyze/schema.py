@@ -38,6 +38,11 @@ class Index:
     attached: bool = False
     pinned: bool = False
 
+    @property
+    def holds(self) -> set[str]:
+        """The columns whose values are in it."""
+        return {*self.include, *filter(None, self.columns)}
+
     def serves(self, wanted: Sequence[str]) -> bool:
         """Whether `a = $1 AND b = $2` over all these columns is looked up in it, for rows of a foreign key or a query."""
         if not self.valid or self.method not in SERVING or self.method == "hash" and len(wanted) > 1 or not implied(self.predicate, wanted):
@@ -81,6 +86,10 @@ class Table:
     @property
     def sql(self) -> str:
         return qualified(*self.fact.id.name)
+
+    @property
+    def partitioned(self) -> bool:
+        return "partitioned" in self.fact.attributes
 
     def served(self, columns: Sequence[str]) -> bool:
         """Whether an index finds the rows with given values of these columns; of a partitioned table each partition's own."""

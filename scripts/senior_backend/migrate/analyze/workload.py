@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Iterator
 
 from senior_backend import dependencies
 from senior_backend.migrate.analyze.measured import BIG_BYTES, Statistics
-from senior_backend.migrate.analyze.rules import RULES, SUGGESTION, WARNING, Finding, Rule
+from senior_backend.migrate.analyze.rules import SUGGESTION, WARNING, Finding, Rule, found, known
 from senior_backend.migrate.analyze.schema import Schema, Table
 from senior_backend.postgres.model import Id
-from senior_backend.postgres.quote import ident, qualified
+from senior_backend.postgres.quote import listed, qualified
 from senior_backend.postgres.trees import nodes, postgast, symbol, words
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ ENABLE = "shared_preload_libraries = 'pg_stat_statements', restart, CREATE EXTEN
 LITERAL = re.compile(r"""/\*.*?\*/|--[^\n]*|\b[eExXbB]?'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$|(?<![\w$."])\d+(?:\.\d+)?""", re.S)
 READ = re.compile(r"\s*(?:/\*.*?\*/\s*)*(?:select|with|insert|update|delete|merge)\b", re.I | re.S)
 
-RULES.update((rule.code, rule) for rule in (
-    Rule("slow-query", WARNING, "queries", "{mean:.0f}ms on average, {calls:,} calls, {total:.1f}s in all: {query}", "{fix}"),
-    Rule("missing-index", WARNING, "indexes", "no index begins with {columns}, which a query of {mean:.0f}ms on average looks up",
-         "{sql}, after --suggest-indexes has measured it"),
+known(
+    Rule("slow-query", WARNING, "queries", "{mean:.0f}ms on average, {calls:,} calls, {total:.1f}s in all: {query}", "{fix}", "{figures}, {share:.0%} of all time"),
+    Rule("missing-index", WARNING, "indexes", "no index begins with {columns}, which a query of {mean:.0f}ms on average looks up", "{sql}, after --suggest-indexes has measured it",
+         "{figures}: {query}", "CREATE INDEX CONCURRENTLY ON {table_sql} ({columns_sql})"),
     Rule("n-plus-one", WARNING, "queries", "sent {ratio:,.0f} times for each call of another query: {child}",
-         "fetch them in one query (JOIN, or = ANY($1)), or eager loading of the ORM; the other query: {parent}"),
-))
+         "fetch them in one query (JOIN, or = ANY($1)), or eager loading of the ORM; the other query: {parent}", "{figures}; the other: {others}"),
+)
 
 
 @dataclasses.dataclass
@@ -145,8 +145,7 @@ def missing_indexes(schema: Schema, statistics: Statistics, statements: list[Sta
             lacking = not any(begins(table, column) for column in columns) and not any(list(wanted) == sorted(key.columns) for key in table.foreign_keys)
             if lacking and one.mean >= FELT_MS and (table_id, wanted) not in told and statistics.tables.get(table_id, {}).get("heap_bytes", 0) >= BIG_BYTES / 8:
                 told.add((table_id, wanted))
-                yield Finding(RULES["missing-index"], table.name, {"columns": ", ".join(wanted), "mean": one.mean, "names": list(wanted)}, f"{one.figures()}: {cut(one.text)}",
-                              sql=f"CREATE INDEX CONCURRENTLY ON {table.sql} ({', '.join(map(ident, wanted))})")
+                yield found("missing-index", table, columns=", ".join(wanted), columns_sql=listed(wanted), mean=one.mean, names=list(wanted), figures=one.figures(), query=cut(one.text))
 
 
 def begins(table: Table, column: str) -> bool:
@@ -155,14 +154,13 @@ def begins(table: Table, column: str) -> bool:
 
 def slow(schema: Schema, statements: list[Statement]) -> Iterator[Finding]:
     whole = sum(one.total for one in statements) or 1.0
-    found = [one for one in statements if one.mean >= SLOW_MS or one.total / whole >= HEAVY_SHARE and one.mean >= HEAVY_MS]
-    for one in found[:MOST_FINDINGS]:
+    slowest = [one for one in statements if one.mean >= SLOW_MS or one.total / whole >= HEAVY_SHARE and one.mean >= HEAVY_MS]
+    for one in slowest[:MOST_FINDINGS]:
         lacking = [f"{schema.tables[table].name} ({', '.join(sorted(columns))})" for table, columns in one.filters.items()
                    if not any(begins(schema.tables[table], column) for column in columns)]
         fix = f"no index begins with what it looks up: {'; '.join(lacking)}" if lacking else "EXPLAIN (ANALYZE, BUFFERS) shows where its time goes"
-        yield Finding(RULES["slow-query"], ", ".join(sorted(schema.tables[table].name for table in one.tables)),
-                      {"mean": one.mean, "calls": one.calls, "total": one.total / 1000, "query": cut(one.text), "fix": fix},
-                      f"{one.figures()}, {one.total / whole:.0%} of all time", severity=WARNING if one.mean >= SLOW_MS else SUGGESTION)
+        yield found("slow-query", ", ".join(sorted(schema.tables[table].name for table in one.tables)), mean=one.mean, calls=one.calls, total=one.total / 1000, query=cut(one.text), fix=fix,
+                    figures=one.figures(), share=one.total / whole, severity="" if one.mean >= SLOW_MS else SUGGESTION)
 
 
 def n_plus_one(schema: Schema, statements: list[Statement]) -> Iterator[Finding]:
@@ -177,8 +175,7 @@ def n_plus_one(schema: Schema, statements: list[Statement]) -> Iterator[Finding]
                 and any((table, tuple(sorted(columns)), other) in pairs for other in one.tables)]
         if near:
             parent = min(near, key=lambda one: abs(one.rows - child.calls))
-            yield Finding(RULES["n-plus-one"], schema.tables[table].name, {"ratio": child.calls / parent.calls, "child": cut(child.text), "parent": cut(parent.text)},
-                          f"{child.figures()}; the other: {parent.figures()}")
+            yield found("n-plus-one", schema.tables[table], ratio=child.calls / parent.calls, child=cut(child.text), parent=cut(parent.text), figures=child.figures(), others=parent.figures())
 
 
 def cut(text: str) -> str:
