@@ -271,7 +271,7 @@ def told(arguments: argparse.Namespace, migration: Migration, observed: list[Obs
     }
     lines = [f"=== Dry run of {migration.name} on {place} ===", *(line for one in observed for line in shown(one)), ""]
     for one in findings:
-        lines += [f"{one.severity.upper()} [{one.table or '-'}] line {one.line}: {one.message}", *([f"  Suggestion: {one.suggestion}"] if one.suggestion else [])]
+        lines += [f"{one.severity.upper()} [{one.table or '-'}] line {one.statement.line}: {one.message}", *([f"  Suggestion: {one.suggestion}"] if one.suggestion else [])]
     lines += [f"{counts['error']} errors, {counts['warning']} warnings; nothing was changed"]
     bad = arguments.fail_on and (counts["error"] or arguments.fail_on == "warning" and counts["warning"])
     return Outcome(data, lines, ExitCode.FOUND if bad or any(one.error and not one.needs_data for one in observed) else ExitCode.DONE)

@@ -90,6 +90,11 @@ class Statement:
         within = [node for outer in nodes if kind_of(outer) in RUNS_QUERIES for node in walked(outer) if kind_of(node) in RUNS_QUERIES - {"SelectStmt"}]
         return tuple(nodes + [node for node in within if not any(node is outer for outer in nodes)])
 
+    @functools.cached_property
+    def actions(self) -> list[Command]:
+        """Of an ALTER TABLE; none for other statements."""
+        return commands(self.node) if self.kind == "AlterTableStmt" else []
+
     @property
     def transactional(self) -> bool:
         """Whether Postgres lets it run in a transaction block, as far as its text tells."""
@@ -102,8 +107,8 @@ class Statement:
             return not node.is_vacuumcmd
         if kind == "ClusterStmt":
             return node.HasField("relation")
-        if kind == "AlterTableStmt":
-            return not any(command.definition.concurrent for command in commands(node) if command.action == "DetachPartition")
+        if any(command.action == "DetachPartition" and command.definition.concurrent for command in self.actions):
+            return False
         if kind in ("CreateSubscriptionStmt", "DropSubscriptionStmt"):
             return any(one.defname in ("create_slot", "connect") and "false" in str(one.arg) for one in options(node))
         return not [*found(self.body, "PLpgSQL_stmt_commit"), *found(self.body, "PLpgSQL_stmt_rollback")]
