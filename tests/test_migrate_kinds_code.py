@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.migrate import agree, diff, plan
+from senior_backend.migrate import diff, plan
 from senior_backend.postgres import connection, live, scratch
 from senior_backend.postgres.model import Catalogue
 
@@ -229,7 +229,7 @@ def difference(have: Catalogue, want: Catalogue) -> list[str]:
 @pytest.mark.parametrize("name", CASES)
 def test_forward_and_back(name, sides):
     database, old, new = sides(*CASES[name])
-    agree.agree(old, new)
+    diff.agree(old, new)
     assert diff.compare(old, new)
     apply(database, old, new)
     reached = live.read(database)

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from senior_backend.migrate import diff, plan
-from senior_backend.migrate.graph import Graph
+from senior_backend.migrate.plan import Graph
 from senior_backend.postgres import connection, live
 from senior_backend.postgres.model import Catalogue, Id
 

@@ -13,7 +13,7 @@ from senior_backend.migrate import closure, diff, plan
 from senior_backend.migrate.bench import Bench, Failed
 from senior_backend.migrate.sources import Workshop
 from senior_backend.migrate.steps import Step
-from senior_backend.postgres import binaries, cache, live, scratch, stored
+from senior_backend.postgres import binaries, cache, live, scratch
 from senior_backend.postgres.model import Catalogue
 
 SECONDS = 90            # callers give up at 120
@@ -62,7 +62,7 @@ class Case:
 
     def digest(self, program: binaries.Binaries) -> str:
         steps = [[step.sql, step.transactional, step.commit_after] for step in (*self.up, *self.down)]
-        return stored.key("proof", program.text, str(program.folder), self.old.digest(), self.new.digest(), self.old.role, self.path, steps)
+        return cache.key("proof", program.text, str(program.folder), self.old.digest(), self.new.digest(), self.old.role, self.path, steps)
 
 
 def prove(workshop: Workshop, case: Case) -> Proof:

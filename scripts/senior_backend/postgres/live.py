@@ -6,12 +6,13 @@ import gc
 import json
 import pathlib
 import re
+import select
 from sys import intern
 from typing import TYPE_CHECKING, Any, Iterator
 
+from senior_backend import dependencies
 from senior_backend.postgres.links import Links
 from senior_backend.postgres.model import Catalogue, Fact, Id
-from senior_backend.postgres.results import results
 
 if TYPE_CHECKING:
     import psycopg
@@ -62,6 +63,35 @@ def read(connection: psycopg.Connection[Any], source: str = "") -> Catalogue:
     reading.leave_out(HISTORY)
     catalogue.links = Links(links, reading.id_of)
     return catalogue
+
+
+def results(connection: psycopg.Connection[Any], statements: str) -> Iterator[PGresult]:
+    """Several statements in one round trip: the results that have rows, in order and each as soon as it is there, so that the reader works while the server does.
+
+    connection: not in the middle of anything; statements: separated by semicolons, without parameters. psycopg.Error as usual.
+    """
+    psycopg = dependencies.require("psycopg")
+    server = connection.pgconn
+    server.send_query(statements.encode(connection.info.encoding))
+    while server.flush():
+        readable, _, _ = select.select([server.socket], [server.socket], [])
+        if readable:
+            server.consume_input()
+    failed = None
+    while (result := next_result(server)) is not None:
+        if result.status == psycopg.pq.ExecStatus.TUPLES_OK and not failed:
+            yield result
+        elif result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
+            failed = failed or result
+    if failed:
+        raise psycopg.errors.error_from_result(failed, connection.info.encoding)
+
+
+def next_result(server: Any) -> PGresult | None:
+    while server.is_busy():
+        select.select([server.socket], [], [])
+        server.consume_input()
+    return server.get_result()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, Iterator
 
 from senior_backend import dependencies
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.postgres import binaries, connection, live, stored
+from senior_backend.postgres import binaries, cache, connection, live
 from senior_backend.postgres.cluster import LOADER
 from senior_backend.postgres.model import Catalogue
 from senior_backend.postgres.scratch import Server
@@ -42,12 +42,12 @@ def catalogue_of(script: Script, obtain: Callable[[], Server], program: binaries
     obtain: gives the server when it is needed; program: what our own server would be started from (binaries.find), None for --shadow, whose answer is not kept.
     CommandError exit 2 for a statement that fails (file:line), and for a script that makes nothing unless allow_empty.
     """
-    name = stored.key(program.text, str(program.folder), extensions(program), [statement.text for statement in script.statements], script.dump) if program else ""
-    found = stored.get(name, script.source) if program else None
+    name = cache.key(program.text, str(program.folder), extensions(program), [statement.text for statement in script.statements], script.dump) if program else ""
+    found = cache.catalogue(name, script.source) if program else None
     if found is None:
         found = through_server(script, obtain())
         if program:
-            stored.put(name, found)
+            cache.keep(name, found)
     if not allow_empty and not made_something(found):
         raise CommandError(f"{script.source}: nothing was understood: {len(script.statements)} statements make no object", "give a file with CREATE statements of PostgreSQL (pg_dump -s writes one)",
                            identifier="NOTHING_UNDERSTOOD")

@@ -113,9 +113,9 @@ class Reader(Changes):
 
     def type(self, node: Any) -> tuple[str, tuple[Id, ...]]:
         """A type's text, and the types of the script that it is made of."""
-        name = self.found(words(node.names), TYPES)
-        known = tuple(one for kind in TYPES if (one := Id(kind, name)) in self.facts)
-        return type_text(node, lambda _: name[0] if known else None), known
+        name = self.found(words(node.names), (*TYPES, *RELATIONS))
+        known = tuple(one for kind in (*TYPES, *RELATIONS) if (one := Id(kind, name)) in self.facts)
+        return type_text(node, lambda _: name[0] if known or name in self.tables else None), tuple(one for one in known if one.kind in TYPES)
 
     # --- settings, schemas, extensions
     def variable_set_stmt(self, node: Any) -> None:

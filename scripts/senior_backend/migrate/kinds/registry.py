@@ -1,7 +1,7 @@
 """How each kind is made, dropped and changed, by the names that the queries give them."""
 from __future__ import annotations
 
-from senior_backend.migrate.kinds import code, columns, constraints, database, indexes, inheriting, privileges, sequences, tables, types
+from senior_backend.migrate.kinds import code, columns, constraints, database, inheriting, privileges, sequences, tables, types
 from senior_backend.migrate.steps import Kind
 
 # breaks ties: of two statements that could come next, the earlier kind is made first and dropped last
@@ -11,6 +11,6 @@ index index_partition statistics view materialized_view rule trigger trigger_sta
 default_privilege""".split()
 RANKS = {kind: place for place, kind in enumerate(ORDER)}
 MADE: dict[str, Kind] = {}
-for module in (code, columns, constraints, database, indexes, inheriting, privileges, sequences, tables, types):
+for module in (code, columns, constraints, database, inheriting, privileges, sequences, tables, types):
     MADE |= module.KINDS
 KINDS = {kind: privileges.owned(MADE[kind]) for kind in ORDER}
