@@ -5,6 +5,7 @@ A statement comes after what it needs and before what it stops needing is droppe
 from __future__ import annotations
 
 import dataclasses
+import graphlib
 import heapq
 from typing import Hashable, Iterable, Iterator
 
@@ -47,30 +48,21 @@ class Graph:
 
     def order(self) -> tuple[list, list]:
         """(nodes in order, nodes of one circle that is left or [])."""
-        waiting = dict.fromkeys(self.rank, 0)
-        for followers in self.before.values():
+        sorter, circle = graphlib.TopologicalSorter({node: () for node in sorted(self.rank, key=lambda node: (self.rank[node], node))}), []
+        for first, followers in self.before.items():
             for follower in followers:
-                waiting[follower] += 1
-        ready = [(self.rank[node], node) for node, count in waiting.items() if not count]
-        heapq.heapify(ready)
-        done = []
-        while ready:
-            _, node = heapq.heappop(ready)
-            done.append(node)
-            for follower in self.before.get(node, ()):
-                waiting[follower] -= 1
-                if not waiting[follower]:
-                    heapq.heappush(ready, (self.rank[follower], follower))
-        return done, [] if len(done) == len(self.rank) else self._circle({node for node, count in waiting.items() if count})
-
-    def _circle(self, stuck: set) -> list:
-        """A circle among nodes each of which waits for another of them."""
-        behind = {then: first for first in sorted(stuck, key=self.rank.__getitem__, reverse=True) for then in self.before.get(first, ()) if then in stuck}
-        node, seen = min(stuck, key=self.rank.__getitem__), []
-        while node not in seen:
-            seen.append(node)
-            node = behind[node]
-        return seen[seen.index(node):][::-1]
+                sorter.add(follower, first)
+        try:
+            sorter.prepare()
+        except graphlib.CycleError as error:
+            circle = error.args[1][:-1]
+        ready, done = [], []
+        while sorter.is_active():
+            for node in sorter.get_ready():
+                heapq.heappush(ready, (self.rank[node], node))
+            done.append(heapq.heappop(ready)[1])
+            sorter.done(done[-1])
+        return done, circle
 
     def reasons(self, circle: Iterable) -> list:
         """The reasons of the edges of a circle."""

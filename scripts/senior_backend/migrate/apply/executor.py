@@ -78,7 +78,7 @@ class Executor:
         self.as_ourselves()
         for one, started, _ in taken:
             if one.number:
-                history.mark_done(self.session, self.run.number, one.number, started)
+                history.mark(self.session, self.run.number, one.number, history.DONE, started)
         self.execute(None if undone else group.end, "commit")
         for one, _, seconds in taken:
             self.finished(one, seconds, True)
@@ -112,10 +112,10 @@ class Executor:
         for name in self.set_by_file & AS_OURSELVES.keys():
             self.session.execute(AS_OURSELVES[name])
 
-    def recorded(self, write: Callable[..., None], *arguments: Any) -> None:
+    def recorded(self, statement: Statement, state: str, **more: Any) -> None:
         with self.session.transaction():
             self.as_ourselves()
-            write(self.session, self.run.number, *arguments)
+            history.mark(self.session, self.run.number, statement.number, state, **more)
 
     def repeated(self, first: Statement, work: Callable[[], None]) -> None:
         """Do it until it gets its locks, with growing pauses in which others get theirs; every other failure ends the run."""
@@ -148,7 +148,7 @@ class Executor:
         if row.state in (history.RUNNING, history.FAILED):
             found = convergence.settle(self.session, statement, row.before, self.console)
             if found is convergence.Found.DONE:
-                self.recorded(history.mark_done, statement.number, None)
+                self.recorded(statement, history.DONE)
                 return self.finished(statement, 0.0, False)
             if found is convergence.Found.UNKNOWN and row.state == history.RUNNING:
                 raise self.undecidable(statement)
@@ -156,7 +156,7 @@ class Executor:
 
     def once(self, statement: Statement) -> None:
         before = convergence.note(self.session, statement, self.console)
-        self.recorded(history.mark_running, statement.number, before)
+        self.recorded(statement, history.RUNNING, before=before)
         clock = time.monotonic()
         try:
             with self.patience():
@@ -166,7 +166,7 @@ class Executor:
                 self.session.rollback()
                 convergence.settle(self.session, statement, before, self.console)
             raise
-        self.recorded(history.mark_done, statement.number, None)
+        self.recorded(statement, history.DONE)
         self.finished(statement, time.monotonic() - clock, False)
 
     @contextlib.contextmanager
@@ -193,7 +193,7 @@ class Executor:
         first = min([one.number for group in self.migration.groups if statement in group.statements for one in group.counted] or [statement.number])
         if statement.number:
             with contextlib.suppress(self.psycopg.Error):          # the failure itself is what has to be told
-                self.recorded(history.mark_failed, statement.number, None, message)
+                self.recorded(statement, history.FAILED, error=message)
         line = statement.line + statement.text[: int(error.diag.statement_position or 1) - 1].count("\n")
         waited = error.sqlstate in RETRIED
         text = f"{statement.file}:{line}: statement {statement.number} of {len(self.rows)} failed{f' {attempts} times' if waited else ''}: {message}\n  {statement.headline}\n{self.standing(first - 1)}"

@@ -145,20 +145,12 @@ def replace_tail(session: psycopg.Connection, run: Run, migration: Migration) ->
     return runs(session, migration.name)[-1]
 
 
-def mark_done(session: psycopg.Connection, run: int, statement: int, started: datetime.datetime | None) -> None:
-    """In the statement's own transaction, where it has one. The file's SET ROLE does not keep us from our table."""
-    session.execute(f"update {TABLE} set state = '{DONE}', started_at = coalesce(%s, started_at), finished_at = clock_timestamp(), error = null, tool_version = %s where run = %s and statement = %s",
-                    [started, VERSION, run, statement])
-
-
-def mark_running(session: psycopg.Connection, run: int, statement: int, before: dict[str, Any]) -> None:
-    session.execute(f"update {TABLE} set state = '{RUNNING}', started_at = clock_timestamp(), finished_at = null, error = null, before = %s, server_process = pg_backend_pid() "
-                    "where run = %s and statement = %s", [json.dumps(before), run, statement])
-
-
-def mark_failed(session: psycopg.Connection, run: int, statement: int, started: datetime.datetime | None, message: str) -> None:
-    session.execute(f"update {TABLE} set state = '{FAILED}', started_at = coalesce(%s, started_at), finished_at = clock_timestamp(), error = %s where run = %s and statement = %s",
-                    [started, message, run, statement])
+def mark(session: psycopg.Connection, run: int, statement: int, state: str, started: datetime.datetime | None = None, error: str | None = None, before: dict[str, Any] | None = None) -> None:
+    """In the statement's own transaction, where it has one. started: where it is known only now."""
+    running = state == RUNNING
+    session.execute(f"""update {TABLE} set state = %s, started_at = coalesce(%s, case when %s then clock_timestamp() else started_at end), finished_at = case when not %s then clock_timestamp() end,
+        error = %s, before = coalesce(%s, before), server_process = case when %s then pg_backend_pid() else server_process end, tool_version = %s where run = %s and statement = %s""",
+                    [state, started, running, running, error, before and json.dumps(before), running, VERSION, run, statement])
 
 
 def standing(known: list[Run], migration: Migration) -> tuple[Run | None, int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from senior_backend.migrate.apply.script import Migration
 from senior_backend.migrate.apply.statements import Loss, Statement
 from senior_backend.migrate.evidence import in_words
-from senior_backend.migrate.kinds import column_types
+from senior_backend.migrate.kinds.columns import TEXTS, base, loses_precision, modifier
 from senior_backend.postgres import quote
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def touches(session: psycopg.Connection, table: tuple[str, str], loss: Loss) -> 
     if not found or not loss.becomes or loss.by == "constant":
         return found is not None
     old, new = found[0], (found[1] or "") + "".join(loss.becomes.partition("(")[1:])
-    cuts = loss.by == "cast" and column_types.base(new) in column_types.TEXTS and column_types.modifier(new) and column_types.modifier(old)[:1] != column_types.modifier(new)
-    return bool(cuts) or column_types.loses_precision(old, new)
+    cuts = loss.by == "cast" and base(new) in TEXTS and modifier(new) and modifier(old)[:1] != modifier(new)
+    return bool(cuts) or loses_precision(old, new)
 
 
 def holdings(session: psycopg.Connection) -> dict[str, tuple[int, bool, int]]:

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from typing import Container
 
-from senior_backend.migrate.kinds import column_types
 from senior_backend.migrate.kinds.altering import alter_column, column_of, count_rows, estimated, fails, lost_values, rewrites, table_of, type_called
+from senior_backend.migrate.kinds.columns import conversion, loses_precision, needs_rebuild, using
 from senior_backend.migrate.kinds.inheriting import from_parents
 from senior_backend.migrate.kinds.sequences import LIMITS, go_on_after
 from senior_backend.migrate.steps import Context, Hazard, Step
@@ -76,7 +76,7 @@ def refill(table: Id, context: Context) -> list[Step]:
 
 def converted(before: Fact, after: Fact) -> str:
     name, old, new = ident(after.id.name[2]), before.attributes["type"], after.attributes["type"]
-    return name if old == new else column_types.using(name, old, new).removeprefix(" USING ") or name
+    return name if old == new else using(name, old, new).removeprefix(" USING ") or name
 
 
 def sequence_of(column: Fact, context: Context) -> tuple[tuple[str, ...], dict] | None:
@@ -96,7 +96,7 @@ def holds(user: Fact, needed: Id) -> bool:
 
 def in_the_way(user: Fact) -> bool:
     """Whether what uses a column must be gone while it moves."""
-    return column_types.needs_rebuild(user, "", "the new type")
+    return needs_rebuild(user, "", "the new type")
 
 
 def aside(identity: Id, context: Context) -> str:
@@ -143,7 +143,7 @@ def move(before: Fact, after: Fact, context: Context) -> list[Step]:
     if composite := reshaped(kind.removesuffix("[]"), context):
         return move_rows(after, composite, hazards, context)
     through = through_type(kind, context)
-    if through != "text" and column_types.loses_precision(*bases(kind, context)):
+    if through != "text" and loses_precision(*bases(kind, context)):
         hazards += (Hazard("data-loss", after.id, f"values of {'.'.join(after.id.name)} are rounded or cut to {through}", count_rows(table), "rows"),)
     array = "[]" if kind.endswith("[]") else ""
     return [alter_column(after, f"TYPE {kind} USING {column_of(after.id)}::{through}{array}::{kind}", hazards)]
@@ -152,7 +152,7 @@ def move(before: Fact, after: Fact, context: Context) -> list[Step]:
 def through_type(kind: str, context: Context) -> str:
     """What values pass through on their way to the new type: what a domain is over, where Postgres converts to that by itself, else text."""
     before, after = bases(kind, context)
-    return after if before and after and "." not in before + after and column_types.conversion(before, after) == "assignment" else "text"
+    return after if before and after and "." not in before + after and conversion(before, after) == "assignment" else "text"
 
 
 def bases(kind: str, context: Context) -> tuple[str, str]:

@@ -1,19 +1,36 @@
-"""Columns and their defaults."""
+"""Columns and their defaults; changing their types: whether Postgres converts by itself, whether rows are written anew, what stands in the way."""
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from senior_backend.migrate.kinds import column_types, sequences
+from senior_backend.migrate.kinds import sequences
 from senior_backend.migrate.kinds.altering import (
     alter_column, alter_table, blocks, column_of, column_settings, count_rows, fails, foreign_options, has_children, lost_values, rewrites, set_again, table_of, type_called,
 )
 from senior_backend.migrate.kinds.inheriting import from_parents, links_to, stays_linked
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
-from senior_backend.postgres.quote import ident
+from senior_backend.postgres.quote import ident, qualified
 
 VOLATILE = ("nextval(", "random(", "gen_random_uuid(", "uuid_generate", "clock_timestamp(", "timeofday(", " serial", "bigserial")
 NOT_NULL = ("not_null", "not_null_name", "not_null_no_inherit", "not_null_not_valid")
+NUMBERS = ["smallint", "integer", "bigint", "numeric", "real", "double precision"]
+TEXTS = frozenset(("text", "character varying", "character", "name", '"char"'))
+MODIFIER = re.compile(r"\(([\d,]+)\)")
+# source -> targets that an assignment reaches without USING (pg_cast, castcontext a or i), besides those among NUMBERS and to texts
+ASSIGNED = {
+    "date": ("timestamp without time zone", "timestamp with time zone"), "timestamp without time zone": ("date", "time without time zone", "timestamp with time zone"),
+    "timestamp with time zone": ("date", "time without time zone", "time with time zone", "timestamp without time zone"),
+    "time without time zone": ("interval", "time with time zone"),
+    "interval": ("time without time zone",), "json": ("jsonb",), "jsonb": ("json",), "cidr": ("inet",), "inet": ("cidr",), "bit": ("bit varying",), "bit varying": ("bit",),
+    "money": ("numeric",), "numeric": ("money",), "integer": ("money", "oid"), "bigint": ("money", "oid"), "oid": ("integer", "bigint"), "macaddr": ("macaddr8",), "xml": (),
+}
+# what needs the word of the user: an explicit cast exists
+EXPLICIT = {("integer", "boolean"), ("boolean", "integer"), ("integer", "bit"), ("bigint", "bit"), ("bit", "integer"), ("bit", "bigint"), ("jsonb", "boolean")}
+EXPLICIT |= {("jsonb", one) for one in NUMBERS}
+# what ALTER COLUMN TYPE refuses to take along: it must be dropped before and made again
+REFUSED = frozenset(("view", "materialized_view", "rule", "trigger", "policy", "function", "procedure", "publication", "publication_table", "statistics"))
 
 
 def definition(fact: Fact, context: Context) -> str:
@@ -92,13 +109,13 @@ def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
     inherited = from_parents(after, context.new, context)
     reached = any((parent := context.old.get(one.id)) and parent.attributes["type"] != one.attributes["type"] for one in inherited)
     retyped = (old["type"], old.get("collation")) != (new["type"], new.get("collation"))
-    steps = [column_types.change_type(before, after)] if retyped and not reached and not attribute_of(after, context.new) else []
+    steps = [change_type(before, after)] if retyped and not reached and not attribute_of(after, context.new) else []
     steps += generation
     identity = sequences.change_identity(before, after)
     # a column stops being an identity before its type or null changes, and becomes one after
     steps = steps + change_not_null(before, after, inherited, context) + identity if "identity" in new else identity + steps + change_not_null(before, after, inherited, context)
     steps += settings({**old, "storage": None} if retyped else old, after, context)           # a new type brings its own
-    return Alteration(tuple(steps), lambda dependant: retyped and column_types.needs_rebuild(dependant, old["type"], new["type"]))
+    return Alteration(tuple(steps), lambda dependant: retyped and needs_rebuild(dependant, old["type"], new["type"]))
 
 
 def regenerated(before: Fact, after: Fact, version: int) -> list[Step] | None:
@@ -169,6 +186,105 @@ def set_default(fact: Fact, context: Context) -> list[Step]:
 
 def drop_default(fact: Fact, context: Context) -> list[Step]:
     return [alter_column(fact, "DROP DEFAULT", only=has_children(table_of(fact.id), context))]
+
+
+# --- types
+def base(name: str) -> str:
+    """A type without its modifier.
+
+    >>> base("character varying(80)"), base("timestamp(3) without time zone")
+    ('character varying', 'timestamp without time zone')
+    """
+    return MODIFIER.sub("", name).strip()
+
+
+def modifier(name: str) -> tuple[int, ...]:
+    found = MODIFIER.search(name)
+    return tuple(map(int, found[1].split(","))) if found else ()
+
+
+def conversion(old: str, new: str) -> str:
+    """"assignment" (no USING), "cast" (USING x::new) or "text" (through the text form, which any type has)."""
+    before, after = base(old), base(new)
+    if before == after or after in TEXTS and not before.endswith("[]") or before in NUMBERS and after in NUMBERS or after in ASSIGNED.get(before, ()):
+        return "assignment"
+    if before.endswith("[]") and after.endswith("[]"):
+        return {"assignment": "assignment", "cast": "cast"}.get(conversion(before[:-2], after[:-2]), "cast" if before[:-2] in TEXTS else "text")
+    return "cast" if before in TEXTS or after in TEXTS or (before, after) in EXPLICIT else "text"
+
+
+def using(column: str, old: str, new: str) -> str:
+    """What follows TYPE."""
+    if old.endswith("[]") < new.endswith("[]") and conversion(old, new[:-2]) != "text":
+        return f" USING CASE WHEN {column} IS NOT NULL THEN ARRAY[{column}]::{new} END"
+    how = conversion(old, new)
+    return {"assignment": "", "cast": f" USING {column}::{new}", "text": f" USING {column}::text::{new}"}[how]
+
+
+def keeps_rows(old: str, new: str) -> bool:
+    """Whether the stored form stays as it is: only the catalogue changes.
+
+    >>> keeps_rows("character varying(80)", "text"), keeps_rows("numeric(8,2)", "numeric(10,2)"), keeps_rows("integer", "bigint")
+    (True, True, False)
+    """
+    before, after, had, has = base(old), base(new), modifier(old), modifier(new)
+    if {before, after} <= {"text", "character varying"}:
+        return not has or bool(had) and had[0] <= has[0]
+    if before != after:
+        return (before, after) == ("cidr", "inet")
+    if before == "numeric":
+        return not has or bool(had) and had[1:] == has[1:] and had[0] <= has[0]
+    return before not in ("character", "bit") and (not has or bool(had) and had <= has)
+
+
+def may_fail(old: str, new: str) -> bool:
+    """Whether a value of the old type may have no place in the new one."""
+    before, after = base(old), base(new)
+    if before == after:
+        return bool(modifier(new)) and not keeps_rows(old, new) and before not in ("timestamp without time zone", "timestamp with time zone", "time without time zone", "interval")
+    if before in NUMBERS and after in NUMBERS:
+        return NUMBERS.index(after) < NUMBERS.index(before) or bool(modifier(new))
+    return bool(modifier(new)) if after in TEXTS else not (after == "json" and before == "jsonb" or after in ASSIGNED.get(before, ()))
+
+
+def loses_precision(old: str, new: str) -> bool:
+    before, after = base(old), base(new)
+    fewer = bool(modifier(new)) and before == after and (not modifier(old) or modifier(new) < modifier(old))
+    fractions = before in ("numeric", "real", "double precision") and after in ("smallint", "integer", "bigint") or before == "double precision" and after == "real"
+    shorter = before.startswith(("time", "interval")) or before == "numeric" and modifier(new)[1:] < modifier(old)[1:]
+    return fractions or before.startswith("timestamp") and after in ("date", "time without time zone") or fewer and shorter
+
+
+def needs_rebuild(dependant: Fact, old: str, new: str) -> bool:
+    """Whether something that uses the column must be dropped before its type changes. Indexes and constraints are rebuilt by Postgres itself,
+    but a foreign key or a default only where the new type still suits it."""
+    kind = dependant.id.kind
+    if kind == "column":
+        return "generated" in dependant.attributes
+    if kind == "constraint" and dependant.attributes["type"] == "f" or kind == "default":
+        return base(old) != base(new) and not {base(old), base(new)} <= {"smallint", "integer", "bigint"}
+    return kind in REFUSED
+
+
+def change_type(before: Fact, after: Fact) -> Step:
+    old, new = before.attributes["type"], after.attributes["type"]
+    collate = f" COLLATE {after.attributes['collation']}" if "collation" in after.attributes else ""
+    return alter_column(after, f"TYPE {new}{collate}{'' if old == new else using(column_of(after.id), old, new)}", type_hazards(after, old, new))
+
+
+def type_hazards(fact: Fact, old: str, new: str) -> tuple[Hazard, ...]:
+    table, name = table_of(fact.id), ".".join(fact.id.name)
+    found: tuple[Hazard, ...] = ()
+    if old == new:
+        return blocks("blocks-reads", table, f"indexes on {name} are built anew for its new collation")
+    if not keeps_rows(old, new):
+        found += rewrites(table, f"{name} changes from {old} to {new}")
+    probe = f"SELECT count({column_of(fact.id)}) FROM {qualified(*table.name)}"
+    if may_fail(old, new):
+        found += fails(fact.id, f"fails where a value of {name} does not fit {new}", probe, "non-null values")
+    if loses_precision(old, new):
+        found += (Hazard("data-loss", fact.id, f"values of {name} are rounded or cut to {new}", probe, "non-null values"),)
+    return found
 
 
 KINDS = {"column": Kind(create, drop, alter, ("default", "sequence", "sequence_owner")), "default": set_again(set_default, drop_default)}
