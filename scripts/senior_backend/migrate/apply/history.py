@@ -150,7 +150,7 @@ def mark(session: psycopg.Connection, run: int, statement: int, state: str, star
     running = state == RUNNING
     session.execute(f"""update {TABLE} set state = %s, started_at = coalesce(%s, case when %s then clock_timestamp() else started_at end), finished_at = case when not %s then clock_timestamp() end,
         error = %s, before = coalesce(%s, before), server_process = case when %s then pg_backend_pid() else server_process end, tool_version = %s where run = %s and statement = %s""",
-                    [state, started, running, running, error, before and json.dumps(before), running, VERSION, run, statement])
+                    [state, started, running, running, error, None if before is None else json.dumps(before), running, VERSION, run, statement])
 
 
 def standing(known: list[Run], migration: Migration) -> tuple[Run | None, int]:
