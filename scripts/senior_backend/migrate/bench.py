@@ -6,16 +6,22 @@ only a superuser may run, and that run no functions, get that right for their ow
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import time
-from typing import Iterator, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from senior_backend import dependencies
+from senior_backend.migrate import closure, diff, plan
 from senior_backend.migrate.output import grouped
 from senior_backend.migrate.steps import Step
-from senior_backend.postgres import connection, quote, scratch
+from senior_backend.postgres import connection, live, quote, scratch
 from senior_backend.postgres.cluster import ADMINISTRATOR, LOADER
 from senior_backend.postgres.loading import MISSING_EXTENSION, Runner, extension_hint
+from senior_backend.postgres.model import Catalogue
+
+if TYPE_CHECKING:
+    import psycopg
 
 FOR_SUPERUSERS = re.compile(
     r"(CREATE|ALTER|DROP|COMMENT ON) (OR REPLACE )?(TRUSTED |PROCEDURAL |DEFAULT )*(EXTENSION|EVENT TRIGGER|LANGUAGE|FOREIGN DATA WRAPPER|ACCESS METHOD|PUBLICATION|SUBSCRIPTION|TEXT SEARCH (PARSER|TEMPLATE)|CAST"
@@ -33,31 +39,61 @@ class Failed(Exception):
         self.differences, self.step = list(differences), step
 
 
-class Bench:
-    """name: the database; path: the search_path of its sessions; deadline: of time.monotonic(), for all that runs here; stack: closes the connections."""
+class Trial(contextlib.AbstractContextManager):
+    """A database of the scratch server, in the role of the live one. path: the search_path that the migration will run with; whole: with all of the schema, however big;
+    deadline: of time.monotonic(), for all that runs here."""
 
-    def __init__(self, server: scratch.Server, name: str, path: str, deadline: float | None, stack: contextlib.ExitStack):
-        self.server, self.name, self.path, self.deadline, self.stack = server, name, path, deadline, stack
-        self.role = LOADER
-        if server.own:          # event triggers of the schema do not fire: they would run with those rights
-            server.admin.execute(f"ALTER DATABASE {quote.ident(name)} SET session_replication_role = replica")
-        self.connection = self._connect(server.loader_url(name))
+    def __init__(self, server: scratch.Server, old: Catalogue, new: Catalogue, path: str, whole: bool = False, deadline: float | None = None):
+        self.server, self.path, self.deadline, self.role, self._stack = server, path, deadline, LOADER, contextlib.ExitStack()
+        try:
+            self.name = self._stack.enter_context(server.database())
+            if server.own:          # event triggers of the schema do not fire: they would run with those rights
+                server.admin.execute(f"ALTER DATABASE {quote.ident(self.name)} SET session_replication_role = replica")
+            self.connection = self._connect(server.loader_url(self.name))
+            self.empty = live.read(self.connection)
+            self.old, self.new = (old, new) if whole else closure.scope(old, new, self.empty.facts)
+            server.ensure_roles(closure.roles(self.old, self.new))
+        except BaseException:
+            self._stack.close()
+            raise
 
-    def _connect(self, url: str):
-        opened = self.stack.enter_context(contextlib.closing(connection.connect(url, check_function_bodies="off")))
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _connect(self, url: str) -> psycopg.Connection:
+        opened = self._stack.enter_context(contextlib.closing(connection.connect(url, check_function_bodies="off")))
         if self.path:
             opened.execute("SELECT set_config('search_path', %s, false)", [self.path])
         return opened
 
-    def become(self, role: str) -> None:
-        """Run what follows as the role that will run it on the live database, with the rights of all other roles here."""
-        if role == self.role or not self.server.own:
-            return
-        if role == ADMINISTRATOR:
+    def build(self) -> None:
+        """Make the source's schema, and be who will run the migration on the live database, with the rights of all other roles here."""
+        try:
+            self.run(plan.migration(self.empty, self.old))
+        except Failed as failure:
+            raise Failed(f"the source's schema cannot be made on the scratch server: {failure}") from None
+        role = self.old.role
+        if role == ADMINISTRATOR and self.server.own:
             raise Failed(f"the role {role} is the scratch server's own superuser; connect as another")
-        name, secret = quote.ident(role), quote.literal(self.server.address["password"])
-        self.server.admin.execute(f"REVOKE {name} FROM {LOADER}; GRANT {LOADER} TO {name}; ALTER ROLE {name} LOGIN PASSWORD {secret}")
-        self.connection, self.role = self._connect(self.server.url_as(role, self.name)), role
+        if role != self.role and self.server.own:
+            name, secret = quote.ident(role), quote.literal(self.server.address["password"])
+            self.server.admin.execute(f"REVOKE {name} FROM {LOADER}; GRANT {LOADER} TO {name}; ALTER ROLE {name} LOGIN PASSWORD {secret}")
+            self.connection, self.role = self._connect(self.server.url_as(role, self.name)), role
+
+    def unlike(self, expected: Catalogue) -> list[str]:
+        """How the database differs from a catalogue, in words."""
+        return diff.described(diff.compare(live.read(self.connection), expected))
+
+    def changed(self, steps: Sequence[Step]) -> Catalogue:
+        """The source as the server has it after some statements. Failed when the copy was not equal to the source before them."""
+        differences = self.unlike(self.old)
+        if differences:
+            raise Failed(f"the copy on the scratch server is not equal to the source: {'; '.join(differences[:3])}", differences)
+        return self.after(steps)
+
+    def after(self, steps: Sequence[Step]) -> Catalogue:
+        self.run(steps)
+        return dataclasses.replace(live.read(self.connection), source=self.old.source, role=self.old.role, stated=self.old.stated, server_version=self.old.server_version)
 
     def run(self, steps: Sequence[Step]) -> None:
         """In the transactions of the migration's file; Failed names the statement that the server refuses."""

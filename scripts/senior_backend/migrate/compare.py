@@ -6,8 +6,8 @@ import contextlib
 
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.migrate import diff, evidence, output, plan, report, sources
-from senior_backend.migrate.bench import Failed
-from senior_backend.migrate.prove import Case, Proof, Trial, prove
+from senior_backend.migrate.bench import Failed, Trial
+from senior_backend.migrate.prove import Case, Proof, prove
 from senior_backend.migrate.renames import Rename, candidates, confirmed, following
 from senior_backend.migrate.sources import Side, Workshop
 from senior_backend.postgres.model import Catalogue

@@ -37,6 +37,24 @@ def compare(old: Catalogue, new: Catalogue) -> Difference:
     return found
 
 
+def attributes(before: Fact, after: Fact) -> list[str]:
+    """The names of those that differ."""
+    return sorted(name for name in {*before.attributes, *after.attributes} if before.attributes.get(name) != after.attributes.get(name))
+
+
+def described(difference: Difference) -> list[str]:
+    """What is there and should not be, what lacks, and which attributes differ."""
+    lines = [f"{fact.id} should not be there" for fact in difference.removed] + [f"{fact.id} is missing" for fact in difference.added]
+    for found, wanted in difference.changed:
+        lines += [f"{wanted.id}: {name} is {short(found.attributes.get(name))}, should be {short(wanted.attributes.get(name))}" for name in attributes(found, wanted)]
+    return lines
+
+
+def short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
 def agree(old: Catalogue, new: Catalogue) -> list[str]:
     """Change both in place before they are compared: both are to be made by one role. Gives notes on what was not compared.
 

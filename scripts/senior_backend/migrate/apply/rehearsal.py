@@ -16,8 +16,7 @@ from senior_backend.migrate.apply import executor, history, losses, rules
 from senior_backend.migrate.apply.rules import BLOCKS, Observed
 from senior_backend.migrate.apply.script import Group, Migration
 from senior_backend.migrate.apply.statements import Statement
-from senior_backend.migrate.bench import Bench, Failed
-from senior_backend.migrate.prove import Trial
+from senior_backend.migrate.bench import Failed, Trial
 from senior_backend.migrate.sources import Workshop
 from senior_backend.postgres import connection as connections
 from senior_backend.postgres import live, quote
@@ -68,10 +67,10 @@ def moment(observer: psycopg.Connection, pid: int) -> Moment:
 
 
 class Stage:
-    """A session on which statements are run and measured. url: where others may watch it; bench: what gives statements the rights of a superuser, on the scratch server."""
+    """A session on which statements are run and measured. url: where others may watch it; trial: what gives statements the rights of a superuser, on the scratch server."""
 
-    def __init__(self, session: psycopg.Connection, url: str, bench: Bench | None = None):
-        self.session, self.url, self.bench, self.pid = session, url, bench, session.info.backend_pid
+    def __init__(self, session: psycopg.Connection, url: str, trial: Trial | None = None):
+        self.session, self.url, self.trial, self.pid = session, url, trial, session.info.backend_pid
         self.existing = moment(session, self.pid).relations
         self.notices: list[tuple[str, str, str]] = []
         session.add_notice_handler(lambda one: self.notices.append((one.severity_nonlocalized, one.sqlstate, one.message_primary)))
@@ -129,7 +128,7 @@ class Stage:
         psycopg = dependencies.require("psycopg")
         clock = time.monotonic()
         try:
-            with self.bench.rights(statement.text) if self.bench else contextlib.nullcontext():
+            with self.trial.rights(statement.text) if self.trial else contextlib.nullcontext():
                 executor.send(self.session, statement)
         except psycopg.Error as error:
             if self.session.broken:
@@ -195,8 +194,8 @@ def staged(workshop: Workshop, stack: contextlib.ExitStack, target: psycopg.Conn
         trial.build()
     except Failed as failure:
         raise CommandError(f"the live schema cannot be made on the scratch server: {failure}", "name a server like the live one with --shadow URL, or use --dry-run=live", ExitCode.ENVIRONMENT, "REHEARSAL") from None
-    trial.bench.connection.execute(f"reset check_function_bodies; set statement_timeout = '{STATEMENT_SECONDS}s'; set lock_timeout = '10s'")
-    return Stage(trial.bench.connection, server.url(trial.bench.name), trial.bench), server.text
+    trial.connection.execute(f"reset check_function_bodies; set statement_timeout = '{STATEMENT_SECONDS}s'; set lock_timeout = '10s'")
+    return Stage(trial.connection, server.url(trial.name), trial), server.text
 
 
 def spoken_of(catalogue: Catalogue, migration: Migration) -> set[Id]:

@@ -10,6 +10,7 @@ from senior_backend import dependencies
 from senior_backend.migrate.apply import losses
 from senior_backend.migrate.apply.script import Migration
 from senior_backend.migrate.apply.statements import OPAQUE, Command, Statement, concurrently
+from senior_backend.migrate.evidence import Size, size
 from senior_backend.postgres import quote
 from senior_backend.postgres.trees import kind_of, relation_name, symbol, unwrapped, words
 
@@ -107,10 +108,10 @@ class Facts:
         self.nullable: set[tuple[str, str]] = set()        # columns that this file adds to existing tables, empty
 
     @functools.cache
-    def size(self, label: str) -> losses.Size:
+    def size(self, label: str) -> Size:
         if label not in self.labels:
-            return losses.Size(0, 0)
-        return losses.size(self.target, self.labels[label][:2])
+            return Size(0, 0)
+        return size(self.target, self.labels[label][:2])
 
     def label(self, node: Any) -> str:
         """The existing relation that a RangeVar means; empty for what the migration itself has made."""
@@ -194,13 +195,13 @@ def blocks(name: str, mode: str, facts: Facts) -> bool:
 
 def harmless_scan(one: Observed, table: str, locked: dict[str, str], facts: Facts) -> bool:
     """A scan that nobody will notice: of a small other table, of one that must be empty, or to find that a column which this file has just added is empty."""
-    size = facts.size(table)
-    if table not in locked and size.rows < SOME_ROWS and not size.big:
+    measured = facts.size(table)
+    if table not in locked and measured.rows < SOME_ROWS and not measured.big:
         return True
     actions = one.statement.actions
     if actions and all(command.action == "AddColumn" and required_column(command) for command in actions):
         return True
-    return bool(actions) and all(command.action == "ValidateConstraint" for command in actions) and not size.big and validates_empty(one, facts)
+    return bool(actions) and all(command.action == "ValidateConstraint" for command in actions) and not measured.big and validates_empty(one, facts)
 
 
 def validates_empty(one: Observed, facts: Facts) -> bool:
