@@ -17,8 +17,9 @@ from senior_backend.migrate.output import grouped
 from senior_backend.migrate.steps import Step
 from senior_backend.postgres import connection, live, quote, scratch
 from senior_backend.postgres.cluster import ADMINISTRATOR, LOADER
-from senior_backend.postgres.loading import MISSING_EXTENSION, Runner, extension_hint
+from senior_backend.postgres.loading import MISSING_EXTENSION, check_library, extension_hint
 from senior_backend.postgres.model import Catalogue
+from senior_backend.postgres.quote import unquoted
 
 if TYPE_CHECKING:
     import psycopg
@@ -125,14 +126,8 @@ class Trial(contextlib.AbstractContextManager):
             return
         internal, owner = INTERNAL.search(sql), NEW_OWNER.search(sql)
         if internal:
-            Runner(self.server, self.connection).check_library("internal", internal["source"])
-        roles = list(dict.fromkeys([quote.ident(self.role), *([owner["owner"]] if owner else [])]))
-        for role in roles:
-            self.server.admin.execute(f"ALTER ROLE {role} SUPERUSER")
-        try:
+            check_library(self.connection, "internal", internal["source"])
+        with self.server.superusers(*dict.fromkeys([self.role, *([unquoted(owner["owner"])] if owner else [])])):
             if self.connection.execute(ALWAYS).fetchone()[0]:
                 raise Failed("there are event triggers that fire always: they would run with a superuser's rights here")
             yield
-        finally:
-            for role in roles:
-                self.server.admin.execute(f"ALTER ROLE {role} NOSUPERUSER")

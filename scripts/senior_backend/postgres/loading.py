@@ -139,28 +139,21 @@ class Runner:
     def single(self, task: Task) -> None:
         """One statement: with parameters, even none, the protocol takes no second one."""
         if task.library and self.server.own:
-            self.check_library(*task.library)
+            check_library(self.session, *task.library)
         self.session.execute(task.sql.replace("%", "%%"), ())
         if task.alone and self.server.own and task.statement.text[:2].lower() == "do":
             self.server.adopt_roles()
 
-    @contextlib.contextmanager
-    def rights(self, elevated: bool) -> Iterator[None]:
-        if not elevated:
-            yield
-            return
-        self.server.admin.execute(f"ALTER ROLE {LOADER} SUPERUSER")
-        try:
-            yield
-        finally:
-            self.server.admin.execute(f"ALTER ROLE {LOADER} NOSUPERUSER")
+    def rights(self, elevated: bool) -> contextlib.AbstractContextManager[None]:
+        return self.server.superusers(LOADER) if elevated else contextlib.nullcontext()
 
-    def check_library(self, kind: str, name: str) -> None:
-        """A function of the server's own code only where everybody may call it; a wrapper's validator, which runs at once, only where it is such code."""
-        allowed = """SELECT EXISTS (SELECT FROM pg_proc WHERE prolang = 12 AND prosrc = %s AND oid < 16384 AND (proacl IS NULL OR has_function_privilege('public', oid, 'EXECUTE')))"""
-        native = "SELECT NOT EXISTS (SELECT FROM pg_proc JOIN pg_language l ON l.oid = prolang WHERE pg_proc.oid = to_regproc(%s) AND lanname NOT IN ('c', 'internal'))"
-        if name and not self.session.execute(allowed if kind == "internal" else native, [name]).fetchone()[0]:
-            raise self.psycopg.errors.InsufficientPrivilege(f"{name} is not called with the rights of a superuser")
+
+def check_library(session: psycopg.Connection, kind: str, name: str) -> None:
+    """A function of the server's own code only where everybody may call it; a wrapper's validator, which runs at once, only where it is such code."""
+    allowed = """SELECT EXISTS (SELECT FROM pg_proc WHERE prolang = 12 AND prosrc = %s AND oid < 16384 AND (proacl IS NULL OR has_function_privilege('public', oid, 'EXECUTE')))"""
+    native = "SELECT NOT EXISTS (SELECT FROM pg_proc JOIN pg_language l ON l.oid = prolang WHERE pg_proc.oid = to_regproc(%s) AND lanname NOT IN ('c', 'internal'))"
+    if name and not session.execute(allowed if kind == "internal" else native, [name]).fetchone()[0]:
+        raise dependencies.require("psycopg").errors.InsufficientPrivilege(f"{name} is not called with the rights of a superuser")
 
 
 def failed(statement: Statement, error: psycopg.Error, server: Server) -> CommandError:

@@ -34,6 +34,11 @@ def ident(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def unquoted(name: str) -> str:
+    """The name that one identifier stands for."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
 def qualified(*parts: str) -> str:
     """A dotted name.
 

@@ -7,7 +7,7 @@ import re
 from typing import Any, Iterable, Iterator, Sequence
 
 from senior_backend.postgres.model import Catalogue, Fact, Id
-from senior_backend.postgres.quote import qualified
+from senior_backend.postgres.quote import qualified, unquoted
 
 IDENT = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX {IDENT} ON (?:ONLY )?{IDENT}(?:\.{IDENT})? (?:USING (\w+) )?\(")
@@ -213,10 +213,6 @@ def names(text: str) -> list[str]:
     ['a', 'B c', 'p']
     """
     return [unquoted(one.removeprefix("PERIOD ")) for one in listed(text, 0)[0]] if text else []
-
-
-def unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def shown(name: Iterable[str]) -> str:
