@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 QUERIES = pathlib.Path(__file__).parent / "queries"
-FACTS = ("tables", "types", "code", "database", "security")
+FACTS = {"tables": False, "types": True, "code": True, "database": True, "security": True}          # query files, and whether their parts are one statement
 HISTORY = "senior_backend_history"          # what --migrate has applied: this tool's own, and no part of anybody's schema
 CHUNK = 1000
 HANGING = ("comment", "grant", "security_label")
@@ -29,13 +29,15 @@ SETTINGS = """begin isolation level repeatable read read only; set local search_
 set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local timezone = 'UTC'; set local extra_float_digits = 1; set local bytea_output = 'hex';
 set local statement_timeout = 0; set local jit = off"""
 CONDITION = re.compile(r"^-- if (?:version (>=|<) (\d+)|(no )?superuser)\n(.*?)^-- end if\n", re.M | re.S)
-# A part as two columns of text: who the fact is, and its attributes in canonical form. What the part does not name is found in `usual`. Nothing is read that came with an extension.
-WRAPPED = """with {shared} select found.* from (values (null::text, null::text[], 0, null::oid, null::oid, 0, null::json, null::oid)) usual(parent_kind, parent_name, rank, class, object, sub, needs, belongs)
+# A part as two columns of text, who the fact is and its attributes in canonical form, with its address. What the part does not name is found in `usual`.
+PART = """select found.* from (values (null::text, null::text[], 0, null::oid, null::oid, 0, null::json, null::oid)) usual(parent_kind, parent_name, rank, class, object, sub, needs, belongs)
 cross join lateral (
-select json_build_array(kind, name, parent_kind, parent_name, rank, (object::bigint << 32) | (class::bigint << 16) | coalesce(sub, 0), needs)::text,
-  jsonb_strip_nulls(to_jsonb(facts) - '{{kind,name,parent_kind,parent_name,rank,class,object,sub,needs,belongs}}'::text[])::text
-from ({part}) facts where not exists (select from pg_depend where classid = class and objid = object and deptype = 'e')
-  and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = belongs and deptype = 'e')) found"""         # the two shifts have one precedence with |
+select json_build_array(kind, name, parent_kind, parent_name, rank, (object::bigint << 32) | (class::bigint << 16) | coalesce(sub, 0), needs)::text as head,
+  jsonb_strip_nulls(to_jsonb(facts) - '{{kind,name,parent_kind,parent_name,rank,class,object,sub,needs,belongs}}'::text[])::text as attributes, class::oid, object, belongs
+from ({}) facts) found"""           # the two shifts have one precedence with |
+# nothing is read that came with an extension
+OWN = """with {}select head, attributes from ({}) found where not exists (select from pg_depend where classid = class and objid = object and deptype = 'e')
+  and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = belongs and deptype = 'e')"""
 
 
 def read(connection: psycopg.Connection[Any], source: str = "") -> Catalogue:
@@ -117,7 +119,7 @@ class Reading:
         self.last, self.last_name = Id("", ()), [""]
 
     def take(self, rows: PGresult) -> None:
-        """rows: heads and attributes, as WRAPPED gives them; heads are parsed many at a time, which takes half as long."""
+        """rows: heads and attributes, as PART gives them; heads are parsed many at a time, which takes half as long."""
         cell = rows.get_value
         for start in range(0, rows.ntuples, CHUNK):
             numbers = range(start, min(start + CHUNK, rows.ntuples))
@@ -172,13 +174,13 @@ class Reading:
 
 
 def fact_queries(version: int, superuser: bool) -> Iterator[str]:
-    """All parts of the query files, each as one statement."""
+    """The query files as statements: where there can be many rows, one for each part, so that the first are read while the others are made."""
     shared = query("shared", version, superuser)
-    for name in FACTS:
+    for name, together in FACTS.items():
         head, *parts = re.split(r"\n\s*\n", query(name, version, superuser))
-        _, _, own = head.partition("\nwith ")
-        for part in parts:
-            yield WRAPPED.format(shared=f"{shared},\n{own}" if own else shared, part=part)
+        shared_here = shared + head.partition("\nwith ")[2].join((",\n", "\n") if "\nwith " in head else ("\n", ""))
+        wrapped = map(PART.format, parts)
+        yield from (OWN.format(shared_here, text) for text in (["\nunion all\n".join(wrapped)] if together else wrapped))
 
 
 def query(name: str, version: int, superuser: bool) -> str:

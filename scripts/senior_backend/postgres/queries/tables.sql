@@ -3,10 +3,9 @@ with columns as not materialized (
   select a.*, class, relkind, relispartition, host, path, path || attname::text as column_path, typcollation, typstorage, d.oid as default_oid, pg_get_expr(adbin, adrelid) as default_text
   from relations c join pg_attribute a on attrelid = c.oid and attnum > 0 and not attisdropped join pg_type t on t.oid = atttypid left join pg_attrdef d on adrelid = attrelid and adnum = attnum
   where relkind in ('r', 'p', 'f', 'v')),
-keys as not materialized (
-  select i.*, x.class, x.space, x.relname, x.path, x.tablespace, x.reloptions, t.path as table_path, t.relname as table_name, t.host, t.relkind as table_kind, conname
-  from pg_index i join relations x on x.oid = indexrelid join relations t on t.oid = indrelid left join pg_constraint o on conindid = indexrelid and contype in ('p', 'u', 'x')
-  where t.relkind in ('r', 'p', 'm'))
+parts as not materialized (
+  select c.oid, path, (select array[space, t.relname, conname]::text[] from pg_constraint join pg_class t on t.oid = conrelid where conindid = c.oid and contype in ('p', 'u', 'x')) as key
+  from relations c where relkind in ('i', 'I'))
 
 select 'table' as kind, path as name, class, oid as object, pg_get_userbyid(relowner) as owner, nullif(relpersistence, 'p') as persistence, tablespace, method,
   case relkind when 'p' then pg_get_partkeydef(oid) end as partitioned,
@@ -62,16 +61,16 @@ from pg_constraint o join relations c on c.oid = conrelid left join pg_index on 
 where contype in ('c', 'f', 'p', 'u', 'x') and relkind in ('r', 'p', 'f') and (conislocal or contype in ('p', 'u', 'x')) and not (contype = 'f' and conparentid <> 0)
 
 -- but those of constraints
-select 'index' as kind, path as name, class, indexrelid as object, indrelid as belongs, host as parent_kind, table_path as parent_name, pg_get_indexdef(indexrelid) as definition, table_name as table,
-  nullif(indisunique, false) as unique, tablespace, reloptions as options, (select jsonb_object_agg(attnum, attstattarget) from pg_attribute where attrelid = indexrelid and attstattarget >= 0) as statistics,
-  nullif(not indisvalid and table_kind <> 'p', false) as invalid, nullif(indisclustered, false) as clustered, nullif(indisreplident, false) as replica_identity
-from keys where conname is null
+select 'index' as kind, x.path as name, x.class, indexrelid as object, indrelid as belongs, t.host as parent_kind, t.path as parent_name, pg_get_indexdef(indexrelid) as definition, t.relname as table,
+  nullif(indisunique, false) as unique, x.tablespace, x.reloptions as options, (select jsonb_object_agg(attnum, attstattarget) from pg_attribute where attrelid = indexrelid and attstattarget >= 0) as statistics,
+  nullif(not indisvalid and t.relkind <> 'p', false) as invalid, nullif(indisclustered, false) as clustered, nullif(indisreplident, false) as replica_identity
+from pg_index join relations x on x.oid = indexrelid join relations t on t.oid = indrelid
+where t.relkind in ('r', 'p', 'm') and not exists (select from pg_constraint where conindid = indexrelid and contype in ('p', 'u', 'x'))
 
 -- which index is part of a partitioned one, constraints' indexes too
-select 'index_partition' as kind, x.path as name, x.indrelid as belongs, case when x.conname is null then 'index' else 'constraint' end as parent_kind,
-  case when x.conname is null then x.path else x.table_path || x.conname::text end as parent_name, p.path as of,
-  json_build_array(case when p.conname is null then json_build_array('index', p.path) else json_build_array('constraint', p.table_path || p.conname::text) end) as needs
-from keys x join pg_inherits on inhrelid = x.indexrelid join keys p on p.indexrelid = inhparent
+select 'index_partition' as kind, x.path as name, (select indrelid from pg_index where indexrelid = x.oid) as belongs, case when x.key is null then 'index' else 'constraint' end as parent_kind,
+  coalesce(x.key, x.path) as parent_name, p.path as of, json_build_array(json_build_array(case when p.key is null then 'index' else 'constraint' end, coalesce(p.key, p.path))) as needs
+from pg_inherits join parts x on x.oid = inhrelid join parts p on p.oid = inhparent
 
 -- but those of identity columns
 select 'sequence' as kind, path as name, class, oid as object, pg_get_userbyid(relowner) as owner, nullif(relpersistence, 'p') as persistence, format_type(seqtypid, null) as type, seqstart as start,
@@ -79,6 +78,7 @@ select 'sequence' as kind, path as name, class, oid as object, pg_get_userbyid(r
 from pg_sequence join relations c on oid = seqrelid
 where not exists (select from pg_depend where classid = class and objid = oid and refclassid = class and deptype = 'i')
 
-select 'sequence_owner' as kind, s.path as name, s.oid as belongs, 'sequence' as parent_kind, s.path as parent_name, column_path as column, json_build_array(json_build_array('column', column_path)) as needs
-from pg_depend join relations s on s.oid = objid and s.relkind = 'S' join columns c on attrelid = refobjid and attnum = refobjsubid
+select 'sequence_owner' as kind, s.path as name, s.oid as belongs, 'sequence' as parent_kind, s.path as parent_name, t.path || attname::text as column,
+  json_build_array(json_build_array('column', t.path || attname::text)) as needs
+from pg_depend join relations s on s.oid = objid and s.relkind = 'S' join relations t on t.oid = refobjid join pg_attribute on attrelid = refobjid and attnum = refobjsubid
 where classid = s.class and objsubid = 0 and refclassid = s.class and deptype = 'a'
