@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import random
 import re
@@ -26,39 +25,32 @@ NO_TRANSACTION = {"25001", "2D000"}         # "cannot run inside a transaction b
 AS_OURSELVES = {"role": "set local role none", "session_authorization": "set local session authorization default"}
 
 
-@dataclasses.dataclass
-class Done:
-    """What this call has done. seconds of a statement include its waiting for locks."""
-    statements: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    skipped: int = 0
-
-
 class Executor:
-    """One migration on one session."""
+    """One migration on one session. statements: those that this call has run, their seconds with the waiting for locks; skipped: how many were done before."""
 
     def __init__(self, session: psycopg.Connection, url: str, migration: Migration, run: history.Run, may_lose: bool, console: Console):
         self.session, self.url, self.migration, self.run, self.may_lose, self.console = session, url, migration, run, may_lose, console
         self.psycopg = dependencies.require("psycopg")
         self.rows = {row.statement: row for row in run.rows}
         self.set_by_file: set[str] = set()
-        self.done = Done()
+        self.statements: list[dict[str, Any]] = []
+        self.skipped = 0
         session.add_notice_handler(self.notice)
 
     def notice(self, diagnostic: Any) -> None:
         tell = self.console.detail if diagnostic.severity_nonlocalized in ("NOTICE", "INFO", "DEBUG", "LOG") else self.console.progress
         tell(f"  {diagnostic.severity}: {diagnostic.message_primary}")
 
-    def run_all(self) -> Done:
+    def run_all(self) -> None:
         for group in self.migration.groups:
             if all(self.rows[one.number].state == history.DONE for one in group.counted):
                 for one in replay(self.session, group):
                     self.remember(one)
-                self.done.skipped += len(group.counted)
+                self.skipped += len(group.counted)
             elif group.transactional:
                 self.repeated(group.counted[0], lambda group=group: self.in_transaction(group))
             else:
                 self.alone(group.counted[0])
-        return self.done
 
     def remember(self, statement: Statement) -> None:
         if statement.kind == "VariableSetStmt":
@@ -185,7 +177,7 @@ class Executor:
         if statement.number:
             tell = self.console.progress if len(self.rows) <= FEW or seconds > 1 or statement.number % FEW == 0 else self.console.detail
             tell(f"  done {statement.number}/{len(self.rows)} in {seconds:.1f} s: {statement.headline}")
-            self.done.statements.append({"number": statement.number, "line": statement.line, "sql": statement.headline, "seconds": round(seconds, 3), "transactional": transactional})
+            self.statements.append({"number": statement.number, "line": statement.line, "sql": statement.headline, "seconds": round(seconds, 3), "transactional": transactional})
 
     def failure(self, statement: Statement, error: Any, attempts: int) -> CommandError:
         """What went wrong, where, what the database holds now, and what to do."""

@@ -38,7 +38,6 @@ create table if not exists {TABLE} (
     primary key (run, statement)
 );
 comment on table {TABLE} is 'Written by senior-backend, database_migration_tool.py --migrate: one row for each statement of each run'"""
-COLUMNS = "run, file, direction, file_checksum, statement, line, statement_checksum, state, started_at, finished_at, error, before, applied_by, tool_version"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +115,7 @@ def runs(session: psycopg.Connection, file: str | None = None) -> list[Run]:
     if not exists(session):
         return []
     found: dict[int, Run] = {}
-    for values in session.execute(f"select {COLUMNS} from {TABLE} where %s::text is null or file = %s order by run, statement", [file, file]).fetchall():
+    for values in session.execute(f"select {', '.join(one.name for one in dataclasses.fields(Row))} from {TABLE} where %s::text is null or file = %s order by run, statement", [file, file]).fetchall():
         row = Row(*values)
         found.setdefault(row.run, Run(row.run, [])).rows.append(row)
     return list(found.values())
