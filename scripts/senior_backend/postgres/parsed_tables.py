@@ -30,8 +30,8 @@ class Column:
 
 @dataclasses.dataclass
 class Key:
-    """A constraint or an index. kind: a letter of pg_constraint.contype, i for an index; node: its parse tree; reference: the table that a foreign key points to; of: what it is a part of, for that
-    of a partition."""
+    """A constraint or an index. kind: a letter of pg_constraint.contype, i for an index; node: its parse tree; reference: the table that a foreign key points to;
+    of: what it is a part of, for that of a partition."""
     kind: str
     node: Any
     columns: list[str]

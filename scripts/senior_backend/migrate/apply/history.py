@@ -115,7 +115,8 @@ def runs(session: psycopg.Connection, file: str | None = None) -> list[Run]:
     if not exists(session):
         return []
     found: dict[int, Run] = {}
-    for values in session.execute(f"select {', '.join(one.name for one in dataclasses.fields(Row))} from {TABLE} where %s::text is null or file = %s order by run, statement", [file, file]).fetchall():
+    columns = ", ".join(one.name for one in dataclasses.fields(Row))
+    for values in session.execute(f"select {columns} from {TABLE} where %s::text is null or file = %s order by run, statement", [file, file]).fetchall():
         row = Row(*values)
         found.setdefault(row.run, Run(row.run, [])).rows.append(row)
     return list(found.values())
@@ -147,8 +148,8 @@ def replace_tail(session: psycopg.Connection, run: Run, migration: Migration) ->
 def mark(session: psycopg.Connection, run: int, statement: int, state: str, started: datetime.datetime | None = None, error: str | None = None, before: dict[str, Any] | None = None) -> None:
     """In the statement's own transaction, where it has one. started: where it is known only now."""
     running = state == RUNNING
-    session.execute(f"""update {TABLE} set state = %s, started_at = coalesce(%s, case when %s then clock_timestamp() else started_at end), finished_at = case when not %s then clock_timestamp() end,
-        error = %s, before = coalesce(%s, before), server_process = case when %s then pg_backend_pid() else server_process end, tool_version = %s where run = %s and statement = %s""",
+    session.execute(f"""update {TABLE} set state = %s, started_at = coalesce(%s, case when %s then clock_timestamp() else started_at end),
+        finished_at = case when not %s then clock_timestamp() end, error = %s, before = coalesce(%s, before), server_process = case when %s then pg_backend_pid() else server_process end, tool_version = %s where run = %s and statement = %s""",
                     [state, started, running, running, error, None if before is None else json.dumps(before), running, VERSION, run, statement])
 
 

@@ -157,6 +157,7 @@ COMPRESSION = {"p": "pglz", "l": "lz4"}
 def column_settings(had: Mapping[str, Any], has: Mapping[str, Any], fact: Fact) -> list[str]:
     """What ALTER COLUMN says of storage, compression, statistics and options. usual_storage: what the type asks for, where another storage was set."""
     changes: dict[str, Change] = {
-        "storage": lambda old, new, _: f"SET STORAGE {STORAGE[new or had.get('usual_storage', 'x')]}", "compression": lambda old, new, _: f"SET COMPRESSION {COMPRESSION[new] if new else 'default'}",
+        "storage": lambda old, new, _: f"SET STORAGE {STORAGE[new or had.get('usual_storage', 'x')]}",
+        "compression": lambda old, new, _: f"SET COMPRESSION {COMPRESSION[new] if new else 'default'}",
         "statistics": lambda old, new, _: f"SET STATISTICS {-1 if new is None else new}", "options": changed_options}
     return said(had, has, changes, fact) or []

@@ -145,7 +145,8 @@ KINDS = {
     "language": simple(language),
     "access_method": simple(lambda fact, context: f"{target(fact.id)} TYPE {AM_TYPES[fact.attributes['type']]} HANDLER {fact.attributes['handler']}"),
     "transform": simple(transform),
-    "statistics": simple(lambda fact, context: fact.attributes["definition"].removeprefix("CREATE "), {"target": lambda old, new, fact: f"SET STATISTICS {-1 if new is None else new}"}, {"target": None}),
+    "statistics": simple(lambda fact, context: fact.attributes["definition"].removeprefix("CREATE "),
+                         {"target": lambda old, new, fact: f"SET STATISTICS {-1 if new is None else new}"}, {"target": None}),
     "fdw": simple(wrapper, WRAPPER),
     # type and wrapper are for good, and a version cannot be taken away
     "server": simple(server, {"version": lambda old, new, fact: f"VERSION {literal(new)}" if new else None, "options": foreign_options}),
