@@ -1,6 +1,7 @@
 """What happens to each thing between two catalogues: it is dropped, made, both (replaced), altered in place, or moved to a type that is made anew."""
 from __future__ import annotations
 
+import re
 from typing import Iterator
 
 from senior_backend.console import CommandError, ExitCode
@@ -137,7 +138,7 @@ def names(fact: Fact) -> Iterator[tuple]:
 
 def refuse_unknown(difference: diff.Difference) -> None:
     facts = [*difference.removed, *difference.added, *(after for _, after in difference.changed)]
-    unknown = [str(fact.id).partition("'")[0][:120] for fact in facts if fact.id.kind not in KINDS]          # a statement's constants may be secrets
+    unknown = [re.sub(r"'(?:[^']|'')*'", "'...'", str(fact.id)) for fact in facts if fact.id.kind not in KINDS]          # a statement's constants may be secrets
     if unknown:
         raise CommandError(f"cannot migrate a change of {', '.join(unknown[:5])}{' and others' if len(unknown) > 5 else ''}: this kind of object is not handled",
                            "make this change by hand on one side, then compare again", ExitCode.REFUSED, "UNHANDLED_KIND")
