@@ -49,7 +49,7 @@ def mode_words(mode: str) -> str:
     return "".join(f" {one}" if one.isupper() else one for one in mode.removesuffix("Lock")).strip().upper()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Observed:
     """A statement as it ran. locks: those it took, by relation that was there before the migration; held: the strongest lock per relation that earlier statements of its
     transaction took, and which statement; rewrites, scans, built (tables that got an index): such relations; lost: data that its text
