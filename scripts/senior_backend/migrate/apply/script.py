@@ -10,7 +10,6 @@ from typing import Iterable
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.migrate.apply.statements import CLOSING, OPENING, Statement, refuse
-from senior_backend.postgres import sql_files
 from senior_backend.postgres.lexer import COPY_DATA, Lexer, Piece
 from senior_backend.postgres.sql_files import COMMAND, INCLUDES, RELATIVE, FileReader, Script, sections
 from senior_backend.postgres.trees import parse, postgast
@@ -111,13 +110,6 @@ def contents(path: pathlib.Path) -> str:
         raise CommandError(f"{path}: byte {error.start} is not UTF-8", "save the file as UTF-8", identifier="FILE") from None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Found(sql_files.Statement):
-    """rows: what follows COPY ... FROM stdin; marked: the data-loss hazards that this tool wrote above it, in words."""
-    rows: bytes = b""
-    marked: str = ""
-
-
 class MigrationReader(FileReader):
     """All statements of a file, with their rows and hazards. What only concerns psql's own output is left out, its other commands are refused."""
     refusal = ExitCode.REFUSED
@@ -133,7 +125,7 @@ class MigrationReader(FileReader):
         copies = COPY_DATA.match(self.data, piece.start, piece.end)
         rows = self.data[piece.end + 1:lexer.data_end(piece.end)].partition(b"\n")[2].rpartition(b"\\.")[0] if copies else b""
         marks = "; ".join(found[1].decode() for found in MARK.finditer(self.data, last, piece.start))
-        self.script.statements.append(Found(text, str(self.path), self.line, rows, marks))
+        self.script.statements.append(Statement(text, str(self.path), self.line, rows=rows, marked=marks))
         return False
 
     def command(self, name: str, rest: str) -> bool:
@@ -144,14 +136,13 @@ class MigrationReader(FileReader):
         return False
 
 
-def understood(found: Found) -> Statement:
+def understood(found: Statement) -> Statement:
     try:
-        node = parse(found.text)[0]
+        return dataclasses.replace(found, node=parse(found.text)[0])
     except postgast().PgQueryError as error:
         line = found.line + found.text.encode()[: max(0, error.cursorpos - 1)].count(b"\n")
         hint = "fill in the template first: it is not SQL yet" if TEMPLATE.search(found.text) else "correct the statement"
         raise CommandError(f"{found.file}:{line}: {error.message}", hint, identifier="SQL_SYNTAX") from None
-    return Statement(0, found.text, found.file, found.line, node, found.rows, found.marked)
 
 
 def grouped(statements: Iterable[Statement], whole: bool) -> tuple[list[Group], list[Issue]]:

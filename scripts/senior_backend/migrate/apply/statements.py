@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Iterator
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.postgres import quote
+from senior_backend.postgres import quote, sql_files
 from senior_backend.postgres.trees import kind_of, nodes, parse, postgast, relation_name, symbol, unwrapped, words
 
 if TYPE_CHECKING:
@@ -40,26 +40,17 @@ class Loss:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Statement:
-    """number: from 1, transaction commands not counted (theirs is 0). text: as written, without the semicolon; line: of its first word, from 1; rows: what follows COPY ... FROM stdin.
-
-    marked: the data-loss hazard that this tool wrote above it, in words.
-    """
-    number: int
-    text: str
-    file: str
-    line: int
-    node: Message
+class Statement(sql_files.Statement):
+    """One statement of a migration, as written. number: from 1, transaction commands not counted (theirs is 0); rows: what follows COPY ... FROM stdin;
+    marked: the data-loss hazards that this tool wrote above it, in words."""
+    number: int = 0
+    node: Message | None = None
     rows: bytes = b""
     marked: str = ""
 
     @property
     def kind(self) -> str:
         return kind_of(self.node)
-
-    @property
-    def place(self) -> str:
-        return f"{self.file}:{self.line}"
 
     @property
     def checksum(self) -> str:
