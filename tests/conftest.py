@@ -1,8 +1,10 @@
-"""What the tests share: the scaffolder run as a user runs it, the TypeScript compilers, booted generated servers, and PostgreSQL servers."""
+"""What the tests share: the scripts run as a user runs them, the TypeScript compilers, booted generated servers, and PostgreSQL servers."""
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import io
 import json
 import os
 import pathlib
@@ -13,13 +15,15 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-DOOR = ROOT / "scripts" / "api_scaffolder.py"
 CACHE = pathlib.Path(os.environ.get("SENIOR_BACKEND_CACHE") or ROOT / ".cache")
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "examples"), str(ROOT / "tests")]
 
+import load_server  # noqa: E402
 import postgres_setup  # noqa: E402
 from node_server import Server, SetupError, node_program, npm_packages  # noqa: E402
-from senior_backend.postgres import connection, scratch  # noqa: E402
+from senior_backend import console  # noqa: E402
+from senior_backend.migrate import command, options  # noqa: E402
+from senior_backend.postgres import cluster, connection, scratch  # noqa: E402
 
 COMPILERS = {"5.9": "typescript/bin/tsc", "7": "typescript7/bin/tsc"}
 COMPILER_OPTIONS = {
@@ -50,14 +54,14 @@ def from_npm():
 
 @pytest.fixture(scope="session")
 def node_modules(from_npm) -> pathlib.Path:
-    """node_modules with the three frameworks, zod, and TypeScript 5.9 (typescript) and 7 (typescript7), as pinned in tests/npm/package.json."""
+    """node_modules with the three frameworks, zod, pg, and TypeScript 5.9 (typescript) and 7 (typescript7), as pinned in tests/npm/package.json."""
     packages = json.loads((ROOT / "tests" / "npm" / "package.json").read_text(encoding="utf-8"))["dependencies"]
-    return from_npm("test", packages)
+    return from_npm(f"test-{hashlib.sha256(json.dumps(packages).encode()).hexdigest()[:8]}", packages)
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """How one run of the scaffolder ended; report is its JSON object."""
+    """How one run of a script ended; report is its JSON object."""
     code: int
     out: str
     err: str
@@ -67,10 +71,25 @@ class Result:
         return json.loads(self.out)
 
 
-def run_door(*arguments: object, cwd: pathlib.Path | None = None, **options) -> Result:
-    """Run scripts/api_scaffolder.py in a process of its own, stdin at its end."""
-    done = subprocess.run([sys.executable, str(DOOR), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL, **options)
+def run_script(name: str, *arguments: object, python: object = sys.executable, **options) -> Result:
+    """Run scripts/NAME.py as it is documented, in a process of its own, stdin at its end."""
+    command = [str(python), str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL, **options)
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def run_door(*arguments: object, **options) -> Result:
+    return run_script("api_scaffolder", *arguments, **options)
+
+
+def in_process(tool: str, parser, answer, *arguments: object) -> Result:
+    """The same within this process."""
+    out, err = io.StringIO(), io.StringIO()
+    return Result(console.run(tool, parser, answer, [*map(str, arguments)], console.Console(out, err)), out.getvalue(), err.getvalue())
+
+
+def migration_tool(*arguments: object) -> Result:
+    return in_process(options.TOOL, options.parser(), command.answer, *arguments)
 
 
 def project_files() -> list[pathlib.Path]:
@@ -93,7 +112,7 @@ def bundle(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def door():
-    """door(*arguments, cwd=None, **subprocess options) -> Result of the scaffolder run as it is documented, in a process of its own."""
+    """door(*arguments, **subprocess options) -> Result of the scaffolder."""
     return run_door
 
 
@@ -148,6 +167,14 @@ def serve(node: pathlib.Path, link_modules):
         yield start
 
 
+@pytest.fixture(scope="module")
+def server():
+    """A load_server.Server: one kind of good or bad HTTP behaviour per path."""
+    running = load_server.Server()
+    yield running
+    running.stop()
+
+
 def running_postgres(which: str | int):
     """A throwaway server that runs until the session ends, one for each test process."""
     program = postgres_setup.program(which, CACHE)
@@ -178,5 +205,42 @@ def new_database(postgres):
             url = postgres.url(stack.enter_context(postgres.database()))
             with contextlib.closing(connection.connect(url)) as session:
                 session.execute(sql or "SELECT 1")
+            return url
+        yield create
+
+
+def execute(url: str, sql: str) -> None:
+    with contextlib.closing(connection.connect(url)) as session:
+        session.execute(sql)
+
+
+@contextlib.contextmanager
+def special_postgres(**settings: str):
+    """A server with contrib extensions and settings of its own."""
+    usual = dict(cluster.SETTINGS)
+    with contextlib.ExitStack() as stack:
+        cluster.SETTINGS.update(settings)
+        try:
+            server = stack.enter_context(running_postgres("local"))
+        finally:
+            cluster.SETTINGS.clear()
+            cluster.SETTINGS.update(usual)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def counting():
+    """A server that counts statements."""
+    with special_postgres(shared_preload_libraries="pg_stat_statements") as server:
+        yield server
+
+
+@pytest.fixture
+def counted(counting):
+    """counted(sql) -> URL of a new database with pg_stat_statements, emptied after sql."""
+    with contextlib.ExitStack() as stack:
+        def create(sql: str) -> str:
+            url = counting.url(stack.enter_context(counting.database()))
+            execute(url, f"{sql}; create extension pg_stat_statements; select pg_stat_statements_reset()")
             return url
         yield create

@@ -40,61 +40,30 @@ class Failed(Exception):
         self.differences, self.step = list(differences), step
 
 
-class Trial(contextlib.AbstractContextManager):
-    """A database of the scratch server, in the role of the live one. path: the search_path that the migration will run with; whole: with all of the schema, however big;
-    deadline: of time.monotonic(), for all that runs here."""
+class Bench:
+    """name: the database; stack: closes the connections; path: the search_path of its sessions; deadline: of time.monotonic(), for all that runs here."""
 
-    def __init__(self, server: scratch.Server, old: Catalogue, new: Catalogue, path: str, whole: bool = False, deadline: float | None = None):
-        self.server, self.path, self.deadline, self.role, self._stack = server, path, deadline, LOADER, contextlib.ExitStack()
-        try:
-            self.name = self._stack.enter_context(server.database())
-            if server.own:          # event triggers of the schema do not fire: they would run with those rights
-                server.admin.execute(f"ALTER DATABASE {quote.ident(self.name)} SET session_replication_role = replica")
-            self.connection = self._connect(server.loader_url(self.name))
-            self.empty = live.read(self.connection)
-            self.old, self.new = (old, new) if whole else closure.scope(old, new, self.empty.facts)
-            server.ensure_roles(closure.roles(self.old, self.new))
-        except BaseException:
-            self._stack.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def __init__(self, server: scratch.Server, name: str, stack: contextlib.ExitStack, path: str = "", deadline: float | None = None):
+        self.server, self.name, self.stack, self.path, self.deadline, self.role = server, name, stack, path, deadline, LOADER
+        if server.own:          # event triggers of the schema do not fire: they would run with those rights
+            server.admin.execute(f"ALTER DATABASE {quote.ident(name)} SET session_replication_role = replica")
+        self.connection = self._connect(server.loader_url(name))
 
     def _connect(self, url: str) -> psycopg.Connection:
-        opened = self._stack.enter_context(contextlib.closing(connection.connect(url, check_function_bodies="off")))
+        opened = self.stack.enter_context(contextlib.closing(connection.connect(url, check_function_bodies="off")))
         if self.path:
             opened.execute("SELECT set_config('search_path', %s, false)", [self.path])
         return opened
 
-    def build(self) -> None:
-        """Make the source's schema, and be who will run the migration on the live database, with the rights of all other roles here."""
-        try:
-            self.run(plan.migration(self.empty, self.old))
-        except Failed as failure:
-            raise Failed(f"the source's schema cannot be made on the scratch server: {failure}") from None
-        role = self.old.role
-        if role == ADMINISTRATOR and self.server.own:
+    def become(self, role: str) -> None:
+        """Run what follows as the role that will run it on the live database, with the rights of all other roles here."""
+        if role == self.role or not self.server.own:
+            return
+        if role == ADMINISTRATOR:
             raise Failed(f"the role {role} is the scratch server's own superuser; connect as another")
-        if role != self.role and self.server.own:
-            name, secret = quote.ident(role), quote.literal(self.server.address["password"])
-            self.server.admin.execute(f"REVOKE {name} FROM {LOADER}; GRANT {LOADER} TO {name}; ALTER ROLE {name} LOGIN PASSWORD {secret}")
-            self.connection, self.role = self._connect(self.server.url_as(role, self.name)), role
-
-    def unlike(self, expected: Catalogue) -> list[str]:
-        """How the database differs from a catalogue, in words."""
-        return diff.described(diff.compare(live.read(self.connection), expected))
-
-    def changed(self, steps: Sequence[Step]) -> Catalogue:
-        """The source as the server has it after some statements. Failed when the copy was not equal to the source before them."""
-        differences = self.unlike(self.old)
-        if differences:
-            raise Failed(f"the copy on the scratch server is not equal to the source: {'; '.join(differences[:3])}", differences)
-        return self.after(steps)
-
-    def after(self, steps: Sequence[Step]) -> Catalogue:
-        self.run(steps)
-        return dataclasses.replace(live.read(self.connection), source=self.old.source, role=self.old.role, stated=self.old.stated, server_version=self.old.server_version)
+        name, secret = quote.ident(role), quote.literal(self.server.address["password"])
+        self.server.admin.execute(f"REVOKE {name} FROM {LOADER}; GRANT {LOADER} TO {name}; ALTER ROLE {name} LOGIN PASSWORD {secret}")
+        self.connection, self.role = self._connect(self.server.url_as(role, self.name)), role
 
     def run(self, steps: Sequence[Step]) -> None:
         """In the transactions of the migration's file; Failed names the statement that the server refuses."""
@@ -131,3 +100,44 @@ class Trial(contextlib.AbstractContextManager):
             if self.connection.execute(ALWAYS).fetchone()[0]:
                 raise Failed("there are event triggers that fire always: they would run with a superuser's rights here")
             yield
+
+
+class Trial(Bench, contextlib.AbstractContextManager):
+    """A database of its own, with a live one's schema, in its role. whole: with all of the schema, however big."""
+
+    def __init__(self, server: scratch.Server, old: Catalogue, new: Catalogue, path: str, whole: bool = False, deadline: float | None = None):
+        stack = contextlib.ExitStack()
+        try:
+            super().__init__(server, stack.enter_context(server.database()), stack, path, deadline)
+            self.empty = live.read(self.connection)
+            self.old, self.new = (old, new) if whole else closure.scope(old, new, self.empty.facts)
+            server.ensure_roles(closure.roles(self.old, self.new))
+        except BaseException:
+            stack.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    def build(self) -> None:
+        """Make the source's schema, and be who will run the migration."""
+        try:
+            self.run(plan.migration(self.empty, self.old))
+        except Failed as failure:
+            raise Failed(f"the source's schema cannot be made on the scratch server: {failure}") from None
+        self.become(self.old.role)
+
+    def unlike(self, expected: Catalogue) -> list[str]:
+        """How the database differs from a catalogue, in words."""
+        return diff.described(diff.compare(live.read(self.connection), expected))
+
+    def changed(self, steps: Sequence[Step]) -> Catalogue:
+        """The source as the server has it after some statements. Failed when the copy was not equal to the source before them."""
+        differences = self.unlike(self.old)
+        if differences:
+            raise Failed(f"the copy on the scratch server is not equal to the source: {'; '.join(differences[:3])}", differences)
+        return self.after(steps)
+
+    def after(self, steps: Sequence[Step]) -> Catalogue:
+        self.run(steps)
+        return dataclasses.replace(live.read(self.connection), source=self.old.source, role=self.old.role, stated=self.old.stated, server_version=self.old.server_version)
