@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.migrate import agree, diff, plan
+from senior_backend.migrate import diff, plan
 from senior_backend.postgres import connection, live, scratch
 from senior_backend.postgres.model import Catalogue
 
@@ -262,7 +262,7 @@ def become(database: psycopg.Connection, wanted: Catalogue, online: bool) -> lis
 def test_forward_and_back(name, server, made):
     before, after, fill, asked = (*CASES[name], "SELECT 1", None)[:4] if len(CASES[name]) == 2 else CASES[name]
     (database, old, was), (_, new, goal) = made(before), made(after)
-    agree.agree(old, new)
+    diff.agree(old, new)
     assert diff.compare(old, new)
     database.execute(fill)
     steps = become(database, new, online=True)

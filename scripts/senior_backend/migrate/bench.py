@@ -6,16 +6,23 @@ only a superuser may run, and that run no functions, get that right for their ow
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import time
-from typing import Iterator, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from senior_backend import dependencies
+from senior_backend.migrate import closure, diff, plan
 from senior_backend.migrate.output import grouped
 from senior_backend.migrate.steps import Step
-from senior_backend.postgres import connection, quote, scratch
+from senior_backend.postgres import connection, live, quote, scratch
 from senior_backend.postgres.cluster import ADMINISTRATOR, LOADER
-from senior_backend.postgres.loading import MISSING_EXTENSION, Runner, extension_hint
+from senior_backend.postgres.loading import MISSING_EXTENSION, check_library, extension_hint
+from senior_backend.postgres.model import Catalogue
+from senior_backend.postgres.quote import unquoted
+
+if TYPE_CHECKING:
+    import psycopg
 
 FOR_SUPERUSERS = re.compile(
     r"(CREATE|ALTER|DROP|COMMENT ON) (OR REPLACE )?(TRUSTED |PROCEDURAL |DEFAULT )*(EXTENSION|EVENT TRIGGER|LANGUAGE|FOREIGN DATA WRAPPER|ACCESS METHOD|PUBLICATION|SUBSCRIPTION|TEXT SEARCH (PARSER|TEMPLATE)|CAST"
@@ -34,16 +41,15 @@ class Failed(Exception):
 
 
 class Bench:
-    """name: the database; path: the search_path of its sessions; deadline: of time.monotonic(), for all that runs here; stack: closes the connections."""
+    """name: the database; stack: closes the connections; path: the search_path of its sessions; deadline: of time.monotonic(), for all that runs here."""
 
-    def __init__(self, server: scratch.Server, name: str, path: str, deadline: float | None, stack: contextlib.ExitStack):
-        self.server, self.name, self.path, self.deadline, self.stack = server, name, path, deadline, stack
-        self.role = LOADER
+    def __init__(self, server: scratch.Server, name: str, stack: contextlib.ExitStack, path: str = "", deadline: float | None = None):
+        self.server, self.name, self.stack, self.path, self.deadline, self.role = server, name, stack, path, deadline, LOADER
         if server.own:          # event triggers of the schema do not fire: they would run with those rights
             server.admin.execute(f"ALTER DATABASE {quote.ident(name)} SET session_replication_role = replica")
         self.connection = self._connect(server.loader_url(name))
 
-    def _connect(self, url: str):
+    def _connect(self, url: str) -> psycopg.Connection:
         opened = self.stack.enter_context(contextlib.closing(connection.connect(url, check_function_bodies="off")))
         if self.path:
             opened.execute("SELECT set_config('search_path', %s, false)", [self.path])
@@ -89,14 +95,49 @@ class Bench:
             return
         internal, owner = INTERNAL.search(sql), NEW_OWNER.search(sql)
         if internal:
-            Runner(self.server, self.connection).check_library("internal", internal["source"])
-        roles = list(dict.fromkeys([quote.ident(self.role), *([owner["owner"]] if owner else [])]))
-        for role in roles:
-            self.server.admin.execute(f"ALTER ROLE {role} SUPERUSER")
-        try:
+            check_library(self.connection, "internal", internal["source"])
+        with self.server.superusers(*dict.fromkeys([self.role, *([unquoted(owner["owner"])] if owner else [])])):
             if self.connection.execute(ALWAYS).fetchone()[0]:
                 raise Failed("there are event triggers that fire always: they would run with a superuser's rights here")
             yield
-        finally:
-            for role in roles:
-                self.server.admin.execute(f"ALTER ROLE {role} NOSUPERUSER")
+
+
+class Trial(Bench, contextlib.AbstractContextManager):
+    """A database of its own, with a live one's schema, in its role. whole: with all of the schema, however big."""
+
+    def __init__(self, server: scratch.Server, old: Catalogue, new: Catalogue, path: str, whole: bool = False, deadline: float | None = None):
+        stack = contextlib.ExitStack()
+        try:
+            super().__init__(server, stack.enter_context(server.database()), stack, path, deadline)
+            self.empty = live.read(self.connection)
+            self.old, self.new = (old, new) if whole else closure.scope(old, new, self.empty.facts)
+            server.ensure_roles(closure.roles(self.old, self.new))
+        except BaseException:
+            stack.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    def build(self) -> None:
+        """Make the source's schema, and be who will run the migration."""
+        try:
+            self.run(plan.migration(self.empty, self.old))
+        except Failed as failure:
+            raise Failed(f"the source's schema cannot be made on the scratch server: {failure}") from None
+        self.become(self.old.role)
+
+    def unlike(self, expected: Catalogue) -> list[str]:
+        """How the database differs from a catalogue, in words."""
+        return diff.described(diff.compare(live.read(self.connection), expected))
+
+    def changed(self, steps: Sequence[Step]) -> Catalogue:
+        """The source as the server has it after some statements. Failed when the copy was not equal to the source before them."""
+        differences = self.unlike(self.old)
+        if differences:
+            raise Failed(f"the copy on the scratch server is not equal to the source: {'; '.join(differences[:3])}", differences)
+        return self.after(steps)
+
+    def after(self, steps: Sequence[Step]) -> Catalogue:
+        self.run(steps)
+        return dataclasses.replace(live.read(self.connection), source=self.old.source, role=self.old.role, stated=self.old.stated, server_version=self.old.server_version)

@@ -1,11 +1,12 @@
 """What happens to each thing between two catalogues: it is dropped, made, both (replaced), altered in place, or moved to a type that is made anew."""
 from __future__ import annotations
 
+import re
 from typing import Iterator
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.migrate import diff
-from senior_backend.migrate.kinds import moving, types
+from senior_backend.migrate.kinds import anew, types
 from senior_backend.migrate.kinds.registry import KINDS
 from senior_backend.migrate.steps import Alteration, Context, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
@@ -50,7 +51,7 @@ class Changes:
                 self.replace(fact.depends[0])       # nothing takes an index out of a partitioned one
             reused = not taken.isdisjoint(names(fact))
             for dependant in self.old.dependants(fact.id):
-                if reused and dependant in self.new and moving.holds(self.old[dependant], fact.id):
+                if reused and dependant in self.new and anew.holds(self.old[dependant], fact.id):
                     self.moved.setdefault(dependant, False)
                     self.retired.add(fact.id)
                 elif dependant in self.new and (reused or dependant not in changed) and not self._stays(dependant, fact.id):
@@ -78,7 +79,7 @@ class Changes:
             one, needed = waiting.pop()
             if one in self.dropped or one not in self.new or needed and self._stays(one, needed):
                 continue
-            if needed and moving.holds(self.old[one], needed):
+            if needed and anew.holds(self.old[one], needed):
                 self.moved.setdefault(one, False)
                 self.retired.add(needed)
                 continue
@@ -99,20 +100,20 @@ class Changes:
         while waiting := [one for one, done in self.moved.items() if not done and one not in self.dropped]:
             for one in waiting:
                 self.moved[one] = True
-                self.moves[one] = tuple(moving.move(self.old[one], self.new[one], context)) if self._renewed(one) else ()
+                self.moves[one] = tuple(anew.move(self.old[one], self.new[one], context)) if self._renewed(one) else ()
                 self.altered.setdefault(one, Alteration(()))
                 for dependant in self.old.dependants(one):
-                    if dependant in self.new and moving.in_the_way(self.old[dependant]):
+                    if dependant in self.new and anew.in_the_way(self.old[dependant]):
                         self.replace(dependant)
         more = self.retired
-        while more := {needed for one in more for needed in self.needs(one) if needed in self.dropped and needed in self.made and needed.kind in moving.MOVABLE} - self.retired:
+        while more := {needed for one in more for needed in self.needs(one) if needed in self.dropped and needed in self.made and needed.kind in anew.MOVABLE} - self.retired:
             self.retired |= more
         self.retired &= self.dropped.keys()
 
     def _renewed(self, column: Id) -> bool:
         """Whether what a column holds is made anew, perhaps as another kind of type."""
         made_anew = {one.name for one in self.retired}
-        return any(needed.name in made_anew and needed.kind in moving.MOVABLE for needed in self.new.depends(column))
+        return any(needed.name in made_anew and needed.kind in anew.MOVABLE for needed in self.new.depends(column))
 
     def needs(self, identity: Id) -> Iterator[Id]:
         """What a type needs in the old catalogue, itself or in its attributes."""
@@ -137,7 +138,7 @@ def names(fact: Fact) -> Iterator[tuple]:
 
 def refuse_unknown(difference: diff.Difference) -> None:
     facts = [*difference.removed, *difference.added, *(after for _, after in difference.changed)]
-    unknown = [str(fact.id) for fact in facts if fact.id.kind not in KINDS]
+    unknown = [re.sub(r"'(?:[^']|'')*'", "'...'", str(fact.id)) for fact in facts if fact.id.kind not in KINDS]          # a statement's constants may be secrets
     if unknown:
         raise CommandError(f"cannot migrate a change of {', '.join(unknown[:5])}{' and others' if len(unknown) > 5 else ''}: this kind of object is not handled",
                            "make this change by hand on one side, then compare again", ExitCode.REFUSED, "UNHANDLED_KIND")

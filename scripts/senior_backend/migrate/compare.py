@@ -5,9 +5,9 @@ import argparse
 import contextlib
 
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
-from senior_backend.migrate import agree, diff, evidence, output, plan, report, sources
-from senior_backend.migrate.bench import Failed
-from senior_backend.migrate.prove import Case, Proof, Trial, prove
+from senior_backend.migrate import diff, evidence, output, plan, report, sources
+from senior_backend.migrate.bench import Failed, Trial
+from senior_backend.migrate.prove import Case, Proof, prove
 from senior_backend.migrate.renames import Rename, candidates, confirmed, following
 from senior_backend.migrate.sources import Side, Workshop
 from senior_backend.postgres.model import Catalogue
@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace, out: Console) -> Outcome:
     with contextlib.ExitStack() as stack:
         workshop = stack.enter_context(Workshop(arguments.shadow))
         old, new = sources.read_both(arguments.connection or arguments.schema, arguments.compare, workshop, not arguments.no_verify, stack)
-        notes = [*old.notes, *new.notes, *agree.agree(old.catalogue, new.catalogue)]
+        notes = [*old.notes, *new.notes, *diff.agree(old.catalogue, new.catalogue)]
         renames = confirmed(arguments.rename, old.catalogue, new.catalogue)
         if not renames and not diff.compare(old.catalogue, new.catalogue):
             return report.unchanged(old.catalogue, new.catalogue, notes)

@@ -1,22 +1,26 @@
 """What a hazard means on the live database: values counted, rows and bytes of the tables touched. Reads only, and gives up early."""
 from __future__ import annotations
 
+import dataclasses
 import time
-from typing import TYPE_CHECKING, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Callable, Sequence
 
 from senior_backend import dependencies
 from senior_backend.migrate.renames import Rename, original, original_sql
 from senior_backend.migrate.sources import Side
 from senior_backend.migrate.steps import Hazard, Step
 from senior_backend.postgres.model import Catalogue, Id
+from senior_backend.postgres.quote import qualified
 
 if TYPE_CHECKING:
     import psycopg
 
 PROBE_MS, TOTAL_SECONDS = 2000, 10.0
 NO_SERVER = "not measured (source is a file)"
-SIZES = """select n.nspname, c.relname, c.reltuples, pg_total_relation_size(c.oid) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-join unnest(%s::text[], %s::text[]) wanted(schema, name) on n.nspname = wanted.schema and c.relname = wanted.name where c.relkind in ('r', 'm', 'p')"""
+BIG_ROWS, BIG_BYTES = 1_000_000, 64 << 20          # from here on a pass over a table takes long enough to be noticed by everybody who waits
+SIZE = """
+select coalesce(sum(greatest(c.reltuples, 0)), 0)::float8, coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8, bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0)
+from pg_class c where c.oid = to_regclass(%s) or c.oid in (select relid from pg_partition_tree(to_regclass(%s)))"""
 HOLDERS = ("table", "materialized_view")
 
 
@@ -25,13 +29,12 @@ def gather(side: Side, steps: Sequence[Step], renames: Sequence[Rename] = ()) ->
     hazards = list(dict.fromkeys(hazard for step in steps for hazard in step.hazards))
     if side.connection is None:
         return lambda hazard: NO_SERVER
-    holders = {hazard: holder(side.catalogue, original(hazard.object, renames)) for hazard in hazards}
-    sizes = measured_sizes(side.connection, filter(None, holders.values()))
-    deadline = time.monotonic() + TOTAL_SECONDS
-    found = {}
+    deadline, sizes, found = time.monotonic() + TOTAL_SECONDS, {None: ""}, {}
     for hazard in hazards:
-        size = sizes.get(holders[hazard], "")
-        found[hazard] = counted(side.connection, original_sql(hazard.probe, renames), hazard, size, deadline) if hazard.probe else size or "nothing to measure"
+        table = holder(side.catalogue, original(hazard.object, renames))
+        if table not in sizes:
+            sizes[table] = size(side.connection, table.name).words if time.monotonic() < deadline else ""
+        found[hazard] = counted(side.connection, original_sql(hazard.probe, renames), hazard, sizes[table], deadline) if hazard.probe else sizes[table] or "nothing to measure"
     return lambda hazard: found.get(hazard, "not measured")
 
 
@@ -45,12 +48,25 @@ def holder(catalogue: Catalogue, identity: Id) -> Id | None:
     return identity
 
 
-def measured_sizes(connection: psycopg.Connection, tables: Iterable[Id]) -> dict[Id, str]:
-    names = sorted({table.name for table in tables})
-    if not names:
-        return {}
-    rows = connection.execute(SIZES, [[name[0] for name in names], [name[1] for name in names]]).fetchall()
-    return {Id(kind, (schema, name)): in_words(tuples, size) for schema, name, tuples, size in rows for kind in HOLDERS}
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """Rows as the server estimates them, bytes with indexes; unknown: never analyzed."""
+    rows: float
+    bytes: int
+    unknown: bool = False
+
+    @property
+    def big(self) -> bool:
+        return self.rows >= BIG_ROWS or self.bytes >= BIG_BYTES
+
+    @property
+    def words(self) -> str:
+        return in_words(-1 if self.unknown else self.rows, self.bytes)
+
+
+def size(session: psycopg.Connection, relation: tuple[str, ...]) -> Size:
+    """Of a table with its partitions; relation: schema and name."""
+    return Size(*session.execute(SIZE, [qualified(*relation)] * 2).fetchone())
 
 
 def in_words(tuples: float, size: int) -> str:

@@ -4,13 +4,15 @@ A statement comes after what it needs and before what it stops needing is droppe
 """
 from __future__ import annotations
 
-from typing import Iterator
+import dataclasses
+import graphlib
+import heapq
+from typing import Hashable, Iterable, Iterator
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.migrate import diff
 from senior_backend.migrate.changes import Changes, names
-from senior_backend.migrate.graph import Graph
-from senior_backend.migrate.kinds import carrying, inheriting, moving
+from senior_backend.migrate.kinds import anew, inheriting
 from senior_backend.migrate.kinds.registry import KINDS, RANKS
 from senior_backend.migrate.steps import Context, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
@@ -33,13 +35,48 @@ def migration(old: Catalogue, new: Catalogue, online: bool = False, difference: 
         apart.add(plan.to_split(circle))
 
 
+@dataclasses.dataclass
+class Graph:
+    """Nodes with edges between them. before[x] holds what must come after x. rank: which of the nodes that could be next is taken (the smallest)."""
+    rank: dict[Hashable, tuple]
+    before: dict[Hashable, dict[Hashable, object]] = dataclasses.field(default_factory=dict)
+
+    def add(self, first: Hashable, then: Hashable, reason: object = None) -> None:
+        """first comes before then; reason: what this is for, given back when a circle has to be broken."""
+        if first != then and first in self.rank and then in self.rank:
+            self.before.setdefault(first, {}).setdefault(then, reason)
+
+    def order(self) -> tuple[list, list]:
+        """(nodes in order, nodes of one circle that is left or [])."""
+        sorter, circle = graphlib.TopologicalSorter({node: () for node in sorted(self.rank, key=lambda node: (self.rank[node], node))}), []
+        for first, followers in self.before.items():
+            for follower in followers:
+                sorter.add(follower, first)
+        try:
+            sorter.prepare()
+        except graphlib.CycleError as error:
+            circle = error.args[1][:-1]
+        ready, done = [], []
+        while sorter.is_active():
+            for node in sorter.get_ready():
+                heapq.heappush(ready, (self.rank[node], node))
+            done.append(heapq.heappop(ready)[1])
+            sorter.done(done[-1])
+        return done, circle
+
+    def reasons(self, circle: Iterable) -> list:
+        """The reasons of the edges of a circle."""
+        nodes = list(circle)
+        return [self.before[first][then] for first, then in zip(nodes, nodes[1:] + nodes[:1])]
+
+
 class Plan:
     """The nodes of the graph and their edges. apart: parts that get a statement of their own although another's could do."""
 
     def __init__(self, changes: Changes, apart: set[Id]):
         self.changes, self.apart = changes, apart
         self.dropped, self.made = changes.dropped, changes.made
-        self.carried = {one for one in self.dropped if one in self.made and carrying.possible(one, changes.old, self.dropped, self.made)}
+        self.carried = {one for one in self.dropped if one in self.made and anew.possible(one, changes.old, self.dropped, self.made)}
         self.droppers = {one: self._dropper(one) for one in self.dropped}
         self.makers = {one: self._maker(one) for one in self.made}
         self.context = Context(changes.old, changes.new, changes.online, frozenset(self.made), frozenset(self.dropped), self._folded())
@@ -123,7 +160,7 @@ class Plan:
     def _bury_last(self) -> None:
         """An old type goes when everything has moved to the new one."""
         for one in self.changes.retired:
-            for kind in moving.MOVABLE:
+            for kind in anew.MOVABLE:
                 self.graph.add(("create", Id(kind, one.name)), ("bury", one))
             for needed in self.changes.needs(one):
                 self.graph.add(("bury", one), ("bury", needed))
@@ -189,13 +226,13 @@ class Plan:
         if action == "alter":
             return self._alter(identity)
         if action in ("keep", "refill"):
-            return (carrying.keep if action == "keep" else carrying.refill)(identity, self.context)
+            return (anew.keep if action == "keep" else anew.refill)(identity, self.context)
         if action == "bury":
-            return moving.bury(self.changes.old[identity], self.context)
+            return anew.bury(self.changes.old[identity], self.context)
         if action == "create":
             return KINDS[identity.kind].create(self.made[identity], self.context)
         if identity in self.changes.retired:
-            return moving.retire(self.changes.old[identity], self.context)
+            return anew.retire(self.changes.old[identity], self.context)
         return KINDS[identity.kind].drop(self.dropped[identity], self.context)
 
     def _alter(self, identity: Id) -> list[Step]:

@@ -6,14 +6,14 @@ import dataclasses
 import json
 import pathlib
 import time
-from typing import Any, Sequence
+from typing import Any
 
 from senior_backend.console import CommandError
-from senior_backend.migrate import closure, diff, plan
-from senior_backend.migrate.bench import Bench, Failed
+from senior_backend.migrate import plan
+from senior_backend.migrate.bench import Failed, Trial
 from senior_backend.migrate.sources import Workshop
 from senior_backend.migrate.steps import Step
-from senior_backend.postgres import binaries, cache, live, scratch, stored
+from senior_backend.postgres import binaries, cache, live, scratch
 from senior_backend.postgres.model import Catalogue
 
 SECONDS = 90            # callers give up at 120
@@ -62,7 +62,7 @@ class Case:
 
     def digest(self, program: binaries.Binaries) -> str:
         steps = [[step.sql, step.transactional, step.commit_after] for step in (*self.up, *self.down)]
-        return stored.key("proof", program.text, str(program.folder), self.old.digest(), self.new.digest(), self.old.role, self.path, steps)
+        return cache.key("proof", program.text, str(program.folder), self.old.digest(), self.new.digest(), self.old.role, self.path, steps)
 
 
 def prove(workshop: Workshop, case: Case) -> Proof:
@@ -112,8 +112,8 @@ def tried(workshop: Workshop, case: Case, deadline: float, whole: bool) -> tuple
         with Trial(server, case.old, case.new, case.path, whole, deadline) as trial:
             proof.scope = (len(trial.old.facts), len(case.old.facts))
             trial.build()
-            trial.check(proof, "forward", case.up, trial.new, case.online)
-            trial.check(proof, "rollback", case.down, trial.old, case.online)
+            check(trial, proof, "forward", case.up, trial.new, case.online)
+            check(trial, proof, "rollback", case.down, trial.old, case.online)
         proof.verified = True
     except CommandError as error:
         proof.reason = error.message + (f" ({error.hint})" if error.hint else "")
@@ -133,73 +133,22 @@ def other_version(server: scratch.Server, catalogue: Catalogue) -> str:
     return f"; the scratch server is PostgreSQL {server.text}, {catalogue.source} is {major}: install PostgreSQL {major} here, or name a server of that version with --shadow URL"
 
 
-class Trial(contextlib.AbstractContextManager):
-    """A database of the scratch server, in the role of the live one. path: the search_path that the migration will run with; whole: with all of the schema, however big."""
-
-    def __init__(self, server: scratch.Server, old: Catalogue, new: Catalogue, path: str, whole: bool = False, deadline: float | None = None):
-        self._stack = contextlib.ExitStack()
-        try:
-            self.bench = Bench(server, self._stack.enter_context(server.database()), path, deadline, self._stack)
-            self.empty = live.read(self.bench.connection)
-            self.old, self.new = (old, new) if whole else closure.scope(old, new, self.empty.facts)
-            server.ensure_roles(closure.roles(self.old, self.new))
-        except BaseException:
-            self._stack.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def build(self) -> None:
-        """Make the source's schema, and be who will run the migration."""
-        try:
-            self.bench.run(plan.migration(self.empty, self.old))
-        except Failed as failure:
-            raise Failed(f"the source's schema cannot be made on the scratch server: {failure}") from None
-        self.bench.become(self.old.role)
-
-    def changed(self, steps: Sequence[Step]) -> Catalogue:
-        """The source as the server has it after some statements. Failed when the copy was not equal to the source before them."""
-        differences = described(diff.compare(live.read(self.bench.connection), self.old))
-        if differences:
-            raise Failed(f"the copy on the scratch server is not equal to the source: {'; '.join(differences[:3])}", differences)
-        return self.after(steps)
-
-    def after(self, steps: Sequence[Step]) -> Catalogue:
-        self.bench.run(steps)
-        return dataclasses.replace(live.read(self.bench.connection), source=self.old.source, role=self.old.role, stated=self.old.stated, server_version=self.old.server_version)
-
-    def check(self, proof: Proof, direction: str, steps: list[Step], expected: Catalogue, online: bool) -> None:
-        """Run one direction and compare; what is left to do then is added to its steps."""
-        setattr(proof, direction, "failed")
-        self.bench.run(steps)
-        found = live.read(self.bench.connection)
-        differences = described(diff.compare(found, expected))
-        if differences:
-            setattr(proof, direction, "different")
-            more = harmless(dataclasses.replace(found, role=expected.role), expected, online)
-            self.bench.run(more)
-            if not more or diff.compare(live.read(self.bench.connection), expected):
-                raise Failed(f"after the {'migration' if direction == 'forward' else 'rollback'} the schema is not what it should be: {'; '.join(differences[:3])}", differences)
-            steps += more
-        setattr(proof, direction, "equal")
+def check(trial: Trial, proof: Proof, direction: str, steps: list[Step], expected: Catalogue, online: bool) -> None:
+    """Run one direction and compare; what is left to do then is added to its steps."""
+    setattr(proof, direction, "failed")
+    trial.run(steps)
+    differences = trial.unlike(expected)
+    if differences:
+        setattr(proof, direction, "different")
+        more = harmless(dataclasses.replace(live.read(trial.connection), role=expected.role), expected, online)
+        trial.run(more)
+        if not more or trial.unlike(expected):
+            raise Failed(f"after the {'migration' if direction == 'forward' else 'rollback'} the schema is not what it should be: {'; '.join(differences[:3])}", differences)
+        steps += more
+    setattr(proof, direction, "equal")
 
 
 def harmless(found: Catalogue, expected: Catalogue, online: bool) -> list[Step]:
     """The steps from what came out to what should have; none when they would lose data."""
     steps = plan.migration(found, expected, online)
     return [] if any(hazard.kind == "data-loss" for step in steps for hazard in step.hazards) else steps
-
-
-def described(difference: diff.Difference) -> list[str]:
-    """What is there and should not be, what lacks, and which attributes differ."""
-    lines = [f"{fact.id} should not be there" for fact in difference.removed] + [f"{fact.id} is missing" for fact in difference.added]
-    for found, wanted in difference.changed:
-        names = sorted(name for name in {*found.attributes, *wanted.attributes} if found.attributes.get(name) != wanted.attributes.get(name))
-        lines += [f"{wanted.id}: {name} is {short(found.attributes.get(name))}, should be {short(wanted.attributes.get(name))}" for name in names]
-    return lines
-
-
-def short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -13,10 +13,9 @@ from typing import Iterator, Sequence
 
 from senior_backend.console import CommandError
 from senior_backend.migrate import diff
-from senior_backend.migrate.naming import word
 from senior_backend.migrate.steps import Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
-from senior_backend.postgres.quote import ident, qualified
+from senior_backend.postgres.quote import ident, qualified, unquoted, word
 
 PART = r'(?:"(?:[^"]|"")+"|[^".=]+)'
 RENAME = re.compile(rf"({PART}(?:\.{PART})*)=({PART}(?:\.{PART})*)\Z")
@@ -49,7 +48,7 @@ def resolved(text: str, old: Catalogue, new: Catalogue) -> Rename:
     sides = RENAME.match(text)
     if not sides:
         raise wrong(text, "expected OLD=NEW", "--rename users.name=users.full_name, or --rename users=members")
-    gone, come = (list(matching(unquoted(side), here, there)) for side, here, there in ((sides[1], old, new), (sides[2], new, old)))
+    gone, come = (list(matching(tuple(unquoted(part.strip()) for part in re.findall(PART, side)), here, there)) for side, here, there in ((sides[1], old, new), (sides[2], new, old)))
     pairs = [Rename(one, other) for one in gone for other in come if one.kind == other.kind]
     if len(pairs) != 1:
         where = f"{sides[1]} is not in the source alone" if not gone else f"{sides[2]} is not in the target alone" if not come else "they are of different kinds" if not pairs else "several things fit"
@@ -61,11 +60,6 @@ def resolved(text: str, old: Catalogue, new: Catalogue) -> Rename:
 
 def wrong(text: str, reason: str, hint: str) -> CommandError:
     return CommandError(f"--rename {text}: {reason}", hint, identifier="RENAME")
-
-
-def unquoted(name: str) -> tuple[str, ...]:
-    parts = re.findall(PART, name)
-    return tuple(part[1:-1].replace('""', '"') if part.startswith('"') else part.strip() for part in parts)
 
 
 def matching(name: tuple[str, ...], here: Catalogue, there: Catalogue) -> Iterator[Id]:

@@ -7,7 +7,7 @@ from typing import Any, Callable, Sequence
 
 from senior_backend.console import VERSION, Outcome
 from senior_backend.migrate import output
-from senior_backend.migrate.diff import Difference
+from senior_backend.migrate.diff import Difference, attributes
 from senior_backend.migrate.prove import Proof
 from senior_backend.migrate.renames import Rename
 from senior_backend.migrate.steps import HAZARDS, Hazard, Step
@@ -41,7 +41,7 @@ class Migration:
         difference = self.difference
         found = [{"action": "rename", "kind": one.old.kind, "name": ".".join(one.old.name), "to": ".".join(one.new.name)} for one in self.renames]
         found += [self._entry(action, fact) for action, facts in (("remove", difference.removed), ("add", difference.added)) for fact in facts if not goes_with_parent(fact, facts)]
-        return found + [{**self._entry("change", after), "attributes": changed_attributes(before, after)} for before, after in difference.changed]
+        return found + [{**self._entry("change", after), "attributes": attributes(before, after)} for before, after in difference.changed]
 
     @staticmethod
     def _entry(action: str, fact: Fact) -> dict[str, Any]:
@@ -79,11 +79,6 @@ class Migration:
 
 def goes_with_parent(fact: Fact, others: Sequence[Fact]) -> bool:
     return fact.parent is not None and any(fact.parent == other.id for other in others)
-
-
-def changed_attributes(before: Fact, after: Fact) -> list[str]:
-    names = {*before.attributes, *after.attributes}
-    return sorted(name for name in names if before.attributes.get(name) != after.attributes.get(name))
 
 
 def table_name(identity: Id) -> str:

@@ -7,7 +7,8 @@ import gc
 import pathlib
 import re
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.postgres import binaries, connection, live, loading, scratch, sql_files
@@ -20,26 +21,18 @@ Given = TypeVar("Given")
 CONNINFO = re.compile(r"\s*\w+\s*=")
 
 
-class Background(Generic[Given]):
-    """A function's run in a thread of its own. result(): what it gave, or what it raised."""
+def background(work: Callable[..., Given], *arguments: Any) -> Future[Given]:
+    """A function's run in a thread of its own, which does not keep the process alive. result(): what it gave, or what it raised."""
+    future: Future[Given] = Future()
 
-    def __init__(self, work: Callable[..., Given], *arguments: Any):
-        self._given: Given | None = None
-        self._raised: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(work, arguments), daemon=True)
-        self._thread.start()
-
-    def _run(self, work: Callable[..., Given], arguments: tuple) -> None:
+    def run() -> None:
         try:
-            self._given = work(*arguments)
+            future.set_result(work(*arguments))
         except BaseException as error:
-            self._raised = error
+            future.set_exception(error)
 
-    def result(self) -> Given:
-        self._thread.join()
-        if self._raised:
-            raise self._raised
-        return self._given
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 class Workshop(contextlib.AbstractContextManager):
@@ -49,12 +42,12 @@ class Workshop(contextlib.AbstractContextManager):
         self.shadow = shadow
         self._stack = contextlib.ExitStack()
         self._lock = threading.Lock()
-        self._starting: Background[scratch.Server] | None = None
+        self._starting: Future[scratch.Server] | None = None
 
     def start(self, like: int = 0) -> None:
         """like: server_version_num of the database that it stands for."""
         with self._lock:
-            self._starting = self._starting or Background(lambda: self._stack.enter_context(scratch.server(self.shadow, like)))
+            self._starting = self._starting or background(lambda: self._stack.enter_context(scratch.server(self.shadow, like)))
 
     def server(self, like: int = 0) -> scratch.Server:
         """CommandError exit 4 where none can be had."""
@@ -87,7 +80,7 @@ def read_both(source: str, target: str, workshop: Workshop, prove: bool, stack: 
     like = next((one.info.server_version for one in connections if one), 0)
     if prove and like:
         workshop.start(like)
-    reading = Background(read, target, connections[1], workshop, like)
+    reading = background(read, target, connections[1], workshop, like)
     old = read(source, connections[0], workshop, like)
     new = reading.result()
     gc.freeze()                 # all this stays to the end: collections need not look through it again and again

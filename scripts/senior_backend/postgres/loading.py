@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, Iterator
 
 from senior_backend import dependencies
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.postgres import binaries, connection, live, stored
+from senior_backend.postgres import binaries, cache, connection, live
 from senior_backend.postgres.cluster import LOADER
 from senior_backend.postgres.model import Catalogue
 from senior_backend.postgres.scratch import Server
@@ -42,12 +42,12 @@ def catalogue_of(script: Script, obtain: Callable[[], Server], program: binaries
     obtain: gives the server when it is needed; program: what our own server would be started from (binaries.find), None for --shadow, whose answer is not kept.
     CommandError exit 2 for a statement that fails (file:line), and for a script that makes nothing unless allow_empty.
     """
-    name = stored.key(program.text, str(program.folder), extensions(program), [statement.text for statement in script.statements], script.dump) if program else ""
-    found = stored.get(name, script.source) if program else None
+    name = cache.key(program.text, str(program.folder), extensions(program), [statement.text for statement in script.statements], script.dump) if program else ""
+    found = cache.catalogue(name, script.source) if program else None
     if found is None:
         found = through_server(script, obtain())
         if program:
-            stored.put(name, found)
+            cache.keep(name, found)
     if not allow_empty and not made_something(found):
         raise CommandError(f"{script.source}: nothing was understood: {len(script.statements)} statements make no object", "give a file with CREATE statements of PostgreSQL (pg_dump -s writes one)",
                            identifier="NOTHING_UNDERSTOOD")
@@ -139,28 +139,21 @@ class Runner:
     def single(self, task: Task) -> None:
         """One statement: with parameters, even none, the protocol takes no second one."""
         if task.library and self.server.own:
-            self.check_library(*task.library)
+            check_library(self.session, *task.library)
         self.session.execute(task.sql.replace("%", "%%"), ())
         if task.alone and self.server.own and task.statement.text[:2].lower() == "do":
             self.server.adopt_roles()
 
-    @contextlib.contextmanager
-    def rights(self, elevated: bool) -> Iterator[None]:
-        if not elevated:
-            yield
-            return
-        self.server.admin.execute(f"ALTER ROLE {LOADER} SUPERUSER")
-        try:
-            yield
-        finally:
-            self.server.admin.execute(f"ALTER ROLE {LOADER} NOSUPERUSER")
+    def rights(self, elevated: bool) -> contextlib.AbstractContextManager[None]:
+        return self.server.superusers(LOADER) if elevated else contextlib.nullcontext()
 
-    def check_library(self, kind: str, name: str) -> None:
-        """A function of the server's own code only where everybody may call it; a wrapper's validator, which runs at once, only where it is such code."""
-        allowed = """SELECT EXISTS (SELECT FROM pg_proc WHERE prolang = 12 AND prosrc = %s AND oid < 16384 AND (proacl IS NULL OR has_function_privilege('public', oid, 'EXECUTE')))"""
-        native = "SELECT NOT EXISTS (SELECT FROM pg_proc JOIN pg_language l ON l.oid = prolang WHERE pg_proc.oid = to_regproc(%s) AND lanname NOT IN ('c', 'internal'))"
-        if name and not self.session.execute(allowed if kind == "internal" else native, [name]).fetchone()[0]:
-            raise self.psycopg.errors.InsufficientPrivilege(f"{name} is not called with the rights of a superuser")
+
+def check_library(session: psycopg.Connection, kind: str, name: str) -> None:
+    """A function of the server's own code only where everybody may call it; a wrapper's validator, which runs at once, only where it is such code."""
+    allowed = """SELECT EXISTS (SELECT FROM pg_proc WHERE prolang = 12 AND prosrc = %s AND oid < 16384 AND (proacl IS NULL OR has_function_privilege('public', oid, 'EXECUTE')))"""
+    native = "SELECT NOT EXISTS (SELECT FROM pg_proc JOIN pg_language l ON l.oid = prolang WHERE pg_proc.oid = to_regproc(%s) AND lanname NOT IN ('c', 'internal'))"
+    if name and not session.execute(allowed if kind == "internal" else native, [name]).fetchone()[0]:
+        raise dependencies.require("psycopg").errors.InsufficientPrivilege(f"{name} is not called with the rights of a superuser")
 
 
 def failed(statement: Statement, error: psycopg.Error, server: Server) -> CommandError:

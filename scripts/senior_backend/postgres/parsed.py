@@ -6,23 +6,22 @@ expressions. Every other statement is a fact of kind "unparsed" with its text: e
 from __future__ import annotations
 
 import copy
-from typing import Any, Callable, Iterable
+from typing import Any, Iterable
 
-from senior_backend import dependencies
 from senior_backend.console import CommandError
 from senior_backend.postgres import treatment
 from senior_backend.postgres.cluster import LOADER
-from senior_backend.postgres.parsed_changes import TYPES, Changes
 from senior_backend.postgres.model import Catalogue, Fact, Id
-from senior_backend.postgres.parsed_tables import LETTERS, Column, Constraint, Index, Name, Table, index_attributes, index_columns
-from senior_backend.postgres.parsed_text import SERIALS, columns_in, expression, object_name, statement, strings, type_text
+from senior_backend.postgres.parsed_changes import TYPES, Changes
+from senior_backend.postgres.parsed_tables import LETTERS, SERIALS, Column, Key, Name, Table, index_attributes, index_columns, object_name, referenced, type_text
 from senior_backend.postgres.quote import literal, qualified
 from senior_backend.postgres.sql_files import Script, Statement
-from senior_backend.postgres.treatment import enum, option
+from senior_backend.postgres.trees import expression, kind_of, nodes, option, postgast, relation_name, statement, symbol, unwrapped, words
 
-SILENT = ("variable_set_stmt", "transaction_stmt", "select_stmt", "do_stmt", "create_role_stmt", "variable_show_stmt", "constraints_set_stmt", "lock_stmt", *treatment.LEFT_OUT)
+SILENT = {"VariableSetStmt", "TransactionStmt", "SelectStmt", "DoStmt", "CreateRoleStmt", "VariableShowStmt", "ConstraintsSetStmt", "LockStmt", *treatment.LEFT_OUT}
 LIKE = {"defaults": 8, "checks": 4, "generated": 16, "identity": 32, "indexes": 64}
 LIMITS = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+RELATIONS = ("view", "materialized_view", "sequence", "foreign_table")
 
 
 def read(script: Script) -> Catalogue:
@@ -34,10 +33,10 @@ def read(script: Script) -> Catalogue:
 
 
 class Reader(Changes):
-    """What the statements so far have made."""
+    """What the statements so far have made. A method has the name of the statement that it takes."""
 
     def __init__(self, script: Script):
-        self.script, self.postgast = script, dependencies.require("postgast")
+        self.script, self.pb = script, postgast().pg_query_pb2
         self.tables: dict[Name, Table] = {}
         self.facts: dict[Id, Fact] = {}
         self.stated: set[str] = set()
@@ -51,19 +50,21 @@ class Reader(Changes):
     def take(self, one: Statement) -> None:
         self.statement = one
         try:
-            parsed = self.postgast.parse(one.text).stmts
-        except self.postgast.PgQueryError as error:
+            parsed = postgast().parse(one.text).stmts
+        except postgast().PgQueryError as error:
             line = one.line + one.text.encode()[:max(error.cursorpos - 1, 0)].count(b"\n")
             raise CommandError(f"{one.file}:{line}: {error.message}", "correct the statement (it was read by PostgreSQL 18's parser)", identifier="SQL_ERROR") from None
         for raw in parsed:
-            kind = raw.stmt.WhichOneof("node")
-            node = getattr(raw.stmt, kind)
-            self.stated |= treatment.spoken_of(kind, node) if kind in treatment.NAMES_ROLES else set()
-            handle: Callable[[Any], Any] | None = getattr(self, kind, None)
-            if handle is not None:
-                handle(node)
-            elif kind not in SILENT:
-                self.unparsed(kind, node)
+            node = unwrapped(raw.stmt)
+            if kind_of(node) in treatment.NAMES_ROLES:
+                self.stated |= treatment.spoken_of(node)
+            self.obey(raw.stmt.WhichOneof("node"), node)
+
+    def obey(self, kind: str, node: Any) -> None:
+        if hasattr(self, kind):
+            getattr(self, kind)(node)
+        elif kind_of(node) not in SILENT:
+            self.unparsed(kind, node)
 
     def unparsed(self, kind: str, node: Any) -> None:
         text = statement(**{kind: node})
@@ -78,16 +79,22 @@ class Reader(Changes):
         return CommandError(f"{self.statement.place}: {message}", "correct the file; a server would refuse it too", identifier="SQL_ERROR")
 
     # --- names
-    def name(self, parts: list[str]) -> Name:
-        return (parts[-2], parts[-1]) if len(parts) > 1 else (self.path[0], parts[0])
+    def name(self, parts: Iterable[str]) -> Name:
+        """The name of something new."""
+        *schema, name = parts
+        return (schema[-1] if schema else self.path[0], name)
 
-    def found(self, parts: list[str], kinds: tuple[str, ...] = ("view", "materialized_view", "sequence", "foreign_table")) -> Name:
+    def new(self, relation: Any) -> Name:
+        return self.name(relation_name(relation))
+
+    def found(self, parts: Iterable[str], kinds: tuple[str, ...] = RELATIONS) -> Name:
         """The schema of an unqualified name is the first of the path that has such a thing."""
-        names = [self.name(parts)] if len(parts) > 1 else [(schema, parts[0]) for schema in self.path]
-        return next((name for name in names if name in self.tables or any(Id(kind, name) in self.facts for kind in kinds)), names[0])
+        *schema, name = parts
+        names = [(schema[-1], name)] if schema else [(one, name) for one in self.path]
+        return next((one for one in names if one in self.tables or any(Id(kind, one) in self.facts for kind in kinds)), names[0])
 
     def relation(self, node: Any) -> Name:
-        return self.found([*filter(None, (node.schemaname,)), node.relname])
+        return self.found(relation_name(node)) if node.relname else ("", "")
 
     def table(self, node: Any) -> Table:
         table = self.tables.get(self.relation(node))
@@ -102,14 +109,13 @@ class Reader(Changes):
         if name not in self.asked:
             self.asked.add(name)
             return False
-        tables = [table for table in self.tables.values() if table.name[0] == name[0]]
-        return any(name[1] in table.indexes or name[1] in table.constraints and table.constraints[name[1]].kind in "pux" for table in tables)
+        return any(key[1] == name[1] and one.kind in "puxi" for table in self.tables.values() if table.name[0] == name[0] for key, one in table.keys.items())
 
     def type(self, node: Any) -> tuple[str, tuple[Id, ...]]:
         """A type's text, and the types of the script that it is made of."""
-        parts = strings(node.names)
-        known = [Id(kind, self.found(parts, TYPES)) for kind in TYPES]
-        return type_text(node, lambda name: self.found([name], TYPES)[0]), tuple(one for one in known if one in self.facts)
+        name = self.found(words(node.names), (*TYPES, *RELATIONS))
+        known = tuple(one for kind in (*TYPES, *RELATIONS) if (one := Id(kind, name)) in self.facts)
+        return type_text(node, lambda _: name[0] if known or name in self.tables else None), tuple(one for one in known if one.kind in TYPES)
 
     # --- settings, schemas, extensions
     def variable_set_stmt(self, node: Any) -> None:
@@ -121,8 +127,7 @@ class Reader(Changes):
         self.add(Id("schema", (name,)), {"owner": node.authrole.rolename or LOADER} if name != "public" else {})
         before, self.path = self.path, [name]
         for element in node.schema_elts:
-            kind = element.WhichOneof("node")
-            getattr(self, kind, lambda node, kind=kind: self.unparsed(kind, node))(getattr(element, kind))
+            self.obey(element.WhichOneof("node"), unwrapped(element))
         self.path = before
 
     def create_extension_stmt(self, node: Any) -> None:
@@ -130,23 +135,23 @@ class Reader(Changes):
 
     # --- types
     def create_enum_stmt(self, node: Any) -> None:
-        self.add(Id("enum", self.name(strings(node.type_name))), {"owner": LOADER, "labels": strings(node.vals)}, replace=False)
+        self.add(Id("enum", self.name(words(node.type_name))), {"owner": LOADER, "labels": list(words(node.vals))}, replace=False)
 
     def alter_enum_stmt(self, node: Any) -> None:
-        fact = self.facts.get(Id("enum", self.found(strings(node.type_name), TYPES)))
+        fact = self.facts.get(Id("enum", self.found(words(node.type_name), TYPES)))
         if fact is None:
-            raise self.error(f'type "{".".join(strings(node.type_name))}" does not exist')
+            raise self.error(f'type "{".".join(words(node.type_name))}" does not exist')
         labels = [node.new_val if label == node.old_val else label for label in fact.attributes["labels"]]
         if not node.old_val and node.new_val not in labels:
             labels.insert(labels.index(node.new_val_neighbor) + node.new_val_is_after if node.new_val_neighbor in labels else len(labels), node.new_val)
         self.add(fact.id, {**fact.attributes, "labels": labels})
 
     def create_domain_stmt(self, node: Any) -> None:
-        identity = Id("domain", self.name(strings(node.domainname)))
+        identity = Id("domain", self.name(words(node.domainname)))
         text, uses = self.type(node.type_name)
         attributes = {"owner": LOADER, "type": text, "not_null": False}
-        for one in (item.constraint for item in node.constraints):
-            kind = enum(one, "contype")
+        for one in map(unwrapped, node.constraints):
+            kind = symbol(one, "contype")
             if kind == "CONSTR_NOTNULL":
                 attributes["not_null"] = True
             elif kind == "CONSTR_DEFAULT":
@@ -157,15 +162,15 @@ class Reader(Changes):
         self.add(identity, attributes, None, uses, replace=False)
 
     def composite_type_stmt(self, node: Any) -> None:
-        identity = Id("composite_type", self.name([*filter(None, (node.typevar.schemaname,)), node.typevar.relname]))
-        self.add(identity, {"owner": LOADER, "order": [one.column_def.colname for one in node.coldeflist]}, replace=False)
-        for place, one in enumerate((item.column_def for item in node.coldeflist), 1):
+        identity, attributes = Id("composite_type", self.new(node.typevar)), list(map(unwrapped, node.coldeflist))
+        self.add(identity, {"owner": LOADER, "order": [one.colname for one in attributes]}, replace=False)
+        for place, one in enumerate(attributes, 1):
             text, uses = self.type(one.type_name)
             self.add(Id("attribute", (*identity.name, one.colname)), {"type": text}, identity, uses, place)
 
     # --- tables
     def create_stmt(self, node: Any) -> None:
-        name = self.name([*filter(None, (node.relation.schemaname,)), node.relation.relname])
+        name = self.new(node.relation)
         if self.taken(name):
             if node.if_not_exists:
                 return
@@ -173,31 +178,29 @@ class Reader(Changes):
         if node.relation.relpersistence == "t":
             return
         table = self.tables[name] = Table(name, {"owner": LOADER, **({"persistence": "u"} if node.relation.relpersistence == "u" else {})})
-        if node.HasField("partspec"):
-            table.attributes["partitioned"] = statement(create_stmt=self.bare(partspec=node.partspec)).partition(" PARTITION BY ")[2]
-            keys = [one.partition_elem.name for one in node.partspec.part_params if one.partition_elem.name]
         if node.options:
-            table.attributes["options"] = sorted(f"{one.def_elem.defname}={option([one], one.def_elem.defname)}" for one in node.options)
-        for parent in node.inh_relations:
-            self.inherit(table, self.table(parent.range_var))
+            table.attributes["options"] = sorted(f"{one.defname}={option([one], one.defname)}" for one in map(unwrapped, node.options))
+        for parent in map(unwrapped, node.inh_relations):
+            self.inherit(table, self.table(parent))
         if node.HasField("partbound"):
             table.bound = self.bound(node.partbound)
-        for kind, take in (("column_def", self.column), ("table_like_clause", self.like), ("constraint", self.constraint)):
-            for element in node.table_elts:
-                if element.HasField(kind):
-                    take(table, getattr(element, kind))
+        elements = list(map(unwrapped, node.table_elts))
+        for kind, take in (("ColumnDef", self.column), ("TableLikeClause", self.like), ("Constraint", self.constraint)):
+            for element in elements:
+                if kind_of(element) == kind:
+                    take(table, element)
         if node.HasField("partspec"):
+            table.attributes["partitioned"] = statement(create_stmt=self.bare(partspec=node.partspec)).partition(" PARTITION BY ")[2]
+            keys = [one.name for one in map(unwrapped, node.partspec.part_params)]
             table.attributes["key_types"] = {key: table.columns[key].attributes["type"] for key in keys if key in table.columns}
         if table.bound is not None:
             table.parents[0].adopt(table, self.taken)
 
     def bare(self, **fields: Any) -> Any:
-        pb = self.postgast.pg_query_pb2
-        return pb.CreateStmt(relation=pb.RangeVar(relname="t", inh=True, relpersistence="p"), oncommit="ONCOMMIT_NOOP", **fields)
+        return self.pb.CreateStmt(relation=self.pb.RangeVar(relname="t", inh=True, relpersistence="p"), oncommit="ONCOMMIT_NOOP", **fields)
 
     def bound(self, node: Any) -> str:
-        pb = self.postgast.pg_query_pb2
-        parent = pb.Node(range_var=pb.RangeVar(relname="p", inh=True, relpersistence="p"))
+        parent = self.pb.Node(range_var=self.pb.RangeVar(relname="p", inh=True, relpersistence="p"))
         return statement(create_stmt=self.bare(inh_relations=[parent], partbound=node)).partition(" PARTITION OF p ")[2]
 
     def inherit(self, table: Table, parent: Table) -> None:
@@ -213,50 +216,44 @@ class Reader(Changes):
 
     def like(self, table: Table, node: Any) -> None:
         source, chosen = self.table(node.relation), {part for part, bit in LIKE.items() if node.options & bit}
+        left_out = {key for part, keys in (("identity", ("identity",)), ("generated", ("generated", "expression"))) if part not in chosen for key in keys}
         for name, column in source.columns.items():
-            left_out = {key for part, keys in (("identity", ("identity",)), ("generated", ("generated", "expression"))) if part not in chosen for key in keys}
             attributes = {key: value for key, value in column.attributes.items() if key not in left_out}
             table.columns[name] = Column(attributes, column.default if "defaults" in chosen else None, column.uses)
-        for name, constraint in source.constraints.items():
-            if "checks" in chosen and constraint.kind == "c":
-                table.constraints[name] = copy.deepcopy(constraint)
-            elif "indexes" in chosen and constraint.kind in "pux":
-                label = {"p": "pkey", "u": "key", "x": "excl"}[constraint.kind]
-                table.constraints[table.unused([] if constraint.kind == "p" else constraint.columns, label, self.taken)] = copy.deepcopy(constraint)
-        for index in source.indexes.values() if "indexes" in chosen else ():
-            table.indexes[table.unused(index_columns(index.node), "idx", self.taken)] = copy.deepcopy(index)
+        for (_, name), key in source.keys.items():
+            if key.kind in "puxi" and "indexes" in chosen or key.kind == "c" and "checks" in chosen:
+                table.add(copy.deepcopy(key), self.taken, name if key.kind == "c" else "")
 
     def column(self, table: Table, node: Any) -> None:
         if node.colname in table.columns and not table.parents:
             raise self.error(f'column "{node.colname}" specified more than once')
-        serial = SERIALS.get(strings(node.type_name.names)[-1]) if len(node.type_name.names) == 1 else None
+        serial = SERIALS.get(words(node.type_name.names)[-1]) if len(node.type_name.names) == 1 else None
         if node.HasField("type_name"):
             text, uses = (serial, ()) if serial else self.type(node.type_name)
             table.columns[node.colname] = Column({"type": text}, uses=uses)
         column = table.columns[node.colname]
         if node.HasField("coll_clause"):
-            collation = strings(node.coll_clause.collname)
-            column.attributes["collation"] = qualified(*(["pg_catalog"] if len(collation) == 1 else []), *collation)
+            column.attributes["collation"] = qualified(*(one for one in words(node.coll_clause.collname) if one != "pg_catalog"))
         if serial:
             self.serial(table, node.colname, column, serial)
         before = None
-        for one in (item.constraint for item in node.constraints):
-            kind = enum(one, "contype")
-            if kind.startswith("CONSTR_ATTR_"):
-                self.timing(before, kind)
-            else:
+        for one in map(unwrapped, node.constraints):
+            kind = symbol(one, "contype")
+            if not kind.startswith("CONSTR_ATTR_"):
                 before = self.column_constraint(table, node.colname, column, kind, one)
+            elif before is not None:
+                before.node.deferrable |= kind in ("CONSTR_ATTR_DEFERRABLE", "CONSTR_ATTR_DEFERRED")
+                before.node.initdeferred |= kind == "CONSTR_ATTR_DEFERRED"
 
     def serial(self, table: Table, name: str, column: Column, text: str) -> None:
-        sequence = (table.name[0], table.unused([name], "seq", self.taken))
-        column.attributes["not_null"], column.default = True, f"nextval({literal(qualified(*sequence))}::regclass)"
-        column.uses = (Id("sequence", sequence),)
-        self.add(Id("sequence", sequence), {"owner": LOADER, "type": text, **sequence_options([], text)})
-        self.add(Id("sequence_owner", sequence), {"column": [*table.name, name]}, Id("sequence", sequence), [table.part("column", name)])
+        sequence = Id("sequence", (table.name[0], table.unused([name], "seq", self.taken)))
+        column.attributes["not_null"], column.default, column.uses = True, f"nextval({literal(qualified(*sequence.name))}::regclass)", (sequence,)
+        self.add(sequence, {"owner": LOADER, "type": text, **sequence_options([], text)})
+        self.add(Id("sequence_owner", sequence.name), {"column": [*table.name, name]}, sequence, [table.part("column", name)])
 
-    def column_constraint(self, table: Table, name: str, column: Column, kind: str, node: Any) -> Constraint | None:
-        if kind in ("CONSTR_NOTNULL", "CONSTR_NULL"):
-            column.attributes |= {"not_null": True} if kind == "CONSTR_NOTNULL" else {}
+    def column_constraint(self, table: Table, name: str, column: Column, kind: str, node: Any) -> Key | None:
+        if kind == "CONSTR_NOTNULL":
+            column.attributes["not_null"] = True
         elif kind == "CONSTR_DEFAULT":
             column.default = None if node.raw_expr.a_const.isnull else expression(node.raw_expr)
         elif kind == "CONSTR_GENERATED":
@@ -264,9 +261,8 @@ class Reader(Changes):
         elif kind == "CONSTR_IDENTITY":
             self.identity(table, name, column, node)
         elif kind in LETTERS:
-            keys = node.fk_attrs if kind == "CONSTR_FOREIGN" else node.keys
-            if kind != "CONSTR_CHECK" and kind != "CONSTR_EXCLUSION":
-                keys.add().string.sval = name
+            if kind not in ("CONSTR_CHECK", "CONSTR_EXCLUSION"):
+                (node.fk_attrs if kind == "CONSTR_FOREIGN" else node.keys).add().string.sval = name
             return self.constraint(table, node)
         return None
 
@@ -275,44 +271,31 @@ class Reader(Changes):
         options = sequence_options(node.options, column.attributes["type"])
         column.attributes |= {"not_null": True, "identity": {"always": node.generated_when == "a", "sequence": sequence, "persistence": table.attributes.get("persistence", "p"), **options}}
 
-    def timing(self, constraint: Constraint | None, kind: str) -> None:
-        if constraint is not None:
-            constraint.node.deferrable |= kind in ("CONSTR_ATTR_DEFERRABLE", "CONSTR_ATTR_DEFERRED")
-            constraint.node.initdeferred |= kind == "CONSTR_ATTR_DEFERRED"
-
-    def constraint(self, table: Table, node: Any) -> Constraint | None:
-        kind = LETTERS.get(enum(node, "contype"))
+    def constraint(self, table: Table, node: Any) -> Key | None:
+        kind = LETTERS.get(symbol(node, "contype"))
         if kind is None:
-            for key in strings(node.keys):          # NOT NULL as a constraint of the table
+            for key in words(node.keys):          # NOT NULL as a constraint of the table
                 table.columns[key].attributes["not_null"] = True
             return None
-        columns, name = self.constraint_columns(table, node, kind), node.conname
         if node.indexname:
-            index = table.indexes.pop(node.indexname)
-            columns, name, node.indexname = index.columns, name or node.indexname, ""
-            for column in columns:
+            index = table.keys.pop(("index", node.indexname))
+            node.conname, node.indexname = node.conname or node.indexname, ""
+            for column in index.columns:
                 node.keys.add().string.sval = column
+        columns = self.constraint_columns(table, node, kind)
         for column in columns:
             if column not in table.columns:
                 raise self.error(f'column "{column}" named in a constraint of {".".join(table.name)} does not exist')
-        label = {"p": "pkey", "u": "key", "f": "fkey", "c": "check", "x": "excl"}[kind]
-        named_after = [] if kind == "p" or kind == "c" and len(columns) != 1 else columns
-        name = name or table.unused(named_after, label, self.taken)
-        self.asked.add((table.name[0], name))
-        if name in table.constraints:
-            raise self.error(f'constraint "{name}" for relation "{table.name[1]}" already exists')
-        if kind == "p":
-            for column in columns:
-                table.columns[column].attributes["not_null"] = True
-        made = table.constraints[name] = Constraint(kind, node, columns, self.table(node.pktable) if kind == "f" else None)
-        return made
+        if ("constraint", node.conname) in table.keys:
+            raise self.error(f'constraint "{node.conname}" for relation "{table.name[1]}" already exists')
+        self.asked.add((table.name[0], node.conname))
+        return table.add(Key(kind, node, columns, self.table(node.pktable) if kind == "f" else None), self.taken, node.conname)
 
     def constraint_columns(self, table: Table, node: Any, kind: str) -> list[str]:
-        if kind == "f":
-            return strings(node.fk_attrs)
         if kind == "c":
-            return list(dict.fromkeys(name for one in columns_in(node) if (name := one.fields[-1].string.sval) in table.columns))
-        return strings(node.keys) or [item.list.items[0].index_elem.name for item in node.exclusions if item.list.items[0].index_elem.name]
+            return list(dict.fromkeys(name for name in referenced(node) if name in table.columns))
+        excluded = (item.list.items[0].index_elem.name for item in node.exclusions)
+        return list(words(node.fk_attrs if kind == "f" else node.keys)) or [name for name in excluded if name]
 
     def index_stmt(self, node: Any) -> None:
         name = self.relation(node.relation)
@@ -320,17 +303,15 @@ class Reader(Changes):
             self.view_index(name, node)
             return
         table = self.tables[name]
-        key = node.idxname or table.unused(index_columns(node), "idx", self.taken)
-        if node.if_not_exists and (key in table.indexes or self.taken((name[0], key))):
-            return
-        if node.idxname and self.taken((name[0], key)):
-            raise self.error(f'relation "{key}" already exists')
-        plain = [one.index_elem.name for one in node.index_params]
-        columns = list(dict.fromkeys([*filter(None, plain), *(one.fields[-1].string.sval for one in columns_in(node))]))
+        if node.idxname and (("index", node.idxname) in table.keys or self.taken((name[0], node.idxname))):
+            if node.if_not_exists:
+                return
+            raise self.error(f'relation "{node.idxname}" already exists')
+        plain = [one.name for one in map(unwrapped, node.index_params) if one.name]
         for column in plain:
-            if column and column not in table.columns:
+            if column not in table.columns:
                 raise self.error(f'column "{column}" does not exist')
-        table.indexes[key] = Index(node, [column for column in columns if column in table.columns])
+        table.add(Key("i", node, [column for column in dict.fromkeys([*plain, *referenced(node)]) if column in table.columns]), self.taken, node.idxname)
         for child in self.children(table) if node.relation.inh else ():
             table.adopt(child, self.taken)
 
@@ -341,12 +322,12 @@ class Reader(Changes):
     def children(self, table: Table) -> list[Table]:
         return [one for one in self.tables.values() if one.bound is not None and table in one.parents]
 
-    # --- sequences, views, functions and what hangs on tables
+    # --- sequences, views, functions and triggers
     def create_seq_stmt(self, node: Any) -> None:
-        identity = Id("sequence", self.name([*filter(None, (node.sequence.schemaname,)), node.sequence.relname]))
+        identity = Id("sequence", self.new(node.sequence))
         if identity in self.facts and node.if_not_exists:
             return
-        text = next((self.type(one.def_elem.arg.type_name)[0] for one in node.options if one.def_elem.defname == "as"), "bigint")
+        text = next((self.type(one.arg.type_name)[0] for one in map(unwrapped, node.options) if one.defname == "as"), "bigint")
         self.add(identity, {"owner": LOADER, "type": text, **sequence_options(node.options, text)}, replace=False)
         self.own_sequence(identity, node.options)
 
@@ -354,37 +335,35 @@ class Reader(Changes):
         identity = Id("sequence", self.relation(node.sequence))
         if identity in self.facts:
             self.own_sequence(identity, node.options)
-            if any(one.def_elem.defname not in ("owned_by", "restart") for one in node.options):
+            if any(one.defname not in ("owned_by", "restart") for one in map(unwrapped, node.options)):
                 attributes = self.facts[identity].attributes
                 self.add(identity, {**attributes, **sequence_options(node.options, attributes["type"], attributes)})
 
     def own_sequence(self, identity: Id, options: Any) -> None:
-        parts = next((strings(one.def_elem.arg.list.items) for one in options if one.def_elem.defname == "owned_by"), [])
+        parts = next((words(one.arg.list.items) for one in map(unwrapped, options) if one.defname == "owned_by"), ())
         if len(parts) > 1:
             column = (*self.found(parts[:-1]), parts[-1])
             self.add(Id("sequence_owner", identity.name), {"column": list(column)}, identity, [Id("column", column)])
 
     def view_stmt(self, node: Any) -> None:
-        self.query("view", node.view, node.query, {"columns": strings(node.aliases)} if node.aliases else {}, node.replace)
+        self.query("view", node.view, node.query, {"columns": list(words(node.aliases))} if node.aliases else {}, node.replace)
 
     def create_table_as_stmt(self, node: Any) -> None:
-        if enum(node, "objtype") == "OBJECT_MATVIEW":
+        if symbol(node, "objtype") == "OBJECT_MATVIEW":
             self.query("materialized_view", node.into.rel, node.query, {"populated": not node.into.skip_data}, node.if_not_exists)
         else:
             self.unparsed("create_table_as_stmt", node)
 
     def query(self, kind: str, relation: Any, query: Any, more: dict[str, Any], replace: bool) -> None:
-        name = self.name([*filter(None, (relation.schemaname,)), relation.relname])
+        name = self.new(relation)
         if self.taken(name) and not replace:
             raise self.error(f'relation "{name[1]}" already exists')
-        uses = [one for one in tables_in(query) for one in [Id("table", self.relation(one))] if one.name in self.tables]
-        inner = query.WhichOneof("node")
-        self.add(Id(kind, name), {"owner": LOADER, "definition": statement(**{inner: getattr(query, inner)}), **more}, None, dict.fromkeys(uses))
+        uses = dict.fromkeys(Id("table", used) for one in nodes(query, "RangeVar") if (used := self.relation(one)) in self.tables)
+        self.add(Id(kind, name), {"owner": LOADER, "definition": statement(**{query.WhichOneof("node"): unwrapped(query)}), **more}, None, uses)
 
     def create_function_stmt(self, node: Any) -> None:
-        parameters = [one.function_parameter for one in node.parameters]
-        inputs = [self.type(one.arg_type)[0] for one in parameters if enum(one, "mode") not in ("FUNC_PARAM_OUT", "FUNC_PARAM_TABLE")]
-        name = self.name(strings(node.funcname))
+        inputs = [self.type(one.arg_type)[0] for one in map(unwrapped, node.parameters) if symbol(one, "mode") not in ("FUNC_PARAM_OUT", "FUNC_PARAM_TABLE")]
+        name = self.name(words(node.funcname))
         del node.funcname[:]
         for part in name:
             node.funcname.add().string.sval = part
@@ -403,7 +382,7 @@ class Reader(Changes):
 
 def sequence_options(options: Any, text: str, before: dict[str, Any] | None = None) -> dict[str, Any]:
     """As pg_sequence has them, of a sequence whose type is text; before: those that it has."""
-    given = {one.def_elem.defname: number(one.def_elem.arg) for one in options if one.def_elem.HasField("arg")}
+    given = {one.defname: number(unwrapped(one.arg)) for one in map(unwrapped, options) if one.HasField("arg")}
     rising, most = given.get("increment", (before or {}).get("increment", 1)) > 0, LIMITS.get(text, LIMITS["bigint"])
     found = {"increment": 1, "minimum": 1 if rising else -most - 1, "maximum": most if rising else -1, "cache": 1, "cycle": False}
     found |= {key: before[key] for key in found if before}
@@ -411,18 +390,7 @@ def sequence_options(options: Any, text: str, before: dict[str, Any] | None = No
     return {"start": given.get("start", before["start"] if before else found["minimum" if rising else "maximum"]), **found}
 
 
-def number(node: Any) -> Any:
-    """The value of a sequence's option."""
-    kind = node.WhichOneof("node")
-    return node.boolean.boolval if kind == "boolean" else int(node.float.fval) if kind == "float" else node.integer.ival
-
-
-def tables_in(node: Any) -> Iterable[Any]:
-    """All relations that a query names."""
-    for field, value in node.ListFields():
-        if field.type == field.TYPE_MESSAGE:
-            for one in value if hasattr(value, "add") else (value,):
-                if one.DESCRIPTOR.name == "RangeVar":
-                    yield one
-                else:
-                    yield from tables_in(one)
+def number(value: Any) -> Any:
+    """The value of a sequence's option; None for what is none."""
+    kind = kind_of(value)
+    return value.boolval if kind == "Boolean" else int(value.fval) if kind == "Float" else value.ival if kind == "Integer" else None

@@ -4,19 +4,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from senior_backend.postgres.model import Fact, Id
-from senior_backend.postgres.parsed_tables import Column, Index, Name, Table
-from senior_backend.postgres.parsed_text import expression, strings
-from senior_backend.postgres.treatment import enum
+from senior_backend.postgres.parsed_tables import Column, Name, Table
+from senior_backend.postgres.trees import expression, nodes, symbol, unwrapped, words
 
 TYPES = ("enum", "domain", "composite_type", "range_type", "base_type")
 OBJECTS = {
-    "OBJECT_TABLE": ("table",), "OBJECT_FOREIGN_TABLE": ("foreign_table",), "OBJECT_VIEW": ("view",), "OBJECT_MATVIEW": ("materialized_view",), "OBJECT_SEQUENCE": ("sequence",), "OBJECT_INDEX": ("index",),
-    "OBJECT_TYPE": TYPES, "OBJECT_DOMAIN": ("domain",), "OBJECT_SCHEMA": ("schema",), "OBJECT_EXTENSION": ("extension",), "OBJECT_TRIGGER": ("trigger",),
-    "OBJECT_FUNCTION": ("function",), "OBJECT_PROCEDURE": ("procedure",), "OBJECT_ROUTINE": ("function", "procedure"), "OBJECT_COLUMN": ("column",), "OBJECT_TABCONSTRAINT": ("constraint",),
+    "OBJECT_MATVIEW": ("materialized_view",), "OBJECT_TYPE": TYPES, "OBJECT_ROUTINE": ("function", "procedure"), "OBJECT_TABCONSTRAINT": ("constraint",),
+    **{f"OBJECT_{kind.upper()}": (kind,) for kind in ("table", "foreign_table", "view", "sequence", "index", "domain", "schema", "extension", "trigger", "function", "procedure", "column")},
 }
-ACTIONS = {"AT_SetNotNull": ("not_null", True), "AT_DropNotNull": ("not_null", None), "AT_DropIdentity": ("identity", None), "AT_DropExpression": ("generated", None)}
-TABLE_ACTIONS = {"AT_EnableRowSecurity": ("row_security", True), "AT_DisableRowSecurity": ("row_security", None), "AT_ForceRowSecurity": ("force_row_security", True),
-                 "AT_NoForceRowSecurity": ("force_row_security", None), "AT_SetLogged": ("persistence", None), "AT_SetUnLogged": ("persistence", "u")}
+STORAGE = {"plain": "p", "external": "e", "extended": "x", "main": "m"}
+# actions of ALTER TABLE that set one attribute of a column or the table
+OF_COLUMN = {"AT_SetNotNull": ("not_null", True), "AT_DropNotNull": ("not_null", None), "AT_DropIdentity": ("identity", None), "AT_DropExpression": ("generated", None)}
+OF_TABLE = {"AT_EnableRowSecurity": ("row_security", True), "AT_DisableRowSecurity": ("row_security", None), "AT_ForceRowSecurity": ("force_row_security", True),
+            "AT_NoForceRowSecurity": ("force_row_security", None), "AT_SetLogged": ("persistence", None), "AT_SetUnLogged": ("persistence", "u")}
 
 
 class Changes:
@@ -28,7 +28,7 @@ class Changes:
         def __getattr__(self, name: str) -> Any: ...
 
     def comment_stmt(self, node: Any) -> None:
-        target = self.target(enum(node, "objtype"), node.object)
+        target = self.target(symbol(node, "objtype"), node.object)
         if target is None:
             self.unparsed("comment_stmt", node)
         elif node.comment:
@@ -38,33 +38,27 @@ class Changes:
 
     def target(self, kind: str, node: Any) -> Id | None:
         """The thing that COMMENT, DROP or OWNER TO speaks of; None when no fact stands for it."""
-        parts = strings(node.list.items) or strings(node.type_name.names) or list(filter(None, [node.string.sval]))
-        kinds = OBJECTS.get(kind, ())
-        if kind in ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE"):
+        parts, kinds = [part.sval for part in nodes(node, "String")], OBJECTS.get(kind, ())
+        if "function" in kinds or "procedure" in kinds:
             called = node.object_with_args
-            arguments = ", ".join(self.type(one.type_name)[0] for one in called.objargs)
-            name = (*self.name(strings(called.objname)), arguments)
-            alike = [one for one in self.facts if one.kind in kinds and one.name[:2] == name[:2] and (called.args_unspecified or one.name == name)]
-            return alike[0] if alike else None
+            name = (*self.name(words(called.objname)), ", ".join(self.type(unwrapped(one))[0] for one in called.objargs))
+            return next((one for one in self.facts if one.kind in kinds and one.name[:2] == name[:2] and (called.args_unspecified or one.name == name)), None)
         if kind in ("OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_TRIGGER"):
             return Id(kinds[0], (*self.found(parts[:-1]), parts[-1]))
-        name = tuple(parts) if kind in ("OBJECT_SCHEMA", "OBJECT_EXTENSION") else self.found(parts, kinds) if parts else ()
-        known = [Id(one, name) for one in kinds]
-        return next((one for one in known if one in self.facts or one.kind in ("table", "index")), None)
+        name = tuple(parts) if kind in ("OBJECT_SCHEMA", "OBJECT_EXTENSION") else self.found(parts, kinds) if kinds else ()
+        return next((one for one in (Id(one, name) for one in kinds) if one in self.facts or one.kind in ("table", "index")), None)
 
     def drop_stmt(self, node: Any) -> None:
-        kind = enum(node, "remove_type")
         for one in node.objects:
-            target = self.target(kind, one)
+            target = self.target(symbol(node, "remove_type"), one)
             if target is None:
                 if not node.missing_ok:
                     self.unparsed("drop_stmt", node)
             elif target.kind == "table":
                 self.drop_table(target.name)
             elif target.kind == "index":
-                for table in self.tables.values():
-                    if table.name[0] == target.name[0]:
-                        table.indexes.pop(target.name[1], None)
+                for table in (table for table in self.tables.values() if table.name[0] == target.name[0]):
+                    table.keys.pop(("index", target.name[1]), None)
             else:
                 self.drop_facts({target})
             if target and target.kind == "schema":
@@ -74,12 +68,13 @@ class Changes:
 
     def drop_table(self, name: Name) -> None:
         gone = self.tables.pop(name, None)
-        for table in self.tables.values() if gone else ():
-            table.constraints = {key: one for key, one in table.constraints.items() if one.reference is not gone}
+        if gone:
+            for table in list(self.tables.values()):
+                table.keys = {key: one for key, one in table.keys.items() if one.reference is not gone}
+                if table.bound is not None and gone in table.parents:
+                    self.drop_table(table.name)
         owned = {Id("sequence", fact.id.name) for fact in self.facts.values() if fact.id.kind == "sequence_owner" and tuple(fact.attributes["column"][:2]) == name}
         self.drop_facts({Id("table", name), *owned})
-        for child in [table.name for table in self.tables.values() if gone and table.bound is not None and gone in table.parents]:
-            self.drop_table(child)
 
     def drop_facts(self, gone: set[Id]) -> None:
         """These, their parts, and what is said about them."""
@@ -91,17 +86,15 @@ class Changes:
         self.facts = {identity: fact for identity, fact in self.facts.items() if identity not in gone}
 
     def alter_owner_stmt(self, node: Any) -> None:
-        self.give(self.target(enum(node, "object_type"), node.object), node.newowner.rolename)
+        self.give(self.target(symbol(node, "object_type"), node.object), node.newowner.rolename)
 
     def give(self, target: Id | None, owner: str) -> None:
-        fact = self.facts.get(target) if target else None
-        if target and target.name in self.tables:
-            self.tables[target.name].attributes["owner"] = owner
-        elif fact:
+        fact = self.tables.get(target.name) or self.facts.get(target) if target else None
+        if fact:
             fact.attributes["owner"] = owner
 
     def rename_stmt(self, node: Any) -> None:
-        kind, table = enum(node, "rename_type"), self.tables.get(self.relation(node.relation))
+        kind, table = symbol(node, "rename_type"), self.tables.get(self.relation(node.relation))
         if kind == "OBJECT_TABLE" and table:
             del self.tables[table.name]
             self.move(table.name, (table.name[0], node.newname))
@@ -110,12 +103,13 @@ class Changes:
         elif kind == "OBJECT_COLUMN" and table:
             table.rename_column(node.subname, node.newname)
             self.move((*table.name, node.subname), (*table.name, node.newname))
-        elif kind == "OBJECT_TABCONSTRAINT" and table and node.subname in table.constraints:
-            table.constraints = {node.newname if name == node.subname else name: one for name, one in table.constraints.items()}
+        elif kind == "OBJECT_TABCONSTRAINT" and table and ("constraint", node.subname) in table.keys:
+            table.rename_key(("constraint", node.subname), node.newname)
         elif kind == "OBJECT_INDEX":
+            old = node.relation.relname
             for one in self.tables.values():
-                one.indexes = {node.newname if name == node.relation.relname else name: index for name, index in one.indexes.items()}
-                one.constraints = {node.newname if name == node.relation.relname and part.kind in "pux" else name: part for name, part in one.constraints.items()}
+                for key in [key for key in one.keys if key[1] == old and one.keys[key].kind in "puxi"]:
+                    one.rename_key(key, node.newname)
         else:
             self.unparsed("rename_stmt", node)
 
@@ -133,77 +127,74 @@ class Changes:
                 fact.attributes["column"][:len(old)] = new
 
     def alter_table_stmt(self, node: Any) -> None:
-        name = self.relation(node.relation)
+        name, commands = self.relation(node.relation), [(symbol(one, "subtype"), one) for one in map(unwrapped, node.cmds)]
         if name in self.tables:
-            for command in (one.alter_table_cmd for one in node.cmds):
-                if not self.alter(self.tables[name], enum(command, "subtype"), command):
+            for action, command in commands:
+                if not self.alter(self.tables[name], action, command):
                     self.unparsed("alter_table_stmt", node)
-        elif enum(node, "objtype") == "OBJECT_INDEX" and enum(node.cmds[0].alter_table_cmd, "subtype") == "AT_AttachPartition":
-            self.attach_index(name, self.relation(getattr(node.cmds[0].alter_table_cmd, "def").partition_cmd.name))
-        elif all(enum(one.alter_table_cmd, "subtype") == "AT_ChangeOwner" for one in node.cmds):
-            self.give(self.host(name) if self.host(name) in self.facts else Id("sequence", name), node.cmds[0].alter_table_cmd.newowner.rolename)
+        elif symbol(node, "objtype") == "OBJECT_INDEX" and commands[0][0] == "AT_AttachPartition":
+            self.attach_index(name, self.relation(next(nodes(node, "PartitionCmd")).name))
+        elif all(action == "AT_ChangeOwner" for action, _ in commands):
+            self.give(self.host(name) if self.host(name) in self.facts else Id("sequence", name), commands[0][1].newowner.rolename)
         elif not node.missing_ok:
             self.unparsed("alter_table_stmt", node)
 
     def attach_index(self, parent: Name, child: Name) -> None:
-        parts = {(table.name[0], key): (table, one) for table in self.tables.values() for key, one in (*table.indexes.items(), *table.constraints.items())}
+        parts = {(table.name[0], key[1]): (one, table.part(*key)) for table in self.tables.values() for key, one in table.keys.items() if one.kind in "puxi"}
         if parent in parts and child in parts:
-            table, one = parts[parent]
-            parts[child][1].of = Id("index", parent) if isinstance(one, Index) else table.part("constraint", parent[1])
+            parts[child][0].of = parts[parent][1]
 
     def alter(self, table: Table, action: str, command: Any) -> bool:
         """One action of ALTER TABLE; False when it is none that is followed here."""
-        change, column = getattr(command, "def"), table.columns.get(command.name)
+        change, column = unwrapped(getattr(command, "def")), table.columns.get(command.name)
         if action == "AT_AddColumn":
-            if not (command.missing_ok and change.column_def.colname in table.columns):
-                self.column(table, change.column_def)
+            if not (command.missing_ok and change.colname in table.columns):
+                self.column(table, change)
         elif action == "AT_AddConstraint":
-            self.constraint(table, change.constraint)
+            self.constraint(table, change)
             for child in self.children(table):
                 table.adopt(child, self.taken)
         elif action == "AT_DropColumn":
             table.drop_column(command.name)
             self.drop_facts({table.part("column", command.name)})
         elif action == "AT_DropConstraint":
-            table.constraints.pop(command.name, None)
+            table.keys.pop(("constraint", command.name), None)
             self.drop_facts({table.part("constraint", command.name)})
-        elif action == "AT_ValidateConstraint" and command.name in table.constraints:
-            table.constraints[command.name].node.skip_validation = False
-        elif action in TABLE_ACTIONS:
-            put(table.attributes, *TABLE_ACTIONS[action])
-        elif action == "AT_ReplicaIdentity" and change.replica_identity_stmt.identity_type != "i":
-            put(table.attributes, "replica_identity", {"f": "full", "n": "nothing"}.get(change.replica_identity_stmt.identity_type))
+        elif action == "AT_ValidateConstraint" and ("constraint", command.name) in table.keys:
+            table.keys["constraint", command.name].node.skip_validation = False
+        elif action in OF_TABLE:
+            put(table.attributes, *OF_TABLE[action])
+        elif action == "AT_ReplicaIdentity" and change.identity_type != "i":
+            put(table.attributes, "replica_identity", {"f": "full", "n": "nothing"}.get(change.identity_type))
         elif action == "AT_ChangeOwner":
             table.attributes["owner"] = command.newowner.rolename
         elif action in ("AT_AttachPartition", "AT_DetachPartition"):
-            child = self.table(change.partition_cmd.name)
-            child.parents, child.bound = ([table], self.bound(change.partition_cmd.bound)) if action == "AT_AttachPartition" else ([], None)
+            child = self.table(change.name)
+            child.parents, child.bound = ([table], self.bound(change.bound)) if action == "AT_AttachPartition" else ([], None)
             if child.parents:
                 table.adopt(child, self.taken)
         elif action in ("AT_AddInherit", "AT_DropInherit"):
-            parent = self.table(change.range_var)
+            parent = self.table(change)
             table.parents = [*(one for one in table.parents if one is not parent), *([parent] if action == "AT_AddInherit" else [])]
-        elif column is not None:
-            return self.alter_column(table, column, action, command, change)
         else:
-            return False
+            return column is not None and self.alter_column(table, column, action, command, change)
         return True
 
     def alter_column(self, table: Table, column: Column, action: str, command: Any, change: Any) -> bool:
-        if action in ACTIONS:
-            put(column.attributes, *ACTIONS[action])
+        if action in OF_COLUMN:
+            put(column.attributes, *OF_COLUMN[action])
         elif action == "AT_ColumnDefault":
-            column.default = expression(change) if command.HasField("def") else None
+            column.default = expression(getattr(command, "def")) if command.HasField("def") else None
         elif action == "AT_AlterColumnType":
-            column.attributes["type"], column.uses = self.type(change.column_def.type_name)
+            column.attributes["type"], column.uses = self.type(change.type_name)
         elif action == "AT_AddIdentity":
-            self.identity(table, command.name, column, change.constraint)
+            self.identity(table, command.name, column, change)
         elif action == "AT_SetStatistics":
-            put(column.attributes, "statistics", change.integer.ival if change.integer.ival >= 0 else None)
+            put(column.attributes, "statistics", change.ival if change.ival >= 0 else None)
         elif action == "AT_SetStorage":
-            put(column.attributes, "storage", change.string.sval.upper())
+            put(column.attributes, "storage", STORAGE.get(change.sval.lower()))
         elif action == "AT_SetCompression":
-            put(column.attributes, "compression", change.string.sval)
+            put(column.attributes, "compression", {"pglz": "p", "lz4": "l"}.get(change.sval.lower()))
         else:
             return False
         return True

@@ -111,6 +111,16 @@ class Server:
                                    ExitCode.ENVIRONMENT, "ROLE_MISSING")
             self.admin.execute(f"CREATE ROLE {quote.ident(name)}; GRANT {quote.ident(name)} TO {LOADER} WITH ADMIN OPTION")
 
+    @contextlib.contextmanager
+    def superusers(self, *roles: str) -> Iterator[None]:
+        """Give roles a superuser's rights for a while."""
+        for role in roles:
+            self.admin.execute(f"ALTER ROLE {quote.ident(role)} SUPERUSER")
+        try:
+            yield
+        finally:
+            for role in roles:
+                self.admin.execute(f"ALTER ROLE {quote.ident(role)} NOSUPERUSER")
 
     def adopt_roles(self) -> None:
         """Make the loader a member of the roles that a statement of its own has made."""

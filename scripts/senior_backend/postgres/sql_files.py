@@ -12,7 +12,7 @@ import mmap
 import pathlib
 import re
 
-from senior_backend.console import CommandError
+from senior_backend.console import CommandError, ExitCode
 from senior_backend.postgres.lexer import COPY_DATA, Lexer, Piece, Unfinished
 
 DOWN_FILES = re.compile(r"(?:^|[._-])(?:down|rollback|revert|undo)\.sql$|^U\d[\w.]*__", re.IGNORECASE)
@@ -65,7 +65,7 @@ def read(path: pathlib.Path | str) -> Script:
         raise CommandError(f"{path}: no *.sql file below this folder", "give a folder that holds .sql files, or one file", identifier="NO_SQL_FILES")
     root = path if path.is_dir() else path.parent
     for file in files:
-        FileReader(script, file, root.resolve(), ()).read()
+        FileReader(script, file, root.resolve()).read()
     return script
 
 
@@ -92,11 +92,12 @@ def natural(text: str) -> list[tuple[int, int | str]]:
 
 
 class FileReader:
-    """Reads one file into a script. root: the folder that \\i may not leave; above: the files that include this one."""
+    """Reads one file into a script. root: the folder that \\i may not leave; above: the files that include this one; direction: which of the ways in a file is taken."""
+    refusal = ExitCode.UNUSABLE
 
-    def __init__(self, script: Script, path: pathlib.Path, root: pathlib.Path, above: tuple[pathlib.Path, ...]):
-        self.script, self.path, self.root, self.above = script, path, root, (*above, path.resolve())
-        self.codec, self.counted, self.line = "utf-8", 0, 1
+    def __init__(self, script: Script, path: pathlib.Path, root: pathlib.Path, above: tuple[pathlib.Path, ...] = (), direction: str = "up"):
+        self.script, self.path, self.root, self.above, self.direction = script, path, root, (*above, path.resolve()), direction
+        self.codec, self.counted, self.line, self.left_out = "utf-8", 0, 1, 0
 
     def read(self) -> None:
         self.script.files += 1
@@ -107,37 +108,39 @@ class FileReader:
                     self.take(plain(self.path, data, head))
         except OSError as error:
             raise CommandError(f"{self.path}: cannot be read: {error.strerror}", "check the path and its permissions", identifier="NO_SUCH_FILE") from None
+        if self.left_out:
+            self.script.notes.append(f"{self.path}: {self.left_out} statements that only change rows are left out")
 
     def take(self, data: bytes | mmap.mmap) -> None:
         self.data = data
         self.script.dump |= DUMP.search(data, 0, 4096) is not None
-        lexer, start, left_out = Lexer(data), len(codecs.BOM_UTF8) if data[:3] == codecs.BOM_UTF8 else 0, 0
-        spans = ways_up(data, start)
+        lexer, start = Lexer(data), len(codecs.BOM_UTF8) if data[:3] == codecs.BOM_UTF8 else 0
+        spans = [(begin, end) for begin, end, way in sections(data, start) if way == self.direction]
         try:
             for piece in lexer.pieces(start):
-                if not any(begin <= piece.start < end for begin, end in spans):
-                    continue
-                if piece.command:
-                    if self.command(self.text(piece)):
-                        break
-                elif DATA.match(data, piece.start, piece.end):
-                    left_out += 1
-                else:
-                    self.statement(self.text(piece), lexer)
+                if any(begin <= piece.start < end for begin, end in spans) and self.piece(piece, lexer):
+                    break
         except Unfinished as error:
             raise self.error(error.place, f"this {error.what} never ends", "close it, or see where an earlier quote is missing", "SQL_SYNTAX") from None
-        if left_out:
-            self.script.notes.append(f"{self.path}: {left_out} statements that only change rows are left out")
+
+    def piece(self, piece: Piece, lexer: Lexer) -> bool:
+        """Take a statement or \\command; True when it ends the file."""
+        if piece.command:
+            return self.command(*COMMAND.match(self.text(piece)).groups())
+        if DATA.match(self.data, piece.start, piece.end):
+            self.left_out += 1
+        else:
+            self.statement(self.text(piece), lexer)
+        return False
 
     def statement(self, text: str, lexer: Lexer) -> None:
         setting = SETTING.match(text) if text[:3].lower() == "set" else None
-        if setting is None:
-            self.script.statements.append(Statement(text, str(self.path), self.line))
-        elif setting[1].lower() == "standard_conforming_strings":
-            lexer.conforming = setting[2].lower() in ("on", "true", "yes", "1")
-            self.script.statements.append(Statement(text, str(self.path), self.line))
-        else:
+        if setting and setting[1].lower() == "client_encoding":
             self.codec = CODECS.get(setting[2].lower().replace("-", ""), self.codec)         # what is sent is always UTF-8
+            return
+        if setting:
+            lexer.conforming = setting[2].lower() in ("on", "true", "yes", "1")
+        self.script.statements.append(Statement(text, str(self.path), self.line))
 
     def text(self, piece: Piece) -> str:
         """A piece as text; sets the line it is on."""
@@ -150,9 +153,8 @@ class FileReader:
             raise self.error(piece.start + error.start, f"byte 0x{raw[error.start]:02X} is not {self.codec.upper()}",
                              "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8), or say SET client_encoding = '...' at its top", "ENCODING") from None
 
-    def command(self, text: str) -> bool:
+    def command(self, name: str, rest: str) -> bool:
         """Obey, leave out or refuse a \\command; True when it ends the file."""
-        name, rest = COMMAND.match(text).groups()
         if name in INCLUDES:
             self.include(rest, name in RELATIVE)
         elif name in SESSION and not (name == "g" and rest.strip()):
@@ -167,21 +169,21 @@ class FileReader:
         places = [self.path.parent / name] if relative else [self.root / name, self.path.parent / name, pathlib.Path(name)]
         target = next((place.resolve() for place in places if place.is_file()), places[0].resolve())
         if not target.is_relative_to(self.root):
-            raise self.error(self.counted, f"{name} is outside of {self.root}", "files are included from below the folder of the first file only", "OUTSIDE_FOLDER")
+            raise self.error(self.counted, f"{name} is outside of {self.root}", "files are included from below the folder of the first file only", "OUTSIDE_FOLDER", self.refusal)
         if target in self.above:
-            raise self.error(self.counted, f"{name} includes itself", "remove one of the \\i lines", "INCLUDE_CIRCLE")
+            raise self.error(self.counted, f"{name} includes itself", "remove one of the \\i lines", "INCLUDE_CIRCLE", self.refusal)
         if not target.is_file():
             raise self.error(self.counted, f"{name}: no such file", "check the path; \\ir is relative to the file it stands in", "NO_SUCH_FILE")
-        FileReader(self.script, self.shown(target), self.root, self.above).read()
+        type(self)(self.script, self.shown(target), self.root, self.above).read()
 
     def shown(self, target: pathlib.Path) -> pathlib.Path:
         """An included file by the name the user would use."""
         base = pathlib.Path(self.script.source)
         return (base if base.is_dir() else base.parent) / target.relative_to(self.root)
 
-    def error(self, offset: int, message: str, hint: str, identifier: str) -> CommandError:
+    def error(self, offset: int, message: str, hint: str, identifier: str, code: ExitCode = ExitCode.UNUSABLE) -> CommandError:
         line = self.data[:offset].count(b"\n") + 1
-        return CommandError(f"{self.path}:{line}: {message}", hint, identifier=identifier)
+        return CommandError(f"{self.path}:{line}: {message}", hint, code, identifier)
 
 
 def plain(path: pathlib.Path, data: bytes | mmap.mmap, head: bytes) -> bytes | mmap.mmap:
@@ -201,14 +203,7 @@ def plain(path: pathlib.Path, data: bytes | mmap.mmap, head: bytes) -> bytes | m
     return data
 
 
-def ways_up(data: bytes | mmap.mmap, start: int) -> list[tuple[int, int]]:
-    """The parts of a file to take, as offsets: all of it, or what is not below a migration tool's "down" mark."""
-    spans, begin = [], start
-    for mark in MARKERS.finditer(data):
-        down = (mark[1] or mark[2]).lower() == b"down"
-        if down and begin >= 0:
-            spans.append((begin, mark.start()))
-            begin = -1
-        elif not down and begin < 0:
-            begin = mark.end()
-    return spans + ([(begin, len(data))] if begin >= 0 else [])
+def sections(data: bytes | mmap.mmap, start: int = 0) -> list[tuple[int, int, str]]:
+    """The parts of a file by the way that they lead ("up", "down"), as offsets: what stands above a migration tool's first mark leads up."""
+    marks = [(start, "up"), *((mark.start(), (mark[1] or mark[2]).lower().decode()) for mark in MARKERS.finditer(data)), (len(data), "")]
+    return [(begin, end, way) for (begin, way), (end, _) in zip(marks, marks[1:])]

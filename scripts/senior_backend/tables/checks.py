@@ -7,9 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator, Mapping
 
-from senior_backend import dependencies
-from senior_backend.postgres.parsed_text import strings
-from senior_backend.postgres.treatment import enum
+from senior_backend.postgres.trees import postgast, symbol, words
 
 Limits = dict[str, Any]
 Said = tuple[str, Limits]               # a column and what is said of it; NOTHING when no keyword can say it
@@ -28,10 +26,9 @@ REGEX_PARTS = re.compile(r"\\.|\[\^?(?:\\.|[^\]])+\]|\.")
 
 def narrowed(definition: str, kinds: Mapping[str, Any]) -> Iterator[Said]:
     """(column, keywords) for each part of a check that says something about one column. definition: as pg_get_constraintdef gives it; kinds: column -> Kind, "value" for a domain."""
-    postgast = dependencies.require("postgast")
     try:
-        tree = postgast.parse(f"SELECT {definition.removeprefix('CHECK ')}").stmts[0].stmt.select_stmt.target_list[0].res_target.val
-    except (postgast.PgQueryError, IndexError):
+        tree = postgast().parse(f"SELECT {definition.removeprefix('CHECK ')}").stmts[0].stmt.select_stmt.target_list[0].res_target.val
+    except (postgast().PgQueryError, IndexError):
         return
     reader = Reader(kinds)
     for part in conjuncts(tree) if not LOOSE.search(definition) else ():
@@ -41,7 +38,7 @@ def narrowed(definition: str, kinds: Mapping[str, Any]) -> Iterator[Said]:
 
 
 def conjuncts(node: Any) -> Iterator[Any]:
-    if is_kind(node, "bool_expr") and enum(node.bool_expr, "boolop") == "AND_EXPR":
+    if is_kind(node, "bool_expr") and symbol(node.bool_expr, "boolop") == "AND_EXPR":
         for one in node.bool_expr.args:
             yield from conjuncts(one)
     else:
@@ -53,11 +50,11 @@ class Reader:
         self.kinds = kinds
 
     def read(self, node: Any) -> Said:
-        if is_kind(node, "bool_expr") and enum(node.bool_expr, "boolop") == "OR_EXPR":
+        if is_kind(node, "bool_expr") and symbol(node.bool_expr, "boolop") == "OR_EXPR":
             return self.alternatives(list(node.bool_expr.args))
         if not is_kind(node, "a_expr"):
             return NOTHING
-        given, kind = node.a_expr, enum(node.a_expr, "kind")
+        given, kind = node.a_expr, symbol(node.a_expr, "kind")
         operator = given.name[-1].string.sval
         if kind == "AEXPR_BETWEEN":
             (name, least), (_, most) = (self.comparison(given.lexpr, way, end) for way, end in zip((">=", "<="), given.rexpr.list.items))
@@ -68,7 +65,7 @@ class Reader:
 
     def alternatives(self, parts: list[Any]) -> Said:
         """Null, or something that is said; or equalities with one column."""
-        nulls = [one for one in parts if is_kind(one, "null_test") and enum(one.null_test, "nulltesttype") == "IS_NULL"]
+        nulls = [one for one in parts if is_kind(one, "null_test") and symbol(one.null_test, "nulltesttype") == "IS_NULL"]
         found = [self.read(one) for one in parts if one not in nulls]
         names = {name for name, _ in found} | {self.column(one.null_test.arg) for one in nulls}
         if len(names) != 1 or len(found) > 1 and any(set(limits) != {"enum"} for _, limits in found):
@@ -114,7 +111,7 @@ class Reader:
 
     def column(self, node: Any) -> str:
         """The name of the column that a node is, also where it is cast to what compares alike."""
-        while is_kind(node, "type_cast") and not node.type_cast.type_name.typmods and strings(node.type_cast.type_name.names)[-1] in HARMLESS:
+        while is_kind(node, "type_cast") and not node.type_cast.type_name.typmods and words(node.type_cast.type_name.names)[-1] in HARMLESS:
             node = node.type_cast.arg
         name = node.column_ref.fields[-1].string.sval if is_kind(node, "column_ref") and len(node.column_ref.fields) == 1 else ""
         return name if name in self.kinds else ""
@@ -131,7 +128,7 @@ def bare(node: Any) -> Any:
 
 
 def called(node: Any) -> str:
-    return strings(node.func_call.funcname)[-1] if is_kind(node, "func_call") else ""
+    return words(node.func_call.funcname)[-1] if is_kind(node, "func_call") else ""
 
 
 def trimmed(node: Any) -> Any:
@@ -149,7 +146,7 @@ def constant(node: Any) -> Any:
     """The number or text that a node is; None for all else. Texts that are cast to numbers are numbers."""
     casts, inner = set(), node
     while is_kind(inner, "type_cast"):
-        casts.add(strings(inner.type_cast.type_name.names)[-1])
+        casts.add(words(inner.type_cast.type_name.names)[-1])
         inner = inner.type_cast.arg
     if is_kind(inner, "a_expr") and inner.a_expr.name[-1].string.sval == "-" and not inner.a_expr.HasField("lexpr"):
         value = constant(inner.a_expr.rexpr)

@@ -8,8 +8,8 @@ import re
 import unicodedata
 from typing import Any
 
-from senior_backend.migrate.analyze.schema import unquoted
 from senior_backend.postgres.model import Catalogue, Id
+from senior_backend.postgres.quote import unquoted
 from senior_backend.scaffold.names import numbered
 from senior_backend.scaffold.typescript import string as literal
 from senior_backend.tables.checks import narrowed

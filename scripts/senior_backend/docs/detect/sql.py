@@ -67,7 +67,7 @@ def hazards_of_text(facts: Facts, text: str) -> list[Hazard]:
     from senior_backend.migrate.apply import statements
 
     try:
-        return list(told([[statements.Statement(1, text, "", 1, node)] for node in statements.parse(text)]))
+        return list(told([[statements.Statement(text, "", 1, 1, node)] for node in statements.parse(text)]))
     except statements.postgast().PgQueryError:
         return []
 

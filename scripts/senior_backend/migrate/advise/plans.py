@@ -7,7 +7,7 @@ import re
 from typing import Any, Iterator
 
 from senior_backend import dependencies
-from senior_backend.migrate.analyze.workload import walk
+from senior_backend.postgres import trees
 from senior_backend.postgres.quote import ident
 
 Name = tuple[str, str]
@@ -114,8 +114,8 @@ def columns_in(node: Any) -> list[tuple[str, str]]:
     """(alias, column) of all columns in an expression, alias "" where none stands there; subqueries left out."""
     if node is None or kind_of(node)[0] == "sub_link":
         return []
-    return [(one.fields[-2].string.sval if len(one.fields) > 1 else "", one.fields[-1].string.sval) for one in walk(node)
-            if one.DESCRIPTOR.name == "ColumnRef" and one.fields[-1].WhichOneof("node") == "string"]
+    return [(one.fields[-2].string.sval if len(one.fields) > 1 else "", one.fields[-1].string.sval) for one in trees.nodes(node, "ColumnRef")
+            if one.fields[-1].WhichOneof("node") == "string"]
 
 
 def use(node: Any, found: dict[str, Access]) -> None:
@@ -130,8 +130,8 @@ def sql_of(node: Any) -> str:
     tree = postgast.parse("SELECT 1")
     value = tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val
     value.CopyFrom(node)
-    for one in walk(value):
-        if one.DESCRIPTOR.name == "ColumnRef" and len(one.fields) > 1:
+    for one in trees.nodes(value, "ColumnRef"):
+        if len(one.fields) > 1:
             del one.fields[:-1]
     return postgast.deparse(tree).removeprefix("SELECT ")
 

@@ -13,7 +13,7 @@ from senior_backend.migrate.advise.facts import PAGE, Facts
 from senior_backend.migrate.advise.plans import Key
 from senior_backend.migrate.analyze import rules
 from senior_backend.migrate.analyze.schema import Index, Schema, column_of, shown
-from senior_backend.migrate.kinds.indexes import HEAD
+from senior_backend.migrate.kinds.constraints import HEAD
 from senior_backend.migrate.steps import Step
 from senior_backend.postgres.model import Catalogue, Id
 from senior_backend.postgres.quote import ident, qualified

@@ -19,7 +19,7 @@ from senior_backend.migrate.advise import candidates as shapes
 from senior_backend.migrate.advise.candidates import Candidate
 from senior_backend.migrate.advise.facts import PAGE, Facts, Name, Relation
 from senior_backend.migrate.advise.plans import indexes_in
-from senior_backend.migrate.bench import Bench, Failed
+from senior_backend.migrate.bench import Bench
 from senior_backend.postgres import connection, live, quote, scratch
 from senior_backend.postgres.model import Catalogue, Fact, Id
 
@@ -213,7 +213,7 @@ def built(server: scratch.Server, stack: contextlib.ExitStack, catalogue: Catalo
     """A database with the part of the schema that the statements speak of: its name, what is in it, and the extensions that it lacks. keys: with foreign keys."""
     name = database(server, stack, facts)
     with contextlib.ExitStack() as inner:
-        bench = Bench(server, name, "", None, inner)
+        bench = Bench(server, name, inner)
         empty = live.read(bench.connection)
         made, lacking = cut(catalogue, empty, names, words, {row[0] for row in server.admin.execute("SELECT name FROM pg_available_extensions")}, keys)
         bench.run(plan.migration(empty, made))

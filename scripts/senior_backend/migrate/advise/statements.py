@@ -13,6 +13,7 @@ from senior_backend.migrate.analyze.schema import shown
 from senior_backend.migrate.apply.script import contents
 from senior_backend.postgres.lexer import Lexer, Unfinished
 from senior_backend.postgres.quote import ident, qualified
+from senior_backend.postgres.trees import nodes
 
 if TYPE_CHECKING:
     import psycopg
@@ -61,8 +62,8 @@ class Statement:
 
     def names(self) -> Iterator[tuple[str, str]]:
         """(schema, name) of all relations it names; schema "" where it leaves that to search_path."""
-        with_names = {one.ctename for one in workload.walk(self.tree) if one.DESCRIPTOR.name == "CommonTableExpr"}
-        named = (one for one in workload.walk(self.tree) if one.DESCRIPTOR.name == "RangeVar")
+        with_names = {one.ctename for one in nodes(self.tree, "CommonTableExpr")}
+        named = nodes(self.tree, "RangeVar")
         return ((one.schemaname, one.relname) for one in named if one.schemaname or one.relname not in with_names)
 
 

@@ -16,8 +16,8 @@ from senior_backend import dependencies
 from senior_backend.migrate.advise.facts import Column, Facts, Relation
 from senior_backend.migrate.advise.plans import columns_in, kind_of
 from senior_backend.migrate.advise.statements import Statement
-from senior_backend.migrate.analyze.workload import walk
 from senior_backend.postgres.quote import literal
+from senior_backend.postgres.trees import nodes
 
 Name = tuple[str, str]
 PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\d+)\b")
@@ -63,10 +63,10 @@ class Chooser:
     def __init__(self, statement: Statement, types: Sequence[str], facts: Facts):
         self.statement, self.types, self.facts = statement, types, facts
         self.aliases: dict[str, Relation] = {}
-        for one in walk(statement.tree):
-            if one.DESCRIPTOR.name == "RangeVar" and (relation := facts.find(one.schemaname, one.relname)):
+        for one in nodes(statement.tree, "RangeVar"):
+            if relation := facts.find(one.schemaname, one.relname):
                 self.aliases[one.alias.aliasname or one.relname] = facts.relations.get(relation.root, relation)
-        self.ordered = {text for one in walk(statement.tree) if one.DESCRIPTOR.name == "SortBy" for _, text in columns_in(one.node)}
+        self.ordered = {text for one in nodes(statement.tree, "SortBy") for _, text in columns_in(one.node)}
         self.uses = {number: use for number, use in self._uses()}
 
     def scenarios(self) -> list[Scenario]:
@@ -86,7 +86,7 @@ class Chooser:
         return dataclasses.replace(one, sql=self.filled(0, 0)), dataclasses.replace(one, sql=self.filled(0, 1))
 
     def blurred(self) -> bool:
-        sides = (side for one in walk(self.statement.tree) if one.DESCRIPTOR.name == "A_Expr" for side in (one.lexpr, one.rexpr))
+        sides = (side for one in nodes(self.statement.tree, "A_Expr") for side in (one.lexpr, one.rexpr))
         known = {number for number, type in enumerate(self.types, 1) if type == "regconfig"}
         return any(columns_in(side) and not known.issuperset(parameters(side)) for side in sides)
 
@@ -100,7 +100,7 @@ class Chooser:
         return bool(node.locking_clause) or node.HasField("limit_count") and bool(node.sort_clause) and ascending
 
     def _uses(self) -> Iterator[tuple[int, Use]]:
-        for one in walk(self.statement.tree):
+        for one in nodes(self.statement.tree, "A_Expr", "SelectStmt", "FuncCall"):
             name = one.DESCRIPTOR.name
             if name == "A_Expr":
                 yield from self._compared(one)
@@ -209,12 +209,12 @@ def form(operator: str) -> str:
 
 
 def parameters(node: Any) -> list[int]:
-    return [one.number for one in walk(node) if one.DESCRIPTOR.name == "ParamRef"] if node is not None and kind_of(node)[0] != "sub_link" else []
+    return [one.number for one in nodes(node, "ParamRef")] if node is not None and kind_of(node)[0] != "sub_link" else []
 
 
 def before_now(node: Any) -> bool:
     """Whether an expression takes something away (now() - $1)."""
-    return node is not None and any(one.DESCRIPTOR.name == "A_Expr" and one.name and one.name[-1].string.sval == "-" for one in walk(node))
+    return node is not None and any(one.name and one.name[-1].string.sval == "-" for one in nodes(node, "A_Expr"))
 
 
 def at(column: Column, share: float) -> str | None:

@@ -66,7 +66,7 @@ def analyze(arguments: argparse.Namespace) -> Report:
     with contextlib.ExitStack() as stack:
         workshop = stack.enter_context(sources.Workshop(arguments.shadow))
         sessions = [stack.enter_context(contextlib.closing(connection.connect(arguments.connection))) for _ in range(2)] if arguments.connection else []
-        counting = sources.Background(measured.read, sessions[1]) if sessions else None
+        counting = sources.background(measured.read, sessions[1]) if sessions else None
         catalogue, notes = read_live(arguments.connection, sessions[0]) if sessions else read_files(pathlib.Path(arguments.schema), workshop)
         schema = Schema(catalogue)
         report = Report(catalogue.source, schema, rules.check(schema), notes)

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator
 
 from senior_backend import dependencies
-from senior_backend.migrate.analyze.rules import ERROR, RULES, SUGGESTION, WARNING, Finding, Rule, some
+from senior_backend.migrate.analyze.rules import ERROR, SUGGESTION, WARNING, Finding, Rule, found, known, some
 from senior_backend.migrate.analyze.schema import Index, Schema, Table, shown
 from senior_backend.postgres import live
 from senior_backend.postgres.model import Id
@@ -33,30 +33,34 @@ NEEDED = {
     "sequences": "sequence-exhaustion", "widths": "bloat, wide-column",
 }
 
-RULES.update((rule.code, rule) for rule in (
-    Rule("unused-index", SUGGESTION, "indexes", "index {object} ({size}) was never used: 0 scans in {age}{replicas}",
-         "{sql}, after a full business cycle and a look at each replica"),
-    Rule("seq-scan-big-table", WARNING, "performance", "read as a whole {scans} times, {rows} rows each time",
-         "--suggest-indexes finds what is lacking; see the slow queries on this table"),
-    Rule("sequence-exhaustion", WARNING, "capacity", "{object} has used {percent:.1f} % of {limit:,} ({type}){date}",
-         "change the column, and each that references it, to bigint before it ends"),
-    Rule("stale-statistics", WARNING, "maintenance", "{changed:,} of about {rows:,} rows changed since the last ANALYZE", "{sql}"),
-    Rule("no-statistics", WARNING, "maintenance", "never analyzed: the planner guesses", "{sql}"),
+known(
+    Rule("unused-index", SUGGESTION, "indexes", "index {object} ({size}) was never used: 0 scans in {age}{replicas}", "{sql}, after a full business cycle and a look at each replica",
+         "idx_scan 0, {bytes} bytes, statistics of {age}{replicas}", "DROP INDEX CONCURRENTLY {index_sql}"),
+    Rule("seq-scan-big-table", WARNING, "performance", "read as a whole {seq_scan:,} times, {average:,.0f} rows each time",
+         "--suggest-indexes finds what is lacking; see the slow queries on this table",
+         "seq_scan {seq_scan}, seq_tup_read {seq_rows}, idx_scan {idx_scan}, about {rows} rows, in {age}"),
+    Rule("sequence-exhaustion", WARNING, "capacity", "{object} has used {percent:.1f} % of {limit:,} ({type}){date}", "change the column, and each that references it, to bigint before it ends",
+         "last_value {last_value} of {limit}"),
+    Rule("stale-statistics", WARNING, "maintenance", "{modified:,} of about {rows:,} rows changed since the last ANALYZE", "{sql}",
+         "n_mod_since_analyze {modified}, due at {due:.0f}", "ANALYZE {table_sql}"),
+    Rule("no-statistics", WARNING, "maintenance", "never analyzed: the planner guesses", "{sql}", "reltuples {estimate}, no analyze recorded", "ANALYZE {table_sql}"),
     Rule("no-statistics-at-all", ERROR, "maintenance", "{count} of {all} tables that hold rows were never analyzed, as after an upgrade or a restore",
-         "run vacuumdb --analyze-in-stages"),
-    Rule("bloat", SUGGESTION, "maintenance", "about {share:.0%} of {size} seems to be free space (estimated from column widths)",
-         "measure with pgstattuple_approx; then VACUUM, or pg_repack"),
+         "run vacuumdb --analyze-in-stages", "{names}"),
+    Rule("bloat", SUGGESTION, "maintenance", "about {share:.0%} of {size} seems to be free space (estimated from column widths)", "measure with pgstattuple_approx; then VACUUM, or pg_repack",
+         "estimated: {rows} rows of about {row:.0f} bytes in {heap} bytes"),
     Rule("autovacuum-behind", WARNING, "maintenance", "{dead:,} dead rows, autovacuum was due at {due:,} (last: {last})",
-         "{sql}; then look for long transactions and a lower autovacuum_vacuum_scale_factor for this table"),
+         "{sql}; then look for long transactions and a lower autovacuum_vacuum_scale_factor for this table", "n_dead_tup {dead}, last vacuum {last}", "VACUUM (ANALYZE) {table_sql}"),
     Rule("transaction-id-age", WARNING, "maintenance", "the oldest transaction id is {age:,} old, {percent:.0f} % of the way to the forced stop",
-         "VACUUM the oldest tables; end old transactions, prepared ones and unused replication slots"),
-    Rule("wide-column", SUGGESTION, "performance", "column {column} takes {width:,} bytes in the average row", "move it to a table of its own, or never SELECT * here"),
-    Rule("setting", WARNING, "settings", "{name} = {value}: {why}", "{fix}"),
+         "VACUUM the oldest tables; end old transactions, prepared ones and unused replication slots", "age {age}; oldest tables: {oldest}"),
+    Rule("wide-column", SUGGESTION, "performance", "column {widest_column} takes {widest:,} bytes in the average row", "move it to a table of its own, or never SELECT * here",
+         "avg_width {widest}, about {rows} rows"),
+    Rule("setting", WARNING, "settings", "{object} = {value}: {why}", "{fix}", "pg_settings: {value}"),
     Rule("checkpoint-requests", WARNING, "settings", "{requested:,} of {all:,} checkpoints came early because max_wal_size ({wal}) was full",
-         "raise max_wal_size until most checkpoints come by time"),
+         "raise max_wal_size until most checkpoints come by time",
+         "requested {requested}, timed {timed}"),
     Rule("connections-near-limit", WARNING, "settings", "{clients} of {most} connections are in use",
-         "put a pooler (pgbouncer) in front, and keep the sum of the pools' sizes below max_connections"),
-))
+         "put a pooler (pgbouncer) in front, and keep the sum of the pools' sizes below max_connections", "{clients} client backends, max_connections {most}"),
+)
 Settings = dict[str, Any]
 # name, whether the value hurts, severity, why, what to do
 SETTINGS: tuple[tuple[str, Callable[[Settings], bool], str, str, str], ...] = (
@@ -194,16 +198,13 @@ def unused_indexes(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
     """Not those that keep a rule (unique, keys), nor those that serve a foreign key: a cascade may need them once a year."""
     never = {(one["schema"], one["name"]) for one in statistics.parts.get("indexes", ()) if one["scans"] == 0}
     replicas = statistics.server.get("replicas") or 0
-    told = f", not counting {replicas} replicas" if replicas else ""
-    told += ", on this standby alone" if statistics.server.get("standby") else ""
+    told = (f", not counting {replicas} replicas" if replicas else "") + (", on this standby alone" if statistics.server.get("standby") else "")
     for table in schema.tables.values():
         for index in table.indexes:
             bytes = statistics.index_bytes.get((index.schema, index.name), 0)
-            if (index.schema, index.name) in never and bytes >= UNUSED_BYTES and not (index.unique or index.constraint or index.pinned or index.attached
-                                                                                      or keeps_foreign_key(table, index)):
-                yield Finding(RULES["unused-index"], table.name, {"size": size(bytes), "age": statistics.age(), "replicas": told},
-                              f"idx_scan 0, {bytes} bytes, statistics of {statistics.age()}{told}", index.name,
-                              f"DROP INDEX CONCURRENTLY {qualified(index.schema, index.name)}")
+            kept = index.unique or index.constraint or index.pinned or index.attached
+            if (index.schema, index.name) in never and bytes >= UNUSED_BYTES and not kept and not keeps_foreign_key(table, index):
+                yield found("unused-index", table, object=index.name, bytes=bytes, size=size(bytes), age=statistics.age(), replicas=told, index_sql=qualified(index.schema, index.name))
 
 
 def keeps_foreign_key(table: Table, index: Index) -> bool:
@@ -212,11 +213,9 @@ def keeps_foreign_key(table: Table, index: Index) -> bool:
 
 def sequential_scans(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
     for table, one in measured_tables(schema, statistics):
-        scans, rows = one["seq_scan"] or 0, one["rows"] or 0
-        average = (one["seq_rows"] or 0) / scans if scans else 0
-        if scans >= MANY_SCANS and rows >= BIG_ROWS and average >= rows / 2 and one.get("heap_bytes", one["pages"] * 8192) >= BIG_BYTES:
-            yield Finding(RULES["seq-scan-big-table"], table.name, {"scans": f"{scans:,}", "rows": f"{average:,.0f}"},
-                          f"seq_scan {scans}, seq_tup_read {one['seq_rows']}, idx_scan {one['idx_scan'] or 0}, about {rows} rows, in {statistics.age()}")
+        rows, average = one["rows"] or 0, (one["seq_rows"] or 0) / (one["seq_scan"] or 1)
+        if (one["seq_scan"] or 0) >= MANY_SCANS and rows >= BIG_ROWS and average >= rows / 2 and one.get("heap_bytes", one["pages"] * 8192) >= BIG_BYTES:
+            yield found("seq-scan-big-table", table, average=average, age=statistics.age(), **{**one, "idx_scan": one["idx_scan"] or 0})
 
 
 def sequences(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
@@ -234,8 +233,8 @@ def sequences(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
         limit = min(one["max_value"], limits.get(type, one["max_value"]))
         used = one["last_value"] / limit
         if used >= NEAR_END:
-            yield Finding(RULES["sequence-exhaustion"], shown(column[:2]), {"percent": used * 100, "limit": limit, "type": type, "date": end_date(one, limit, statistics, table)},
-                          f"last_value {one['last_value']} of {limit}", shown(column or (one["schema"], one["name"])), severity=ERROR if used >= AT_END else "")
+            yield found("sequence-exhaustion", table or "", object=shown(column or (one["schema"], one["name"])), percent=used * 100, limit=limit, type=type, last_value=one["last_value"],
+                        date=end_date(one, limit, statistics, table), severity=ERROR if used >= AT_END else "")
 
 
 def end_date(sequence: dict[str, Any], limit: int, statistics: Statistics, table: Table | None) -> str:
@@ -247,42 +246,35 @@ def end_date(sequence: dict[str, Any], limit: int, statistics: Statistics, table
     return f", ends about {datetime.date.today() + datetime.timedelta(days=days):%Y-%m-%d} at the rate of the last {seconds / DAY:.0f} days" if days < 36500 else ""
 
 
+def due(statistics: Statistics, what: str, usual: float, rows: float, own: dict[str, str] = {}) -> float:
+    """Of how many changed rows autovacuum sees to a table. what: "vacuum" or "analyze"; usual: the scale factor where nothing is known; own: settings of the table."""
+    threshold, factor = (float(own.get(name, statistics.settings.get(name, value))) for name, value in ((f"autovacuum_{what}_threshold", 50), (f"autovacuum_{what}_scale_factor", usual)))
+    return threshold + factor * rows
+
+
 def planner_statistics(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
     filled = [(table, one) for table, one in measured_tables(schema, statistics) if (one["live"] or one.get("heap_bytes", 0) > 0)]
     never = [(table, one) for table, one in filled if one["estimate"] < 0 and not one["analyzed"]]
     if len(never) > 4 and len(never) * 2 > len(filled):
-        yield Finding(RULES["no-statistics-at-all"], "", {"count": len(never), "all": len(filled)}, some(table.name for table, _ in never))
+        yield found("no-statistics-at-all", "", count=len(never), all=len(filled), names=some(table.name for table, _ in never))
     else:
-        for table, one in never:
-            if one["rows"] is None or one["rows"] > 1000:
-                yield Finding(RULES["no-statistics"], table.name, {}, f"reltuples {one['estimate']}, no analyze recorded", sql=f"ANALYZE {table.sql}")
-    threshold, factor = (statistics.settings.get(f"autovacuum_analyze_{name}", usual) for name, usual in (("threshold", 50), ("scale_factor", 0.1)))
+        yield from (found("no-statistics", table, **one) for table, one in never if one["rows"] is None or one["rows"] > 1000)
     for table, one in filled:
-        rows, changed = one["rows"] or 0, one["modified"] or 0
-        if one["analyzed"] and changed > max(2 * (threshold + factor * rows), 1000):
-            yield Finding(RULES["stale-statistics"], table.name, {"changed": changed, "rows": rows}, f"n_mod_since_analyze {changed}, due at {threshold + factor * rows:.0f}",
-                          sql=f"ANALYZE {table.sql}")
+        rows, limit = one["rows"] or 0, due(statistics, "analyze", 0.1, one["rows"] or 0)
+        if one["analyzed"] and (one["modified"] or 0) > max(2 * limit, 1000):
+            yield found("stale-statistics", table, modified=one["modified"], rows=rows, due=limit)
 
 
 def vacuum(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
     for table, one in measured_tables(schema, statistics):
-        own = dict(option.split("=", 1) for option in one["options"] or ())
-        threshold, factor = (float(own.get(f"autovacuum_vacuum_{name}", statistics.settings.get(f"autovacuum_vacuum_{name}", usual))) for name,
-                             usual in (("threshold", 50), ("scale_factor", 0.2)))
-        due = int(threshold + factor * max(one["estimate"], 0))
-        if (one["dead"] or 0) > max(2 * due, 1000):
-            yield Finding(RULES["autovacuum-behind"], table.name, {"dead": one["dead"], "due": due, "last": one["vacuumed"] or "never"},
-                          f"n_dead_tup {one['dead']}, last vacuum {one['vacuumed'] or 'never'}",
-                          sql=f"VACUUM (ANALYZE) {table.sql}")
-    server = statistics.server
-    ages = [(server.get(name), statistics.settings.get(setting, usual)) for name, setting, usual in
-            (("transaction_age", "autovacuum_freeze_max_age", 2e8), ("multixact_age", "autovacuum_multixact_freeze_max_age", 4e8))]
-    for age, freeze in ages:
-        if age and age > max(1.5 * freeze, 3e8):
+        limit = int(due(statistics, "vacuum", 0.2, max(one["estimate"], 0), dict(option.split("=", 1) for option in one["options"] or ())))
+        if (one["dead"] or 0) > max(2 * limit, 1000):
+            yield found("autovacuum-behind", table, dead=one["dead"], due=limit, last=one["vacuumed"] or "never")
+    for name, setting, usual in (("transaction_age", "autovacuum_freeze_max_age", 2e8), ("multixact_age", "autovacuum_multixact_freeze_max_age", 4e8)):
+        age = statistics.server.get(name)
+        if age and age > max(1.5 * statistics.settings.get(setting, usual), 3e8):
             oldest = sorted(measured_tables(schema, statistics), key=lambda pair: -(pair[1]["transaction_age"] or 0))[:3]
-            yield Finding(RULES["transaction-id-age"], "", {"age": age, "percent": age / FREEZE_LIMIT * 100},
-                          f"age {age}; oldest tables: {', '.join(table.name for table, _ in oldest)}",
-                          severity=ERROR if age > FREEZE_LIMIT / 2 else "")
+            yield found("transaction-id-age", "", age=age, percent=age / FREEZE_LIMIT * 100, oldest=", ".join(table.name for table, _ in oldest), severity=ERROR if age > FREEZE_LIMIT / 2 else "")
 
 
 def widths(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
@@ -290,38 +282,34 @@ def widths(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
     for one in statistics.parts.get("widths", ()):
         identity = Id("table", (one["schema"], one["name"]))
         table, counted = schema.tables.get(identity), statistics.tables.get(identity, {})
-        rows = counted.get("rows")
-        if not table or not rows or "heap_bytes" not in counted:
+        rows, heap = counted.get("rows"), counted.get("heap_bytes")
+        if not table or not rows or heap is None:
             continue
         if one["widest"] >= WIDE_BYTES and rows >= BIG_ROWS:
-            yield Finding(RULES["wide-column"], table.name, {"column": one["widest_column"], "width": one["widest"]}, f"avg_width {one['widest']}, about {rows} rows")
+            yield found("wide-column", table, rows=rows, **one)
         if one["columns"] < len(table.columns):
             continue
         fill = next((int(option[11:]) for option in counted["options"] or () if option.startswith("fillfactor=")), 100) / 100
         head = ROW_HEAD + (len(table.columns) + 7) // 8 * one["nulls"]
         row = -(-head // 8) * 8 + -(-one["width"] // 8) * 8 + LINE_POINTER + 8          # 8: what alignment between columns may add
-        heap = counted["heap_bytes"]
         spare = heap - rows * row / ((8192 - PAGE_HEAD) / 8192) / fill
         if spare >= BLOAT_BYTES and spare / heap >= BLOAT_SHARE:
-            yield Finding(RULES["bloat"], table.name, {"share": spare / heap, "size": size(heap)}, f"estimated: {rows} rows of about {row:.0f} bytes in {heap} bytes")
+            yield found("bloat", table, share=spare / heap, size=size(heap), rows=rows, row=row, heap=heap)
 
 
 def settings(schema: Schema, statistics: Statistics) -> Iterator[Finding]:
     held, server = statistics.settings, statistics.server
     if "max_connections" not in held:
         return
-    raw = {one["name"]: f"{one['setting']}{' x ' + one['unit'] if one['unit'] and one['unit'][0].isdigit() else ' ' + one['unit'] if one['unit'] else ''}"
-           for one in statistics.parts["settings"]}
+    raw = {one["name"]: " ".join(filter(None, (one["setting"], "x" if (one["unit"] or "")[:1].isdigit() else "", one["unit"]))) for one in statistics.parts["settings"]}
     for name, hurts, severity, why, fix in SETTINGS:
         if hurts(held):
-            yield Finding(RULES["setting"], "", {"name": name, "value": raw[name], "why": why, "fix": fix}, f"pg_settings: {raw[name]}", name, severity=severity)
+            yield found("setting", "", object=name, value=raw[name], why=why, fix=fix, severity=severity)
     for one in statistics.parts.get("checkpoints", ()):
         if one["requested"] > max(one["timed"], 20):
-            yield Finding(RULES["checkpoint-requests"], "", {"requested": one["requested"], "all": one["requested"] + one["timed"], "wal": size(held["max_wal_size"])},
-                          f"requested {one['requested']}, timed {one['timed']}")
+            yield found("checkpoint-requests", "", all=one["requested"] + one["timed"], wal=size(held["max_wal_size"]), **one)
     if server.get("clients", 0) >= 0.8 * held["max_connections"]:
-        yield Finding(RULES["connections-near-limit"], "", {"clients": server["clients"], "most": held["max_connections"]},
-                      f"{server['clients']} client backends, max_connections {held['max_connections']}")
+        yield found("connections-near-limit", "", clients=server["clients"], most=held["max_connections"])
 
 
 def unreadable(statistics: Statistics) -> Iterable[str]:

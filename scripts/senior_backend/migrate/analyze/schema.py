@@ -7,7 +7,7 @@ import re
 from typing import Any, Iterable, Iterator, Sequence
 
 from senior_backend.postgres.model import Catalogue, Fact, Id
-from senior_backend.postgres.quote import qualified
+from senior_backend.postgres.quote import qualified, unquoted
 
 IDENT = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX {IDENT} ON (?:ONLY )?{IDENT}(?:\.{IDENT})? (?:USING (\w+) )?\(")
@@ -37,6 +37,11 @@ class Index:
     valid: bool = True
     attached: bool = False
     pinned: bool = False
+
+    @property
+    def holds(self) -> set[str]:
+        """The columns whose values are in it."""
+        return {*self.include, *filter(None, self.columns)}
 
     def serves(self, wanted: Sequence[str]) -> bool:
         """Whether `a = $1 AND b = $2` over all these columns is looked up in it, for rows of a foreign key or a query."""
@@ -82,6 +87,10 @@ class Table:
     def sql(self) -> str:
         return qualified(*self.fact.id.name)
 
+    @property
+    def partitioned(self) -> bool:
+        return "partitioned" in self.fact.attributes
+
     def served(self, columns: Sequence[str]) -> bool:
         """Whether an index finds the rows with given values of these columns; of a partitioned table each partition's own."""
         if self.partitions:
@@ -101,6 +110,8 @@ class Schema:
         for fact in catalogue.facts.values():
             if fact.id.kind in takers and fact.parent in self.tables:
                 takers[fact.id.kind](self.tables[fact.parent], fact, fact.id in attached)
+        for table in self.tables.values():
+            table.indexes.sort(key=lambda index: index.name)
 
     def _column(self, table: Table, fact: Fact, _: bool) -> None:
         """Columns that are alike share their attributes: a third less memory for 5,000 tables."""
@@ -202,10 +213,6 @@ def names(text: str) -> list[str]:
     ['a', 'B c', 'p']
     """
     return [unquoted(one.removeprefix("PERIOD ")) for one in listed(text, 0)[0]] if text else []
-
-
-def unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def shown(name: Iterable[str]) -> str:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Iterator
 
 from senior_backend import dependencies
 from senior_backend.migrate.analyze.measured import BIG_BYTES, Statistics
-from senior_backend.migrate.analyze.rules import RULES, SUGGESTION, WARNING, Finding, Rule
+from senior_backend.migrate.analyze.rules import SUGGESTION, WARNING, Finding, Rule, found, known
 from senior_backend.migrate.analyze.schema import Schema, Table
 from senior_backend.postgres.model import Id
-from senior_backend.postgres.quote import ident, qualified
+from senior_backend.postgres.quote import listed, qualified
+from senior_backend.postgres.trees import nodes, postgast, symbol, words
 
 if TYPE_CHECKING:
     import psycopg
@@ -23,13 +24,13 @@ UTILITY = r"^\s*(create|alter|drop|grant|revoke|comment|set|reset|show|begin|com
 LITERAL = re.compile(r"""/\*.*?\*/|--[^\n]*|\b[eExXbB]?'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$|(?<![\w$."])\d+(?:\.\d+)?""", re.S)
 READ = re.compile(r"(?:/\*.*?\*/|--[^\n]*\n|[\s(])*(?:select|with|insert|update|delete|merge|prepare|declare)\b", re.I | re.S)
 
-RULES.update((rule.code, rule) for rule in (
-    Rule("slow-query", WARNING, "queries", "{mean:.0f}ms on average, {calls:,} calls, {total:.1f}s in all: {query}", "{fix}"),
-    Rule("missing-index", WARNING, "indexes", "no index begins with {columns}, which a query of {mean:.0f}ms on average looks up",
-         "{sql}, after --suggest-indexes has measured it"),
+known(
+    Rule("slow-query", WARNING, "queries", "{mean:.0f}ms on average, {calls:,} calls, {total:.1f}s in all: {query}", "{fix}", "{figures}, {share:.0%} of all time"),
+    Rule("missing-index", WARNING, "indexes", "no index begins with {columns}, which a query of {mean:.0f}ms on average looks up", "{sql}, after --suggest-indexes has measured it",
+         "{figures}: {query}", "CREATE INDEX CONCURRENTLY ON {table_sql} ({columns_sql})"),
     Rule("n-plus-one", WARNING, "queries", "sent {ratio:,.0f} times for each call of another query: {child}",
-         "fetch them in one query (JOIN, or = ANY($1)), or eager loading of the ORM; the other query: {parent}"),
-))
+         "fetch them in one query (JOIN, or = ANY($1)), or eager loading of the ORM; the other query: {parent}", "{figures}; the other: {others}"),
+)
 
 
 @dataclasses.dataclass
@@ -94,7 +95,7 @@ class Reader:
     """What a statement reads. A name without a schema is looked for in public first, then wherever there is only one."""
 
     def __init__(self, schema: Schema):
-        self.schema, self.postgast = schema, dependencies.require("postgast")
+        self.schema = schema
         self.by_name: dict[str, list[Id]] = {}
         for one in schema.tables:
             self.by_name.setdefault(one.name[1], []).append(one)
@@ -102,29 +103,20 @@ class Reader:
     def statement(self, text: str, calls: int, total: float, mean: float, rows: int) -> Statement | None:
         """None for a statement that reads no table of this schema (the catalogs, what is cut off)."""
         try:
-            tree = self.postgast.parse(text)
-        except self.postgast.PgQueryError:
+            tree = postgast().parse(text)
+        except postgast().PgQueryError:
             return None
         made = Statement(" ".join(LITERAL.sub(" ? ", text).split()), calls, total, mean, rows)
-        for node in walk(tree):
-            made.writes |= node.DESCRIPTOR.name in ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
+        made.writes = any(nodes(tree, "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"))
         aliases: dict[str, Id] = {}
-        for node in walk(tree):
-            if node.DESCRIPTOR.name == "RangeVar" and (table := self.table(node)):
+        for node in nodes(tree, "RangeVar"):
+            if table := self.table(node):
                 aliases[node.alias.aliasname or node.relname] = table
                 made.tables.add(table)
-        for node in walk(tree):
-            if node.DESCRIPTOR.name == "A_Expr" and [one.string.sval for one in node.name] == ["="] or node.DESCRIPTOR.name == "A_Expr" and node.kind in (self.any, self.among):
+        for node in nodes(tree, "A_Expr"):
+            if words(node.name) == ("=",) or symbol(node, "kind") in ("AEXPR_OP_ANY", "AEXPR_IN"):
                 self.looked_up(node, aliases, made)
         return made if made.tables else None
-
-    @property
-    def any(self) -> int:
-        return self.postgast.pg_query_pb2.AEXPR_OP_ANY
-
-    @property
-    def among(self) -> int:
-        return self.postgast.pg_query_pb2.AEXPR_IN
 
     def table(self, node: Any) -> Id | None:
         if node.schemaname:
@@ -145,17 +137,6 @@ class Reader:
                     made.filters.setdefault(owners[0], set()).add(column)
 
 
-def walk(node: Any) -> Iterator[Any]:
-    """All messages of a parse tree, the outer before the inner."""
-    waiting = [node]
-    while waiting:
-        one = waiting.pop()
-        yield one
-        for field, value in one.ListFields():
-            if field.type == field.TYPE_MESSAGE:
-                waiting.extend(value if hasattr(value, "add") else (value,))
-
-
 def check(schema: Schema, statistics: Statistics, workload: Workload) -> list[Finding]:
     statements = workload.statements or []
     return [*missing_indexes(schema, statistics, statements), *slow(schema, statements), *n_plus_one(schema, statements)]
@@ -170,8 +151,7 @@ def missing_indexes(schema: Schema, statistics: Statistics, statements: list[Sta
             lacking = not any(begins(table, column) for column in columns) and not any(list(wanted) == sorted(key.columns) for key in table.foreign_keys)
             if lacking and one.mean >= FELT_MS and (table_id, wanted) not in told and statistics.tables.get(table_id, {}).get("heap_bytes", 0) >= BIG_BYTES / 8:
                 told.add((table_id, wanted))
-                yield Finding(RULES["missing-index"], table.name, {"columns": ", ".join(wanted), "mean": one.mean, "names": list(wanted)}, f"{one.figures()}: {cut(one.text)}",
-                              sql=f"CREATE INDEX CONCURRENTLY ON {table.sql} ({', '.join(map(ident, wanted))})")
+                yield found("missing-index", table, columns=", ".join(wanted), columns_sql=listed(wanted), mean=one.mean, names=list(wanted), figures=one.figures(), query=cut(one.text))
 
 
 def begins(table: Table, column: str) -> bool:
@@ -180,14 +160,13 @@ def begins(table: Table, column: str) -> bool:
 
 def slow(schema: Schema, statements: list[Statement]) -> Iterator[Finding]:
     whole = sum(one.total for one in statements) or 1.0
-    found = [one for one in statements if one.mean >= SLOW_MS or one.total / whole >= HEAVY_SHARE and one.mean >= HEAVY_MS]
-    for one in found[:MOST_FINDINGS]:
+    slowest = [one for one in statements if one.mean >= SLOW_MS or one.total / whole >= HEAVY_SHARE and one.mean >= HEAVY_MS]
+    for one in slowest[:MOST_FINDINGS]:
         lacking = [f"{schema.tables[table].name} ({', '.join(sorted(columns))})" for table, columns in one.filters.items()
                    if not any(begins(schema.tables[table], column) for column in columns)]
         fix = f"no index begins with what it looks up: {'; '.join(lacking)}" if lacking else "EXPLAIN (ANALYZE, BUFFERS) shows where its time goes"
-        yield Finding(RULES["slow-query"], ", ".join(sorted(schema.tables[table].name for table in one.tables)),
-                      {"mean": one.mean, "calls": one.calls, "total": one.total / 1000, "query": cut(one.text), "fix": fix},
-                      f"{one.figures()}, {one.total / whole:.0%} of all time", severity=WARNING if one.mean >= SLOW_MS else SUGGESTION)
+        yield found("slow-query", ", ".join(sorted(schema.tables[table].name for table in one.tables)), mean=one.mean, calls=one.calls, total=one.total / 1000, query=cut(one.text), fix=fix,
+                    figures=one.figures(), share=one.total / whole, severity="" if one.mean >= SLOW_MS else SUGGESTION)
 
 
 def n_plus_one(schema: Schema, statements: list[Statement]) -> Iterator[Finding]:
@@ -202,8 +181,7 @@ def n_plus_one(schema: Schema, statements: list[Statement]) -> Iterator[Finding]
                 and any((table, tuple(sorted(columns)), other) in pairs for other in one.tables)]
         if near:
             parent = min(near, key=lambda one: abs(one.rows - child.calls))
-            yield Finding(RULES["n-plus-one"], schema.tables[table].name, {"ratio": child.calls / parent.calls, "child": cut(child.text), "parent": cut(parent.text)},
-                          f"{child.figures()}; the other: {parent.figures()}")
+            yield found("n-plus-one", schema.tables[table], ratio=child.calls / parent.calls, child=cut(child.text), parent=cut(parent.text), figures=child.figures(), others=parent.figures())
 
 
 def cut(text: str) -> str:

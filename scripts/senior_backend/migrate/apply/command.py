@@ -8,7 +8,7 @@ from typing import Any
 
 from senior_backend.console import CommandError, Console, Outcome
 from senior_backend.migrate.apply import history, losses, script
-from senior_backend.migrate.apply.executor import Done, Executor
+from senior_backend.migrate.apply.executor import Executor
 from senior_backend.migrate.apply.script import DOWN, UP, Migration
 from senior_backend.migrate.apply.session import opened
 from senior_backend.migrate.steps import HAZARDS
@@ -43,7 +43,7 @@ def apply(url: str, migration: Migration, allowed: set[str], console: Console) -
     with opened(url, console) as session:
         last, finished = history.standing(history.runs(session, migration.name), migration)
         if last and last.complete:
-            return told(migration, last, Done(skipped=finished), [])
+            return told(migration, last, [], finished, [])
         hazards = checked(session, migration, finished, allowed) if last is None or last.head.file_checksum != migration.checksum else []
         if last is None:
             history.create(session)
@@ -51,17 +51,19 @@ def apply(url: str, migration: Migration, allowed: set[str], console: Console) -
         else:
             console.progress(f"taking up {migration.name}: {finished} of {len(last.rows)} statements were done before")
             last = last if last.head.file_checksum == migration.checksum else history.replace_tail(session, last, migration)
-        return told(migration, last, Executor(session, url, migration, last, DATA_LOSS in allowed, console).run_all(), hazards)
+        done = Executor(session, url, migration, last, DATA_LOSS in allowed, console)
+        done.run_all()
+        return told(migration, last, done.statements, done.skipped, hazards)
 
 
-def told(migration: Migration, run: history.Run, done: Done, hazards: list[dict[str, Any]]) -> Outcome:
+def told(migration: Migration, run: history.Run, statements: list[dict[str, Any]], skipped: int, hazards: list[dict[str, Any]]) -> Outcome:
     word = "applied" if migration.direction == UP else "rolled back"
-    data = {"file": migration.name, "direction": migration.direction, "state": word, "run": run.number, "applied": len(done.statements), "skipped": done.skipped, "total": len(run.rows),
-            "statements": done.statements, "hazards": hazards}
-    if not done.statements:
+    data = {"file": migration.name, "direction": migration.direction, "state": word, "run": run.number, "applied": len(statements), "skipped": skipped, "total": len(run.rows),
+            "statements": statements, "hazards": hazards}
+    if not statements:
         when = max(row.finished_at for row in run.rows if row.finished_at)
         return Outcome(data, [f"{migration.name} was {word} on {when:%Y-%m-%d %H:%M}: nothing to do"])
-    return Outcome(data, [f"{migration.name} is {word}: {len(done.statements)} of {len(run.rows)} statements now" + (f", {done.skipped} before" if done.skipped else "")])
+    return Outcome(data, [f"{migration.name} is {word}: {len(statements)} of {len(run.rows)} statements now" + (f", {skipped} before" if skipped else "")])
 
 
 def checked(session: Any, migration: Migration, done: int, allowed: set[str]) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 from senior_backend.console import CommandError, Console, ExitCode
-from senior_backend.migrate.apply.statements import Command, Statement, commands, concurrently, relation_name, unwrapped, words
+from senior_backend.migrate.apply.statements import Command, Statement, concurrently
 from senior_backend.postgres import quote
+from senior_backend.postgres.trees import relation_name, unwrapped, words
 
 if TYPE_CHECKING:
     import psycopg
@@ -55,7 +56,7 @@ def settle(session: psycopg.Connection, statement: Statement, before: dict[str, 
         gone = all(session.execute("select to_regclass(%s) is null", [name]).fetchone()[0] for name in names)
         return Found.DONE if gone else Found.AGAIN
     if statement.kind == "AlterTableStmt":
-        return settle_detach(session, statement, commands(node)[0])
+        return settle_detach(session, statement, statement.actions[0])
     if statement.kind in ("CreateSubscriptionStmt", "DropSubscriptionStmt"):
         there = session.execute("select exists (select from pg_subscription s join pg_database d on d.oid = subdbid where datname = current_database() and subname = %s)", [node.subname]).fetchone()[0]
         return Found.DONE if there == (statement.kind == "CreateSubscriptionStmt") else Found.AGAIN

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import random
 import re
@@ -26,39 +25,32 @@ NO_TRANSACTION = {"25001", "2D000"}         # "cannot run inside a transaction b
 AS_OURSELVES = {"role": "set local role none", "session_authorization": "set local session authorization default"}
 
 
-@dataclasses.dataclass
-class Done:
-    """What this call has done. seconds of a statement include its waiting for locks."""
-    statements: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    skipped: int = 0
-
-
 class Executor:
-    """One migration on one session."""
+    """One migration on one session. statements: those that this call has run, their seconds with the waiting for locks; skipped: how many were done before."""
 
     def __init__(self, session: psycopg.Connection, url: str, migration: Migration, run: history.Run, may_lose: bool, console: Console):
         self.session, self.url, self.migration, self.run, self.may_lose, self.console = session, url, migration, run, may_lose, console
         self.psycopg = dependencies.require("psycopg")
         self.rows = {row.statement: row for row in run.rows}
         self.set_by_file: set[str] = set()
-        self.done = Done()
+        self.statements: list[dict[str, Any]] = []
+        self.skipped = 0
         session.add_notice_handler(self.notice)
 
     def notice(self, diagnostic: Any) -> None:
         tell = self.console.detail if diagnostic.severity_nonlocalized in ("NOTICE", "INFO", "DEBUG", "LOG") else self.console.progress
         tell(f"  {diagnostic.severity}: {diagnostic.message_primary}")
 
-    def run_all(self) -> Done:
+    def run_all(self) -> None:
         for group in self.migration.groups:
             if all(self.rows[one.number].state == history.DONE for one in group.counted):
                 for one in replay(self.session, group):
                     self.remember(one)
-                self.done.skipped += len(group.counted)
+                self.skipped += len(group.counted)
             elif group.transactional:
                 self.repeated(group.counted[0], lambda group=group: self.in_transaction(group))
             else:
                 self.alone(group.counted[0])
-        return self.done
 
     def remember(self, statement: Statement) -> None:
         if statement.kind == "VariableSetStmt":
@@ -78,7 +70,7 @@ class Executor:
         self.as_ourselves()
         for one, started, _ in taken:
             if one.number:
-                history.mark_done(self.session, self.run.number, one.number, started)
+                history.mark(self.session, self.run.number, one.number, history.DONE, started)
         self.execute(None if undone else group.end, "commit")
         for one, _, seconds in taken:
             self.finished(one, seconds, True)
@@ -112,10 +104,10 @@ class Executor:
         for name in self.set_by_file & AS_OURSELVES.keys():
             self.session.execute(AS_OURSELVES[name])
 
-    def recorded(self, write: Callable[..., None], *arguments: Any) -> None:
+    def recorded(self, statement: Statement, state: str, **more: Any) -> None:
         with self.session.transaction():
             self.as_ourselves()
-            write(self.session, self.run.number, *arguments)
+            history.mark(self.session, self.run.number, statement.number, state, **more)
 
     def repeated(self, first: Statement, work: Callable[[], None]) -> None:
         """Do it until it gets its locks, with growing pauses in which others get theirs; every other failure ends the run."""
@@ -148,7 +140,7 @@ class Executor:
         if row.state in (history.RUNNING, history.FAILED):
             found = convergence.settle(self.session, statement, row.before, self.console)
             if found is convergence.Found.DONE:
-                self.recorded(history.mark_done, statement.number, None)
+                self.recorded(statement, history.DONE)
                 return self.finished(statement, 0.0, False)
             if found is convergence.Found.UNKNOWN and row.state == history.RUNNING:
                 raise self.undecidable(statement)
@@ -156,7 +148,7 @@ class Executor:
 
     def once(self, statement: Statement) -> None:
         before = convergence.note(self.session, statement, self.console)
-        self.recorded(history.mark_running, statement.number, before)
+        self.recorded(statement, history.RUNNING, before=before)
         clock = time.monotonic()
         try:
             with self.patience():
@@ -166,7 +158,7 @@ class Executor:
                 self.session.rollback()
                 convergence.settle(self.session, statement, before, self.console)
             raise
-        self.recorded(history.mark_done, statement.number, None)
+        self.recorded(statement, history.DONE)
         self.finished(statement, time.monotonic() - clock, False)
 
     @contextlib.contextmanager
@@ -185,7 +177,7 @@ class Executor:
         if statement.number:
             tell = self.console.progress if len(self.rows) <= FEW or seconds > 1 or statement.number % FEW == 0 else self.console.detail
             tell(f"  done {statement.number}/{len(self.rows)} in {seconds:.1f} s: {statement.headline}")
-            self.done.statements.append({"number": statement.number, "line": statement.line, "sql": statement.headline, "seconds": round(seconds, 3), "transactional": transactional})
+            self.statements.append({"number": statement.number, "line": statement.line, "sql": statement.headline, "seconds": round(seconds, 3), "transactional": transactional})
 
     def failure(self, statement: Statement, error: Any, attempts: int) -> CommandError:
         """What went wrong, where, what the database holds now, and what to do."""
@@ -193,7 +185,7 @@ class Executor:
         first = min([one.number for group in self.migration.groups if statement in group.statements for one in group.counted] or [statement.number])
         if statement.number:
             with contextlib.suppress(self.psycopg.Error):          # the failure itself is what has to be told
-                self.recorded(history.mark_failed, statement.number, None, message)
+                self.recorded(statement, history.FAILED, error=message)
         line = statement.line + statement.text[: int(error.diag.statement_position or 1) - 1].count("\n")
         waited = error.sqlstate in RETRIED
         text = f"{statement.file}:{line}: statement {statement.number} of {len(self.rows)} failed{f' {attempts} times' if waited else ''}: {message}\n  {statement.headline}\n{self.standing(first - 1)}"

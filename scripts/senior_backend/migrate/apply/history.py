@@ -38,7 +38,6 @@ create table if not exists {TABLE} (
     primary key (run, statement)
 );
 comment on table {TABLE} is 'Written by senior-backend, database_migration_tool.py --migrate: one row for each statement of each run'"""
-COLUMNS = "run, file, direction, file_checksum, statement, line, statement_checksum, state, started_at, finished_at, error, before, applied_by, tool_version"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +115,8 @@ def runs(session: psycopg.Connection, file: str | None = None) -> list[Run]:
     if not exists(session):
         return []
     found: dict[int, Run] = {}
-    for values in session.execute(f"select {COLUMNS} from {TABLE} where %s::text is null or file = %s order by run, statement", [file, file]).fetchall():
+    columns = ", ".join(one.name for one in dataclasses.fields(Row))
+    for values in session.execute(f"select {columns} from {TABLE} where %s::text is null or file = %s order by run, statement", [file, file]).fetchall():
         row = Row(*values)
         found.setdefault(row.run, Run(row.run, [])).rows.append(row)
     return list(found.values())
@@ -145,20 +145,12 @@ def replace_tail(session: psycopg.Connection, run: Run, migration: Migration) ->
     return runs(session, migration.name)[-1]
 
 
-def mark_done(session: psycopg.Connection, run: int, statement: int, started: datetime.datetime | None) -> None:
-    """In the statement's own transaction, where it has one. The file's SET ROLE does not keep us from our table."""
-    session.execute(f"update {TABLE} set state = '{DONE}', started_at = coalesce(%s, started_at), finished_at = clock_timestamp(), error = null, tool_version = %s where run = %s and statement = %s",
-                    [started, VERSION, run, statement])
-
-
-def mark_running(session: psycopg.Connection, run: int, statement: int, before: dict[str, Any]) -> None:
-    session.execute(f"update {TABLE} set state = '{RUNNING}', started_at = clock_timestamp(), finished_at = null, error = null, before = %s, server_process = pg_backend_pid() "
-                    "where run = %s and statement = %s", [json.dumps(before), run, statement])
-
-
-def mark_failed(session: psycopg.Connection, run: int, statement: int, started: datetime.datetime | None, message: str) -> None:
-    session.execute(f"update {TABLE} set state = '{FAILED}', started_at = coalesce(%s, started_at), finished_at = clock_timestamp(), error = %s where run = %s and statement = %s",
-                    [started, message, run, statement])
+def mark(session: psycopg.Connection, run: int, statement: int, state: str, started: datetime.datetime | None = None, error: str | None = None, before: dict[str, Any] | None = None) -> None:
+    """In the statement's own transaction, where it has one. started: where it is known only now."""
+    running = state == RUNNING
+    session.execute(f"""update {TABLE} set state = %s, started_at = coalesce(%s, case when %s then clock_timestamp() else started_at end),
+        finished_at = case when not %s then clock_timestamp() end, error = %s, before = coalesce(%s, before), server_process = case when %s then pg_backend_pid() else server_process end, tool_version = %s where run = %s and statement = %s""",
+                    [state, started, running, running, error, None if before is None else json.dumps(before), running, VERSION, run, statement])
 
 
 def standing(known: list[Run], migration: Migration) -> tuple[Run | None, int]:

@@ -1,22 +1,17 @@
 """Data that a migration destroys: what its statements say, and what is gone after those whose text does not say it."""
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from senior_backend.migrate.apply.script import Migration
 from senior_backend.migrate.apply.statements import Loss, Statement
-from senior_backend.migrate.evidence import in_words
-from senior_backend.migrate.kinds import column_types
+from senior_backend.migrate.evidence import size
+from senior_backend.migrate.kinds.columns import TEXTS, base, loses_precision, modifier
 from senior_backend.postgres import quote
 
 if TYPE_CHECKING:
     import psycopg
 
-BIG_ROWS, BIG_BYTES = 1_000_000, 64 << 20          # from here on a pass over a table takes long enough to be noticed by everybody who waits
-SIZE = """
-select coalesce(sum(greatest(c.reltuples, 0)), 0)::float8, coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8, bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0)
-from pg_class c where c.oid = %s::regclass or c.oid in (select relid from pg_partition_tree(%s::regclass))"""
 TYPES = """
 select format_type(atttypid, atttypmod), format_type(to_regtype(%s::text), null) from pg_attribute where attrelid = %s::regclass and attname = %s and not attisdropped"""
 HOLDINGS = """
@@ -26,27 +21,6 @@ where c.relkind in ('r', 'p') and c.relpersistence <> 't' and c.relnamespace not
 NAMED = """
 select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relname = %s and (%s::text is null or n.nspname = %s) and c.relkind in ('r', 'p', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
-
-
-@dataclasses.dataclass(frozen=True)
-class Size:
-    """Rows as the server estimates them, bytes with indexes; unknown: never analyzed."""
-    rows: float
-    bytes: int
-    unknown: bool = False
-
-    @property
-    def big(self) -> bool:
-        return self.rows >= BIG_ROWS or self.bytes >= BIG_BYTES
-
-    @property
-    def words(self) -> str:
-        return in_words(-1 if self.unknown else self.rows, self.bytes)
-
-
-def size(session: psycopg.Connection, relation: tuple[str, ...]) -> Size:
-    """Of a table with its partitions; relation: schema and name."""
-    return Size(*session.execute(SIZE, [quote.qualified(*relation)] * 2).fetchone())
 
 
 def losses(session: psycopg.Connection, migration: Migration, done: int) -> list[dict[str, Any]]:
@@ -95,8 +69,8 @@ def touches(session: psycopg.Connection, table: tuple[str, str], loss: Loss) -> 
     if not found or not loss.becomes or loss.by == "constant":
         return found is not None
     old, new = found[0], (found[1] or "") + "".join(loss.becomes.partition("(")[1:])
-    cuts = loss.by == "cast" and column_types.base(new) in column_types.TEXTS and column_types.modifier(new) and column_types.modifier(old)[:1] != column_types.modifier(new)
-    return bool(cuts) or column_types.loses_precision(old, new)
+    cuts = loss.by == "cast" and base(new) in TEXTS and modifier(new) and modifier(old)[:1] != modifier(new)
+    return bool(cuts) or loses_precision(old, new)
 
 
 def holdings(session: psycopg.Connection) -> dict[str, tuple[int, bool, int]]:

@@ -5,9 +5,8 @@ import argparse
 import contextlib
 import dataclasses
 import re
-import threading
 import time
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Iterator
 
 from senior_backend import dependencies
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
@@ -15,13 +14,14 @@ from senior_backend.migrate import closure
 from senior_backend.migrate.apply import executor, history, losses, rules
 from senior_backend.migrate.apply.rules import BLOCKS, Observed
 from senior_backend.migrate.apply.script import Group, Migration
-from senior_backend.migrate.apply.statements import Statement, postgast
-from senior_backend.migrate.bench import Bench, Failed
-from senior_backend.migrate.prove import Trial
-from senior_backend.migrate.sources import Workshop
+from senior_backend.migrate.apply.statements import Statement
+from senior_backend.migrate.bench import Failed, Trial
+from senior_backend.migrate.sources import Workshop, background
 from senior_backend.postgres import connection as connections
 from senior_backend.postgres import live, quote
+from senior_backend.postgres.loading import MISSING_EXTENSION
 from senior_backend.postgres.model import Catalogue, Id
+from senior_backend.postgres.trees import nodes
 
 if TYPE_CHECKING:
     import psycopg
@@ -35,7 +35,6 @@ select relation::int8, array_agg(mode) from pg_locks where pid = %s and locktype
 TABLES = ("r", "p", "m")
 LOCKABLE = ("r", "p", "m", "f", "v")
 STATEMENT_SECONDS = 60
-MISSING_EXTENSION = re.compile(r'extension "([^"]+)" is not available|could not open extension control file ".*/([^/"]+)\.control"')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +66,10 @@ def moment(observer: psycopg.Connection, pid: int) -> Moment:
 
 
 class Stage:
-    """A session on which statements are run and measured. url: where others may watch it; bench: what gives statements the rights of a superuser, on the scratch server."""
+    """A session on which statements are run and measured. url: where others may watch it; trial: what gives statements the rights of a superuser, on the scratch server."""
 
-    def __init__(self, session: psycopg.Connection, url: str, bench: Bench | None = None):
-        self.session, self.url, self.bench, self.pid = session, url, bench, session.info.backend_pid
+    def __init__(self, session: psycopg.Connection, url: str, trial: Trial | None = None):
+        self.session, self.url, self.trial, self.pid = session, url, trial, session.info.backend_pid
         self.existing = moment(session, self.pid).relations
         self.notices: list[tuple[str, str, str]] = []
         session.add_notice_handler(lambda one: self.notices.append((one.severity_nonlocalized, one.sqlstate, one.message_primary)))
@@ -85,7 +84,7 @@ class Stage:
         failed = False
         for one in group.statements:
             if not one.number:
-                failed = failed or bool(self.attempt(one)[1])
+                failed = failed or self.attempt(Observed(one)).error is not None
                 continue
             seen = Observed(one, held=dict(held)) if failed else self.within(one, held)
             failed = failed or seen.error is not None and not seen.needs_data
@@ -96,26 +95,23 @@ class Stage:
         self.session.execute("rollback" if failed or unfinished or group.end and group.end.control == "ROLLBACK" else "commit")
 
     def within(self, statement: Statement, held: dict[str, tuple[str, int]]) -> Observed:
-        before = moment(self.session, self.pid)
+        seen, before = Observed(statement, held=dict(held)), moment(self.session, self.pid)
         held_before = losses.holdings(self.session) if statement.opaque else {}
         self.session.execute("savepoint rehearsal")
-        seconds, error = self.attempt(statement)
-        notices, self.notices = tuple(self.notices), []
-        if error:
+        if self.attempt(seen).error:
             self.session.execute("rollback to rehearsal")
-            return Observed(statement, seconds, held=dict(held), notices=notices, error=error)
-        lost = losses.gone(held_before, losses.holdings(self.session)) if statement.opaque and not statement.losses else ()
-        return dataclasses.replace(self.compared(statement, seconds, before, moment(self.session, self.pid), dict(held), notices), lost=lost)
+            return seen
+        seen.lost = losses.gone(held_before, losses.holdings(self.session)) if statement.opaque and not statement.losses else ()
+        return self.compared(seen, before, moment(self.session, self.pid))
 
-    def compared(self, statement: Statement, seconds: float, before: Moment, after: Moment, held: dict[str, tuple[str, int]], notices: tuple) -> Observed:
-        seen = Observed(statement, seconds, held=held, notices=notices)
+    def compared(self, seen: Observed, before: Moment, after: Moment) -> Observed:
         rewritten = []
         for oid, then in self.existing.items():
             now, was = after.relations.get(oid), before.relations.get(oid)
             new = after.locks.get(oid, set()) - before.locks.get(oid, set())
             if new and (then.kind in LOCKABLE or "AccessExclusiveLock" in new and "AccessExclusiveLock" not in after.locks.get(then.table, ())):
                 seen.locks[then.label] = new
-            if was and now and now.file != was.file and statement.kind != "TruncateStmt":
+            if was and now and now.file != was.file and seen.statement.kind != "TruncateStmt":
                 rewritten.append(then)
             if was and now and now.scans > was.scans:
                 seen.scans.append(then.label)
@@ -124,43 +120,41 @@ class Stage:
         seen.built.extend(dict.fromkeys(self.existing[oid].label for oid in new if oid in self.existing and self.existing[oid].label not in seen.rewrites))
         return seen
 
-    def attempt(self, statement: Statement) -> tuple[float, tuple[str, str] | None]:
-        psycopg = dependencies.require("psycopg")
+    def attempt(self, seen: Observed) -> Observed:
+        """Run the statement, with its time, its notices and what goes wrong."""
         clock = time.monotonic()
         try:
-            with self.bench.rights(statement.text) if self.bench else contextlib.nullcontext():
-                executor.send(self.session, statement)
-        except psycopg.Error as error:
+            with self.trial.rights(seen.statement.text) if self.trial else contextlib.nullcontext():
+                executor.send(self.session, seen.statement)
+        except dependencies.require("psycopg").Error as error:
             if self.session.broken:
-                raise CommandError(f"{statement.place}: the server of the dry run went away: {executor.told(error)}", "run it again", ExitCode.ENVIRONMENT, "CONNECTION_LOST") from None
-            return time.monotonic() - clock, (error.sqlstate or "", executor.told(error))
-        return time.monotonic() - clock, None
+                raise CommandError(f"{seen.statement.place}: the server of the dry run went away: {executor.told(error)}", "run it again", ExitCode.ENVIRONMENT, "CONNECTION_LOST") from None
+            seen.error = (error.sqlstate or "", executor.told(error))
+        seen.seconds = time.monotonic() - clock
+        seen.notices, self.notices = tuple(self.notices), []
+        return seen
 
     def alone(self, statement: Statement) -> Observed:
         """A statement without a transaction: held up by a lock of ours on every table, so that what it asks for can be seen."""
-        before, asked = moment(self.session, self.pid), {}
+        seen, before, asked = Observed(statement), moment(self.session, self.pid), {}
         with contextlib.closing(connections.connect(self.url)) as guard, contextlib.closing(connections.connect(self.url)) as observer:
             guard.execute("begin")
             for one in before.relations.values():
                 if one.kind in ("r", "p"):
                     guard.execute(f"lock table only {quote.qualified(one.schema, one.name)} in share update exclusive mode")
-            outcome: list[tuple[float, Any]] = []
-            worker = threading.Thread(target=lambda: outcome.append(self.attempt(statement)), daemon=True)
-            worker.start()
+            running = background(self.attempt, seen)
             let_go = time.monotonic() + 0.5
-            while worker.is_alive():
+            while not running.done():
                 for oid, modes in moment(observer, self.pid).locks.items():
                     if oid in self.existing and self.existing[oid].kind in LOCKABLE:
                         asked.setdefault(self.existing[oid].label, set()).update(modes)
                 if asked or time.monotonic() > let_go:
                     guard.rollback()
-                worker.join(0.005)
-        seconds, error = outcome[0]
-        notices, self.notices = tuple(self.notices), []
-        if error:
-            return Observed(statement, seconds, asked, notices=notices, error=error)
-        seen = self.compared(statement, seconds, before, moment(self.session, self.pid), {}, notices)
-        return dataclasses.replace(seen, locks=asked, scans=[], built=[])
+                time.sleep(0.005)
+        if not running.result().error:
+            self.compared(seen, before, moment(self.session, self.pid))
+        seen.locks, seen.scans, seen.built = asked, [], []
+        return seen
 
 
 def run(arguments: argparse.Namespace, migration: Migration, console: Console) -> Outcome:
@@ -185,7 +179,7 @@ def run(arguments: argparse.Namespace, migration: Migration, console: Console) -
 def staged(workshop: Workshop, stack: contextlib.ExitStack, target: psycopg.Connection, catalogue: Catalogue, migration: Migration) -> tuple[Stage, str]:
     """A scratch database with what the file speaks of, all that depends on it, and all that these need."""
     server = workshop.server(catalogue.server_version)
-    named = {node.rolename for one in migration.statements for _, node in postgast().walk(one.node) if type(node).__name__ == "RoleSpec" and node.rolename}
+    named = {role.rolename for one in migration.statements for role in nodes(one.node, "RoleSpec") if role.rolename}
     server.ensure_roles(row[0] for row in target.execute("select rolname from pg_roles where rolname = any(%s)", [list(named)]))
     path = target.execute("show search_path").fetchone()[0]
     trial = Trial(server, catalogue, closure.cut(catalogue, set(catalogue.facts) - spoken_of(catalogue, migration)), path)
@@ -194,8 +188,8 @@ def staged(workshop: Workshop, stack: contextlib.ExitStack, target: psycopg.Conn
         trial.build()
     except Failed as failure:
         raise CommandError(f"the live schema cannot be made on the scratch server: {failure}", "name a server like the live one with --shadow URL, or use --dry-run=live", ExitCode.ENVIRONMENT, "REHEARSAL") from None
-    trial.bench.connection.execute(f"reset check_function_bodies; set statement_timeout = '{STATEMENT_SECONDS}s'; set lock_timeout = '10s'")
-    return Stage(trial.bench.connection, server.url(trial.bench.name), trial.bench), server.text
+    trial.connection.execute(f"reset check_function_bodies; set statement_timeout = '{STATEMENT_SECONDS}s'; set lock_timeout = '10s'")
+    return Stage(trial.connection, server.url(trial.name), trial), server.text
 
 
 def spoken_of(catalogue: Catalogue, migration: Migration) -> set[Id]:
@@ -270,7 +264,7 @@ def told(arguments: argparse.Namespace, migration: Migration, observed: list[Obs
     }
     lines = [f"=== Dry run of {migration.name} on {place} ===", *(line for one in observed for line in shown(one)), ""]
     for one in findings:
-        lines += [f"{one.severity.upper()} [{one.table or '-'}] line {one.line}: {one.message}", *([f"  Suggestion: {one.suggestion}"] if one.suggestion else [])]
+        lines += [f"{one.severity.upper()} [{one.table or '-'}] line {one.statement.line}: {one.message}", *([f"  Suggestion: {one.suggestion}"] if one.suggestion else [])]
     lines += [f"{counts['error']} errors, {counts['warning']} warnings; nothing was changed"]
     bad = arguments.fail_on and (counts["error"] or arguments.fail_on == "warning" and counts["warning"])
     return Outcome(data, lines, ExitCode.FOUND if bad or any(one.error and not one.needs_data for one in observed) else ExitCode.DONE)

@@ -3,13 +3,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from senior_backend import dependencies
 from senior_backend.migrate.apply import losses
 from senior_backend.migrate.apply.script import Migration
-from senior_backend.migrate.apply.statements import OPAQUE, Command, Statement, commands, concurrently, relation_name, symbol, unwrapped, words
+from senior_backend.migrate.apply.statements import OPAQUE, Command, Statement, concurrently
+from senior_backend.migrate.evidence import Size, size
 from senior_backend.postgres import quote
+from senior_backend.postgres.trees import kind_of, relation_name, symbol, unwrapped, words
 
 if TYPE_CHECKING:
     import psycopg
@@ -46,7 +49,7 @@ def mode_words(mode: str) -> str:
     return "".join(f" {one}" if one.isupper() else one for one in mode.removesuffix("Lock")).strip().upper()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Observed:
     """A statement as it ran. locks: those it took, by relation that was there before the migration; held: the strongest lock per relation that earlier statements of its
     transaction took, and which statement; rewrites, scans, built (tables that got an index): such relations; lost: data that its text
@@ -75,26 +78,23 @@ class Observed:
                 "error": self.error and {"sqlstate": self.error[0], "message": self.error[1]}}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Finding:
-    """hazard: its kind (see steps.HAZARDS), or nothing. kind: of several findings of one kind about a statement and a table only the first is told; usually its category."""
+    """hazard: its kind (see steps.HAZARDS), or nothing. evidence: usually the size of the table, of a hazard. kind: of several findings of one kind about a statement and a table only the
+    first is told; usually its category."""
     severity: str
     category: str
     table: str
     message: str
     suggestion: str
-    statement: Statement
     hazard: str = ""
     evidence: str = ""
     kind: str = ""
-
-    @property
-    def line(self) -> int:
-        return self.statement.line
+    statement: Statement | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {"severity": self.severity, "category": self.category, "table": self.table, "message": self.message, "suggestion": self.suggestion, "statement": self.statement.number,
-                "line": self.line, "evidence": self.evidence}
+                "line": self.statement.line, "evidence": self.evidence}
 
     def as_hazard(self) -> dict[str, Any]:
         return {"kind": self.hazard, "statement": self.statement.headline, "object": self.table, "evidence": self.evidence, "message": self.message, "severity": self.severity, "place": self.statement.place}
@@ -108,15 +108,20 @@ class Facts:
         self.nullable: set[tuple[str, str]] = set()        # columns that this file adds to existing tables, empty
 
     @functools.cache
-    def size(self, label: str) -> losses.Size:
+    def size(self, label: str) -> Size:
         if label not in self.labels:
-            return losses.Size(0, 0)
-        return losses.size(self.target, self.labels[label][:2])
+            return Size(0, 0)
+        return size(self.target, self.labels[label][:2])
 
     def label(self, node: Any) -> str:
         """The existing relation that a RangeVar means; empty for what the migration itself has made."""
         schema, name = node.schemaname, node.relname
         return next((label for label, (its_schema, its_name, _) in self.labels.items() if its_name == name and schema in ("", its_schema)), "")
+
+    def actions(self, statement: Statement) -> Iterator[tuple[str, Command]]:
+        """What an ALTER TABLE does to an existing table."""
+        table = self.label(statement.node.relation) if statement.actions else ""
+        return ((table, command) for command in statement.actions if table)
 
     @functools.cache
     def filled(self, label: str) -> bool:
@@ -133,29 +138,35 @@ class Facts:
 
 def findings(observed: list[Observed], facts: Facts, done: int) -> list[Finding]:
     """All findings in the order of the file; one of each kind per statement and table."""
-    found: list[Finding] = []
+    kept: dict[tuple, Finding] = {}
+
+    def tell(finding: Finding, statement: Statement) -> None:
+        finding.statement = statement
+        finding.evidence = finding.evidence or (facts.size(finding.table).words if finding.hazard else "")
+        kept.setdefault((statement, finding.kind or finding.category, finding.table), finding)
+
     for issue in facts.migration.issues:
-        found.append(Finding("error" if issue.message.startswith("BEGIN without") else "warning", "transaction", "", issue.message, "correct the transaction commands", issue.statement))
+        tell(Finding("error" if issue.message.startswith("BEGIN without") else "warning", "transaction", "", issue.message, "correct the transaction commands"), issue.statement)
     losing = losses.losses(facts.target, facts.migration, done)
     for one in observed:
-        found += [Finding("error", "data-loss", loss["object"], loss["message"], "keep the data until nothing needs it; --allow-hazards data-loss lets it run", one.statement, "data-loss", loss["evidence"])
-                  for loss in losing if loss["number"] == one.statement.number]
+        for loss in losing:
+            if loss["number"] == one.statement.number:
+                tell(Finding("error", "data-loss", loss["object"], loss["message"], "keep the data until nothing needs it; --allow-hazards data-loss lets it run", "data-loss", loss["evidence"]),
+                     one.statement)
         for rule in RULES:
-            found += rule(one, facts)
-    kept: dict[tuple, Finding] = {}
-    for one in found:
-        kept.setdefault((one.statement, one.kind or one.category, one.table), one)
-    return sorted(kept.values(), key=lambda one: one.line)
+            for finding in rule(one, facts):
+                tell(finding, one.statement)
+    return sorted(kept.values(), key=lambda one: one.statement.line)
 
 
 def failed(one: Observed, facts: Facts) -> Iterator[Finding]:
     if one.needs_data:
-        yield Finding("info", "fails", "", f"fails without data, on the empty scratch copy: {one.error[1]}", "try it with --dry-run=live", one.statement)
+        yield Finding("info", "fails", "", f"fails without data, on the empty scratch copy: {one.error[1]}", "try it with --dry-run=live")
     elif one.error:
-        yield Finding("error", "fails", "", f"fails: {one.error[1]}", "correct the statement: nothing after it was tried", one.statement)
+        yield Finding("error", "fails", "", f"fails: {one.error[1]}", "correct the statement: nothing after it was tried")
     for severity, code, message in one.notices:
         if severity == "WARNING" or code == "42622":
-            yield Finding("warning", "server-warning", "", message, "give names of at most 63 bytes" if code == "42622" else "", one.statement)
+            yield Finding("warning", "server-warning", "", message, "give names of at most 63 bytes" if code == "42622" else "")
 
 
 def works_under_lock(one: Observed, facts: Facts) -> Iterator[Finding]:
@@ -174,7 +185,7 @@ def works_under_lock(one: Observed, facts: Facts) -> Iterator[Finding]:
             taken = f" (since statement {since})" if since else ""
             evidence = facts.size(table).words
             yield Finding(facts.severity(table), "rewrite" if verb == "rewrites" else category, worst, f"{verb} {table} ({evidence}) while {mode_words(mode)} on {worst}{taken} blocks {BLOCKS[mode]}",
-                          SAFE[""] if since else safe, one.statement, "rewrite" if verb == "rewrites" else "blocks-reads" if mode == MODES[-1] else "blocks-writes", evidence, "work")
+                          SAFE[""] if since else safe, "rewrite" if verb == "rewrites" else "blocks-reads" if mode == MODES[-1] else "blocks-writes", evidence, "work")
 
 
 def blocks(name: str, mode: str, facts: Facts) -> bool:
@@ -184,57 +195,51 @@ def blocks(name: str, mode: str, facts: Facts) -> bool:
 
 def harmless_scan(one: Observed, table: str, locked: dict[str, str], facts: Facts) -> bool:
     """A scan that nobody will notice: of a small other table, of one that must be empty, or to find that a column which this file has just added is empty."""
-    size = facts.size(table)
-    if table not in locked and size.rows < SOME_ROWS and not size.big:
+    measured = facts.size(table)
+    if table not in locked and measured.rows < SOME_ROWS and not measured.big:
         return True
-    if one.statement.kind != "AlterTableStmt":
-        return False
-    actions = commands(one.statement.node)
-    if all(command.action == "AddColumn" and required_column(command) for command in actions):
+    actions = one.statement.actions
+    if actions and all(command.action == "AddColumn" and required_column(command) for command in actions):
         return True
-    return all(command.action == "ValidateConstraint" for command in actions) and not size.big and validates_empty(one, facts)
+    return bool(actions) and all(command.action == "ValidateConstraint" for command in actions) and not measured.big and validates_empty(one, facts)
 
 
 def validates_empty(one: Observed, facts: Facts) -> bool:
     """The constraint's columns were all added in this file and never filled."""
-    name, table = commands(one.statement.node)[0].name, facts.label(one.statement.node.relation)
-    for earlier in facts.migration.statements:
-        if earlier.number < one.statement.number and earlier.kind == "AlterTableStmt" and facts.label(earlier.node.relation) == table:
-            for command in commands(earlier.node):
-                if command.action == "AddConstraint" and command.definition.conname == name:
-                    columns = words(command.definition.fk_attrs)
-                    return bool(columns) and all((table, column) in facts.nullable for column in columns)
-    return False
+    name, table = one.statement.actions[0].name, facts.label(one.statement.node.relation)
+    columns = next((words(command.definition.fk_attrs) for command in constraints_added(facts, table, one.statement.number) if command.definition.conname == name), ())
+    return bool(columns) and all((table, column) in facts.nullable for column in columns)
+
+
+def constraints_added(facts: Facts, table: str, before: float = math.inf) -> Iterator[Command]:
+    """By this file to an existing table, in statements ahead of one."""
+    earlier = (each for one in facts.migration.statements if one.number < before for each in facts.actions(one))
+    return (command for name, command in earlier if name == table and command.action == "AddConstraint")
 
 
 def cause(statement: Statement) -> tuple[str, str]:
     """What in a statement does the work, and its safe form."""
-    if statement.kind == "AlterTableStmt":
-        for command in commands(statement.node):
-            key = symbol(command.definition, "contype") if command.action == "AddConstraint" else command.action
-            if key in SAFE:
-                return key.removeprefix("CONSTR_").lower(), SAFE[key]
+    for command in statement.actions:
+        key = symbol(command.definition, "contype") if command.action == "AddConstraint" else command.action
+        if key in SAFE:
+            return key.removeprefix("CONSTR_").lower(), SAFE[key]
     return statement.kind.removesuffix("Stmt").lower(), SAFE.get(statement.kind, SAFE[""])
 
 
 def tracked(one: Observed, facts: Facts) -> Iterator[Finding]:
     """Columns that this file adds to filled tables: required ones fail at once, empty ones when they are to be filled."""
-    node = one.statement.node
     if one.statement.kind == "UpdateStmt" or one.statement.kind in OPAQUE:
         facts.nullable.clear()
-    if one.statement.kind != "AlterTableStmt":
-        return
-    table = facts.label(node.relation)
-    for command in commands(node) if table else ():
-        if command.action == "AddColumn" and not fills(command):
-            if required_column(command):
-                yield from refused_by_data(one, facts, table, f"column {command.definition.colname} may not be null and has no default, but the table has rows",
-                                           "add it with a constant default, or nullable: fill it, then make it NOT NULL")
-            else:
-                facts.nullable.add((table, command.definition.colname))
+    for table, command in facts.actions(one.statement):
+        name = command.definition.colname if command.action == "AddColumn" else ""
+        if name and required_column(command):
+            yield from refused_by_data(facts, table, f"column {name} may not be null and has no default, but the table has rows",
+                                       "add it with a constant default, or nullable: fill it, then make it NOT NULL")
+        elif name and not fills(command):
+            facts.nullable.add((table, name))
         column = required(command, table, facts)
         if (table, column) in facts.nullable:
-            yield from refused_by_data(one, facts, table, f"column {column}, which this file adds, is null in every row", "fill it before, in batches and in a transaction of its own")
+            yield from refused_by_data(facts, table, f"column {column}, which this file adds, is null in every row", "fill it before, in batches and in a transaction of its own")
 
 
 def fills(command: Command) -> bool:
@@ -253,95 +258,90 @@ def required(command: Command, table: str, facts: Facts) -> str:
     if command.action == "SetNotNull":
         return command.name
     if command.action == "ValidateConstraint":
-        added = [each for one in facts.migration.statements if one.kind == "AlterTableStmt" and facts.label(one.node.relation) == table for each in commands(one.node)]
-        return next((not_null_check(each) for each in added if each.action == "AddConstraint" and each.definition.conname == command.name), "")
+        return next((not_null_check(each) for each in constraints_added(facts, table) if each.definition.conname == command.name), "")
     return not_null_check(command) if command.action == "AddConstraint" and not command.definition.skip_validation else ""
 
 
 def not_null_check(command: Command) -> str:
     """c of CHECK (c IS NOT NULL)."""
     test = unwrapped(command.definition.raw_expr)
-    if type(test).__name__ == "NullTest" and symbol(test, "nulltesttype") == "IS_NOT_NULL" and type(unwrapped(test.arg)).__name__ == "ColumnRef":
+    if kind_of(test) == "NullTest" and symbol(test, "nulltesttype") == "IS_NOT_NULL" and kind_of(unwrapped(test.arg)) == "ColumnRef":
         return words(unwrapped(test.arg).fields)[-1]
     return ""
 
 
-def refused_by_data(one: Observed, facts: Facts, table: str, message: str, suggestion: str) -> Iterator[Finding]:
+def refused_by_data(facts: Facts, table: str, message: str, suggestion: str) -> Iterator[Finding]:
     if facts.filled(table):
-        yield Finding("error", "fails-on-data", table, message, suggestion, one.statement, "fails-on-data", facts.size(table).words)
+        yield Finding("error", "fails-on-data", table, message, suggestion, "fails-on-data")
 
 
 def breaks_callers(one: Observed, facts: Facts) -> Iterator[Finding]:
     """What running code relies on: names that change, columns that may be null from now on."""
     node, kind = one.statement.node, one.statement.kind
-    staged = "keep both names for a while: add the new one, move the code over, then drop the old one (a view can stand in)"
+    gone = "the old name of this {} is gone at once: code that runs meanwhile fails"
     if kind in ("RenameStmt", "AlterObjectSchemaStmt"):
         what = symbol(node, "rename_type" if kind == "RenameStmt" else "object_type").removeprefix("OBJECT_")
         table = facts.label(node.relation)
         if what in RENAMED and (table or not node.relation.relname):
-            yield Finding("warning", "renaming", table, f"the old name of this {what.lower().replace('_', ' ')} is gone at once: code that runs meanwhile fails", staged, one.statement)
+            yield Finding("warning", "renaming", table, gone.format(what.lower().replace("_", " ")),
+                          "keep both names for a while: add the new one, move the code over, then drop the old one (a view can stand in)")
     if kind == "AlterEnumStmt" and node.old_val:
-        yield Finding("warning", "renaming", "", "the old name of this enum value is gone at once: code that runs meanwhile fails", "add the new value, move the rows over", one.statement)
-    if kind == "AlterTableStmt" and (table := facts.label(node.relation)):
-        for command in commands(node):
-            if command.action == "DropNotNull":
-                yield Finding("warning", "nullable", table, f"column {command.name} may be null from now on: readers must expect that first", "change the readers before", one.statement)
+        yield Finding("warning", "renaming", "", gone.format("enum value"), "add the new value, move the rows over")
+    for table, command in facts.actions(one.statement):
+        if command.action == "DropNotNull":
+            yield Finding("warning", "nullable", table, f"column {command.name} may be null from now on: readers must expect that first", "change the readers before")
 
 
 def questionable_types(one: Observed, facts: Facts) -> Iterator[Finding]:
     node, kind = one.statement.node, one.statement.kind
-    columns = [unwrapped(each) for each in node.table_elts] if kind == "CreateStmt" else [each.definition for each in commands(node) if each.action == "AddColumn"] if kind == "AlterTableStmt" else []
+    columns = [unwrapped(each) for each in node.table_elts] if kind == "CreateStmt" else [each.definition for each in one.statement.actions if each.action == "AddColumn"]
     for column in columns:
-        if type(column).__name__ == "ColumnDef" and words(column.type_name.names)[-1:] == ("json",):
-            yield Finding("warning", "json", relation_name(node.relation)[-1], f"column {column.colname} is json: it has no equality, so DISTINCT, GROUP BY and UNION over it fail", "use jsonb", one.statement)
+        if kind_of(column) == "ColumnDef" and words(column.type_name.names)[-1:] == ("json",):
+            yield Finding("warning", "json", relation_name(node.relation)[-1], f"column {column.colname} is json: it has no equality, so DISTINCT, GROUP BY and UNION over it fail", "use jsonb")
     if kind == "CreateEnumStmt":
         yield Finding("warning", "enum", "", "values of an enum can be added and renamed, but not removed or reordered without rewriting every table that uses it",
-                      "a table of values with a foreign key, or text with a CHECK, when values will come and go", one.statement)
+                      "a table of values with a foreign key, or text with a CHECK, when values will come and go")
 
 
 def drops_index(one: Observed, facts: Facts) -> Iterator[Finding]:
     if one.statement.kind == "DropStmt" and symbol(one.statement.node, "remove_type") == "OBJECT_INDEX" and not one.statement.node.concurrent:
         for table, modes in one.locks.items():
             if "AccessExclusiveLock" in modes:
-                yield Finding("warning", "drop-index", table, f"waits for ACCESS EXCLUSIVE on {table}, and meanwhile everybody waits behind it", SAFE["DropStmt"], one.statement, "blocks-reads", facts.size(table).words)
+                yield Finding("warning", "drop-index", table, f"waits for ACCESS EXCLUSIVE on {table}, and meanwhile everybody waits behind it", SAFE["DropStmt"], "blocks-reads")
 
 
 def blocks_without_transaction(one: Observed, facts: Facts) -> Iterator[Finding]:
     """VACUUM FULL, CLUSTER, REINDEX of a schema."""
-    if one.statement.transactional or concurrently_named(one.statement):
+    statement = one.statement
+    if statement.transactional or statement.kind in ("IndexStmt", "DropStmt", "AlterTableStmt") or statement.kind == "ReindexStmt" and concurrently(statement.node):
         return
     for table, modes in one.locks.items():
-        if strongest(modes) in BLOCKS:
-            yield Finding(facts.severity(table), "rewrite", table, f"works on all of {table} ({facts.size(table).words}) while {mode_words(strongest(modes))} blocks {BLOCKS[strongest(modes)]}",
-                          cause(one.statement)[1], one.statement, "blocks-reads", facts.size(table).words, "work")
-
-
-def concurrently_named(statement: Statement) -> bool:
-    return statement.kind in ("IndexStmt", "DropStmt", "AlterTableStmt") or statement.kind == "ReindexStmt" and concurrently(statement.node)
+        mode = strongest(modes)
+        if mode in BLOCKS:
+            yield Finding(facts.severity(table), "rewrite", table, f"works on all of {table} ({facts.size(table).words}) while {mode_words(mode)} blocks {BLOCKS[mode]}", cause(statement)[1],
+                          "blocks-reads", kind="work")
 
 
 def touches_all_rows(one: Observed, facts: Facts) -> Iterator[Finding]:
     for node in one.statement.inner:
-        if type(node).__name__ == "UpdateStmt" and not node.HasField("where_clause"):
-            table = facts.label(node.relation)
-            if table and facts.size(table).rows >= SOME_ROWS:
-                yield Finding("warning", "backfill", table, f"updates every row of {table} ({facts.size(table).words}) at once: locks them all until it is done, and doubles the table",
-                              "update in batches of some thousand rows, each in a transaction of its own", one.statement, "blocks-writes", facts.size(table).words)
+        table = facts.label(node.relation) if kind_of(node) == "UpdateStmt" and not node.HasField("where_clause") else ""
+        if table and facts.size(table).rows >= SOME_ROWS:
+            yield Finding("warning", "backfill", table, f"updates every row of {table} ({facts.size(table).words}) at once: locks them all until it is done, and doubles the table",
+                          "update in batches of some thousand rows, each in a transaction of its own", "blocks-writes")
 
 
 def mixes(one: Observed, facts: Facts) -> Iterator[Finding]:
     """A plain file with a statement that cannot be in a transaction beside others that leave open whether they are in one."""
     if one.statement.transactional or facts.migration.format != "plain":
         return
-    loose = [each for group in facts.migration.groups if not group.begin for each in group.counted if each.transactional and each.kind not in ("SelectStmt", "VariableSetStmt", "VariableShowStmt")]
-    if loose:
+    loose = (each for group in facts.migration.groups if not group.begin for each in group.counted)
+    if any(each.transactional and each.kind not in ("SelectStmt", "VariableSetStmt", "VariableShowStmt") for each in loose):
         yield Finding("warning", "mixed-transaction", "", "cannot run in a transaction, so that runners which make one of the file fail here, and others leave half of it",
-                      "put it into a file of its own, or the other statements between BEGIN and COMMIT", one.statement)
+                      "put it into a file of its own, or the other statements between BEGIN and COMMIT")
 
 
 def hidden_losses(one: Observed, facts: Facts) -> Iterator[Finding]:
-    for words in one.lost:
-        yield Finding("error", "data-loss", "", words, "say what is dropped in a statement of its own", one.statement, "data-loss", "measured")
+    return (Finding("error", "data-loss", "", text, "say what is dropped in a statement of its own", "data-loss", "measured") for text in one.lost)
 
 
 RULES: tuple[Callable[[Observed, Facts], Iterator[Finding]], ...] = (

@@ -3,36 +3,26 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import pathlib
 import re
-from typing import Iterable, Iterator
+from typing import Iterable
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.migrate.apply.statements import CLOSING, OPENING, Statement, parse, postgast, refuse
-from senior_backend.postgres.lexer import COPY_DATA, Lexer, Unfinished
-from senior_backend.postgres.sql_files import COMMAND, INCLUDES, RELATIVE
+from senior_backend.migrate.apply.statements import CLOSING, OPENING, Statement, refuse
+from senior_backend.postgres.lexer import COPY_DATA, Lexer, Piece
+from senior_backend.postgres.sql_files import COMMAND, INCLUDES, RELATIVE, FileReader, Script, sections
+from senior_backend.postgres.trees import parse, postgast
 
 UP, DOWN = "up", "down"
 
 
-@dataclasses.dataclass(frozen=True)
-class Format:
-    """How other tools keep both directions in one file. plain: the line that takes a section out of its transaction."""
-    name: str
-    up: re.Pattern
-    down: re.Pattern
-    plain: re.Pattern
-
-
-def form(name: str, up: str, down: str, plain: str) -> Format:
-    return Format(name, *(re.compile(rf"^\s*--\s*{pattern}", re.M | re.I) for pattern in (up, down, plain)))
-
-
-FORMATS = (
-    form("goose", r"\+goose\s+up\b", r"\+goose\s+down\b", r"\+goose\s+no\s+transaction\b"),
-    form("dbmate", r"migrate:up\b", r"migrate:down\b", r"migrate:(?:up|down)\b.*\btransaction\s*:\s*false"),
-    form("sql-migrate", r"\+migrate\s+up\b", r"\+migrate\s+down\b", r"\+migrate\s+(?:up|down)\s+notransaction\b"),
-)
+# tools that keep both directions in one file: what tells it, and what takes a direction out of its transaction
+FORMATS = {
+    "goose": (r"\+goose\s+up\b", r"\+goose\s+no\s+transaction\b"),
+    "dbmate": (r"migrate:up\b", r"migrate:{way}\b.*\btransaction\s*:\s*false"),
+    "sql-migrate": (r"\+migrate\s+up\b", r"\+migrate\s+{way}\s+notransaction\b"),
+}
 # how tools name the files of the two directions: (migration, its rollback, rollback, its migration)
 PAIRS = (
     (r"(.*)\.up\.sql", r"\1.down.sql", r"(.*)\.down\.sql", r"\1.up.sql"),
@@ -42,7 +32,6 @@ PAIRS = (
 )
 SHARED_NAMES = re.compile(r"(up|down|migration|structure|schema)\.sql")
 HARMLESS = frozenset("echo qecho warn restrict unrestrict pset timing x set unset".split())
-NEWLINE = b"\n"
 MARK = re.compile(rb"^-- hazard data-loss: (.*)$", re.M)          # see output.script
 TEMPLATE = re.compile(r"\{\{.*?\}\}|\$\{\w+\}|<%.*?%>")
 
@@ -89,16 +78,27 @@ class Migration:
 def read(path: pathlib.Path, direction: str) -> Migration:
     """The file as one migration. CommandError exit 2 when it holds no statement or cannot be understood, exit 3 when it holds one that is never run."""
     text = contents(path)
-    form = next((one for one in FORMATS if one.up.search(text)), None)
-    section, whole = cut(text, form, direction) if form else (text, False)
-    statements = list(Reader(path.parent).read(path, section))
-    counted = [one for one in statements if one.number]
-    if not counted:
-        raise CommandError(f"{path}: no statement {f'to go {direction} ({form.name})' if form else 'in this file'}", "expected SQL, each statement ended by a semicolon", identifier="NO_STATEMENTS")
+    name = next((name for name, (up, _) in FORMATS.items() if says(text, up)), "plain")
+    whole = name != "plain" and not says(text, FORMATS[name][1].replace("{way}", direction))
+    script = Script(str(path))
+    marked = len(sections(text.encode())) > 1
+    MigrationReader(script, path, path.parent.resolve(), direction=direction if marked else UP).read()
+    numbers = itertools.count(1)
+    statements = [made if made.control else dataclasses.replace(made, number=next(numbers)) for made in map(understood, script.statements)]
+    if all(one.control for one in statements):
+        raise CommandError(f"{path}: no statement {f'to go {direction} ({name})' if marked else 'in this file'}", "expected SQL, each statement ended by a semicolon", identifier="NO_STATEMENTS")
     for one in statements:
         refuse(one)
     groups, issues = grouped(statements, whole)
-    return Migration(name_of(path), path, direction, form.name if form else "plain", hashlib.sha256(text.encode()).hexdigest(), tuple(groups), tuple(issues))
+    return Migration(name_of(path), path, direction, name, hashlib.sha256(text.encode()).hexdigest(), tuple(groups), tuple(issues))
+
+
+def says(text: str, mark: str) -> bool:
+    return re.search(rf"^\s*--\s*{mark}", text, re.M | re.I) is not None
+
+
+def two_ways(text: str) -> bool:
+    return any(way == DOWN for _, _, way in sections(text.encode()))
 
 
 def contents(path: pathlib.Path) -> str:
@@ -110,66 +110,39 @@ def contents(path: pathlib.Path) -> str:
         raise CommandError(f"{path}: byte {error.start} is not UTF-8", "save the file as UTF-8", identifier="FILE") from None
 
 
-class Reader:
-    """Statements of a file and of those it includes, which lie below root, the first one's folder."""
+class MigrationReader(FileReader):
+    """All statements of a file, with their rows and hazards. What only concerns psql's own output is left out, its other commands are refused."""
+    refusal = ExitCode.REFUSED
+    last = 0
 
-    def __init__(self, root: pathlib.Path):
-        self.root, self.number = root.resolve(), 0
+    def read(self) -> None:
+        self.take(contents(self.path).encode())
 
-    def read(self, path: pathlib.Path, text: str, above: tuple[pathlib.Path, ...] = ()) -> Iterator[Statement]:
-        data = text.encode()
-        lexer, counted, line, last = Lexer(data), 0, 1, 0
-        above += (path.resolve(),)
-        try:
-            for piece in lexer.pieces():
-                line += data.count(b"\n", counted, piece.start)
-                counted = piece.start
-                words = data[piece.start:piece.end].decode().rstrip()
-                if piece.command:
-                    yield from self.command(path, line, words, above)
-                else:
-                    rows = data[piece.end + 1:lexer.data_end(piece.end)].partition(b"\n")[2].rpartition(b"\\.")[0] if COPY_DATA.match(data, piece.start, piece.end) else b""
-                    marks = [found[1].decode() for found in MARK.finditer(data, last, piece.start)]
-                    yield self.statement(path, line, words, rows, "; ".join(marks))
-                last = piece.end
-        except Unfinished as error:
-            raise CommandError(f"{path}:{data.count(NEWLINE, 0, error.place) + 1}: this {error.what} never ends", "close it, or see where an earlier quote is missing", identifier="SQL_SYNTAX") from None
+    def piece(self, piece: Piece, lexer: Lexer) -> bool:
+        text, last, self.last = self.text(piece), self.last, piece.end
+        if piece.command:
+            return self.command(*COMMAND.match(text).groups())
+        copies = COPY_DATA.match(self.data, piece.start, piece.end)
+        rows = self.data[piece.end + 1:lexer.data_end(piece.end)].partition(b"\n")[2].rpartition(b"\\.")[0] if copies else b""
+        marks = "; ".join(found[1].decode() for found in MARK.finditer(self.data, last, piece.start))
+        self.script.statements.append(Statement(text, str(self.path), self.line, rows=rows, marked=marks))
+        return False
 
-    def statement(self, path: pathlib.Path, line: int, text: str, rows: bytes, marked: str) -> Statement:
-        try:
-            nodes = parse(text)
-        except postgast().PgQueryError as error:
-            at = line + text.encode()[: max(0, error.cursorpos - 1)].count(b"\n")
-            hint = "fill in the template first: it is not SQL yet" if TEMPLATE.search(text) else "correct the statement"
-            raise CommandError(f"{path}:{at}: {error.message}", hint, identifier="SQL_SYNTAX") from None
-        made = Statement(0, text, str(path), line, nodes[0], rows, marked)
-        if made.control:
-            return made
-        self.number += 1
-        return dataclasses.replace(made, number=self.number)
-
-    def command(self, path: pathlib.Path, line: int, text: str, above: tuple[pathlib.Path, ...]) -> Iterator[Statement]:
-        """A \\command of psql: files are included, what only concerns psql's own output is left out, all others are refused."""
-        name, rest = COMMAND.match(text).groups()
+    def command(self, name: str, rest: str) -> bool:
         if name in INCLUDES:
-            target = ((path.parent if name in RELATIVE else self.root) / rest.strip().strip("'")).resolve()
-            if not target.is_relative_to(self.root) or target in above:
-                why = "includes itself" if target in above else f"lies outside of {self.root}"
-                raise CommandError(f"{path}:{line}: {rest.strip()} {why}", "files are included from below the migration's folder only", ExitCode.REFUSED, "OUTSIDE_FOLDER")
-            yield from self.read(target, contents(target), above)
+            self.include(rest, name in RELATIVE)
         elif name not in HARMLESS:
-            raise CommandError(f"{path}:{line}: \\{name} is a command of psql, not SQL, and not run in a migration", "write it as SQL, or run this file with psql", ExitCode.REFUSED, "PSQL_COMMAND")
+            raise self.error(self.counted, f"\\{name} is a command of psql, not SQL, and not run in a migration", "write it as SQL, or run this file with psql", "PSQL_COMMAND", self.refusal)
+        return False
 
 
-def cut(text: str, form: Format, direction: str) -> tuple[str, bool]:
-    """The section of one direction, the lines of the others emptied so that line numbers stay; and whether it is one transaction."""
-    marks = sorted([(found.start(), UP) for found in form.up.finditer(text)] + [(found.start(), DOWN) for found in form.down.finditer(text)])
-    ends = [start for start, _ in marks[1:]] + [len(text)]
-    section = "\n" * text.count("\n", 0, marks[0][0])
-    for (start, kind), end in zip(marks, ends):
-        section += text[start:end] if kind == direction else "\n" * text.count("\n", start, end)
-    whole_file = form.name == "goose" and form.plain.search(text)
-    return section, not (whole_file or form.plain.search(section))
+def understood(found: Statement) -> Statement:
+    try:
+        return dataclasses.replace(found, node=parse(found.text)[0])
+    except postgast().PgQueryError as error:
+        line = found.line + found.text.encode()[: max(0, error.cursorpos - 1)].count(b"\n")
+        hint = "fill in the template first: it is not SQL yet" if TEMPLATE.search(found.text) else "correct the statement"
+        raise CommandError(f"{found.file}:{line}: {error.message}", hint, identifier="SQL_SYNTAX") from None
 
 
 def grouped(statements: Iterable[Statement], whole: bool) -> tuple[list[Group], list[Issue]]:
@@ -228,7 +201,7 @@ def name_of(path: pathlib.Path) -> str:
 
 def rollback_of(path: pathlib.Path) -> pathlib.Path:
     """The file that takes a migration back: itself when it is one or holds both directions, else its neighbour. CommandError exit 2 when there is none."""
-    if any(re.fullmatch(back, path.name) for _, _, back, _ in PAIRS) or any(one.down.search(contents(path)) for one in FORMATS):
+    if any(re.fullmatch(back, path.name) for _, _, back, _ in PAIRS) or two_ways(contents(path)):
         return path
     tried = [path.with_name(re.sub(forward, back, path.name)) for forward, back, _, _ in PAIRS if re.fullmatch(forward, path.name)]
     for one in tried:

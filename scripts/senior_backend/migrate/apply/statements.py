@@ -7,9 +7,9 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Iterator
 
-from senior_backend import dependencies
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.postgres import quote
+from senior_backend.postgres import quote, sql_files
+from senior_backend.postgres.trees import kind_of, nodes, parse, postgast, relation_name, symbol, unwrapped, words
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -40,26 +40,17 @@ class Loss:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Statement:
-    """number: from 1, transaction commands not counted (theirs is 0). text: as written, without the semicolon; line: of its first word, from 1; rows: what follows COPY ... FROM stdin.
-
-    marked: the data-loss hazard that this tool wrote above it, in words.
-    """
-    number: int
-    text: str
-    file: str
-    line: int
-    node: Message
+class Statement(sql_files.Statement):
+    """One statement of a migration, as written. number: from 1, transaction commands not counted (theirs is 0); rows: what follows COPY ... FROM stdin;
+    marked: the data-loss hazards that this tool wrote above it, in words."""
+    number: int = 0
+    node: Message | None = None
     rows: bytes = b""
     marked: str = ""
 
     @property
     def kind(self) -> str:
-        return type(self.node).__name__
-
-    @property
-    def place(self) -> str:
-        return f"{self.file}:{self.line}"
+        return kind_of(self.node)
 
     @property
     def checksum(self) -> str:
@@ -87,8 +78,13 @@ class Statement:
                 nodes += parse(query)
             except postgast().PgQueryError:         # an expression, or text that is put together at run time
                 continue
-        within = [node for outer in nodes if type(outer).__name__ in RUNS_QUERIES for node in walked(outer) if type(node).__name__ in RUNS_QUERIES - {"SelectStmt"}]
+        within = [node for outer in nodes if kind_of(outer) in RUNS_QUERIES for node in walked(outer) if kind_of(node) in RUNS_QUERIES - {"SelectStmt"}]
         return tuple(nodes + [node for node in within if not any(node is outer for outer in nodes)])
+
+    @functools.cached_property
+    def actions(self) -> list[Command]:
+        """Of an ALTER TABLE; none for other statements."""
+        return commands(self.node) if self.kind == "AlterTableStmt" else []
 
     @property
     def transactional(self) -> bool:
@@ -102,8 +98,8 @@ class Statement:
             return not node.is_vacuumcmd
         if kind == "ClusterStmt":
             return node.HasField("relation")
-        if kind == "AlterTableStmt":
-            return not any(command.definition.concurrent for command in commands(node) if command.action == "DetachPartition")
+        if any(command.action == "DetachPartition" and command.definition.concurrent for command in self.actions):
+            return False
         if kind in ("CreateSubscriptionStmt", "DropSubscriptionStmt"):
             return any(one.defname in ("create_slot", "connect") and "false" in str(one.arg) for one in options(node))
         return not [*found(self.body, "PLpgSQL_stmt_commit"), *found(self.body, "PLpgSQL_stmt_rollback")]
@@ -122,7 +118,7 @@ class Statement:
     def sets_session(self) -> bool:
         """Leaves a setting behind that later statements may need, and nothing else."""
         if self.kind == "SelectStmt":
-            calls = [function_name(node) for _, node in postgast().walk(self.node) if type(node).__name__ == "FuncCall"]
+            calls = [function_name(node) for node in nodes(self.node, "FuncCall")]
             return calls == ["set_config"] and not self.node.from_clause
         return self.kind in SESSION_COMMANDS and not getattr(self.node, "is_local", False)
 
@@ -141,7 +137,7 @@ class Statement:
     @property
     def opaque(self) -> bool:
         """Runs code whose effects its text does not show."""
-        return self.kind in OPAQUE or self.kind == "SelectStmt" and any(type(node).__name__ == "FuncCall" for _, node in postgast().walk(self.node))
+        return self.kind in OPAQUE or self.kind == "SelectStmt" and any(nodes(self.node, "FuncCall"))
 
     @functools.cached_property
     def losses(self) -> tuple[Loss, ...]:
@@ -154,35 +150,11 @@ class Statement:
         return tuple(dict.fromkeys(losses))
 
 
-def postgast() -> Any:
-    return dependencies.require("postgast")
-
-
-def unwrapped(node: Message) -> Message:
-    which = node.WhichOneof("node") if "node" in node.DESCRIPTOR.oneofs_by_name else None
-    return getattr(node, which) if which else node
-
-
 def walked(node: Message) -> Iterator[Message]:
     """Everything in a statement that runs with it; nothing of what EXPLAIN only plans."""
-    if type(node).__name__ == "ExplainStmt" and not any(one.defname == "analyze" for one in options(node)):
+    if kind_of(node) == "ExplainStmt" and not any(one.defname == "analyze" for one in options(node)):
         return iter(())
-    return (inner for _, inner in postgast().walk(node))
-
-
-def symbol(node: Message, field: str) -> str:
-    """The name of an enumeration's value: OBJECT_TABLE, AT_DropColumn."""
-    described = node.DESCRIPTOR.fields_by_name[field]
-    return described.enum_type.values_by_number[getattr(node, field)].name
-
-
-def words(nodes: Any) -> tuple[str, ...]:
-    """The parts of a name that the parser gives as a list of strings."""
-    return tuple(unwrapped(one).sval for one in nodes)
-
-
-def relation_name(relation: Message) -> tuple[str, ...]:
-    return tuple(part for part in (relation.schemaname, relation.relname) if part)
+    return nodes(node)
 
 
 def function_name(node: Message) -> str:
@@ -190,7 +162,7 @@ def function_name(node: Message) -> str:
 
 
 def options(node: Message) -> Iterator[Message]:
-    return (unwrapped(one) for one in getattr(node, "params" if type(node).__name__ == "ReindexStmt" else "options"))
+    return (unwrapped(one) for one in getattr(node, "params" if kind_of(node) == "ReindexStmt" else "options"))
 
 
 def concurrently(node: Message) -> bool:
@@ -207,10 +179,6 @@ class Command:
 
 def commands(node: Message) -> list[Command]:
     return [Command(symbol(one, "subtype").removeprefix("AT_"), one.name, unwrapped(getattr(one, "def"))) for one in map(unwrapped, node.cmds)]
-
-
-def parse(text: str) -> list[Message]:
-    return [unwrapped(one.stmt) for one in postgast().parse(text).stmts]
 
 
 def found(tree: Any, name: str) -> Iterator[Any]:
@@ -237,7 +205,7 @@ def queries(tree: Any) -> Iterator[str]:
 
 
 def losses_of(node: Message) -> Iterator[Loss]:
-    kind = type(node).__name__
+    kind = kind_of(node)
     if kind == "DropStmt":
         yield from dropped(node)
     elif kind == "AlterTableStmt":
@@ -255,8 +223,8 @@ def losses_of(node: Message) -> Iterator[Loss]:
 def retyped(table: tuple[str, ...], command: Command) -> Loss:
     """The values that a new type may cut; whether it does is for the old type to say."""
     kind, expression = command.definition.type_name, unwrapped(command.definition.raw_default)
-    modifiers = ",".join(str(unwrapped(one).ival.ival) for one in kind.typmods if type(unwrapped(one)).__name__ == "A_Const")
-    by = "assignment" if not command.definition.HasField("raw_default") else "cast" if any(type(one).__name__ == "ColumnRef" for _, one in postgast().walk(expression)) else "constant"
+    modifiers = ",".join(str(unwrapped(one).ival.ival) for one in kind.typmods if kind_of(unwrapped(one)) == "A_Const")
+    by = "assignment" if not command.definition.HasField("raw_default") else "cast" if any(nodes(expression, "ColumnRef")) else "constant"
     return Loss("values", table, command.name, quote.qualified(*words(kind.names)) + "[]" * len(kind.array_bounds) + (f"({modifiers})" if modifiers else ""), by)
 
 
@@ -278,9 +246,9 @@ def refuse(statement: Statement) -> None:
     if statement.kind == "DiscardStmt" and symbol(statement.node, "target") == "DISCARD_ALL":
         raise refused(statement, "DISCARD ALL gives up the lock that keeps two migrations from running at once", "use RESET ALL")
     for node in statement.inner:
-        if type(node).__name__ == "CopyStmt" and node.is_program:
+        if kind_of(node) == "CopyStmt" and node.is_program:
             raise refused(statement, "COPY ... PROGRAM runs a program on the server", "load the data outside the migration")
-        if "advisory_unlock" in " ".join(function_name(call) for _, call in postgast().walk(node) if type(call).__name__ == "FuncCall"):
+        if "advisory_unlock" in " ".join(function_name(call) for call in nodes(node, "FuncCall")):
             raise refused(statement, "advisory locks of the session belong to the tool that runs the migration", "use pg_advisory_xact_lock")
 
 

@@ -1,22 +1,26 @@
-"""Primary keys, unique and exclusion constraints, foreign keys, checks."""
+"""Primary keys, unique and exclusion constraints, foreign keys, checks; indexes, what marks them, and which of them make up a partitioned index."""
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from senior_backend.migrate.kinds.altering import alter_table, blocks, count_rows, estimated_rows, fails, table_of
-from senior_backend.migrate.kinds.indexes import mark, partitions
-from senior_backend.migrate.kinds.inheriting import loosened, same_constraint, tied
+from senior_backend.migrate.kinds.altering import Change, alter_table, altered, blocks, changed_options, count_rows, fails, said, table_of
+from senior_backend.migrate.kinds.inheriting import left_by_tie
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
-from senior_backend.postgres.quote import ident, listed, qualified
+from senior_backend.postgres.quote import ident, listed, qualified, target
 
 NOT_VALID = " NOT VALID"
+UNCHECKED = (NOT_VALID, " NOT ENFORCED")
 # PRIMARY KEY (a) INCLUDE (b) WITH (fillfactor='70') DEFERRABLE, in parts
 KEY = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE)(?P<nulls> NULLS NOT DISTINCT)? (?P<columns>\([^()]*\))(?P<include> INCLUDE \([^()]*\))?"
                  r"(?P<with> WITH \([^()]*\))?(?P<rest>(?: DEFERRABLE| INITIALLY DEFERRED)*)\Z")
 TIMING = re.compile(r"( DEFERRABLE)?( INITIALLY DEFERRED)?( NOT ENFORCED)?( NOT VALID)?\Z")
+STORAGE = re.compile(r" WITH \((?:[^()']|'[^']*')*\)")
+HEAD = re.compile(r"CREATE (UNIQUE )?INDEX ")
 
 
+# --- constraints
 def clause(fact: Fact) -> str:
     attributes = fact.attributes
     space = f" USING INDEX TABLESPACE {ident(attributes['tablespace'])}" if "tablespace" in attributes else ""
@@ -27,29 +31,29 @@ def clause(fact: Fact) -> str:
 
 
 def create(fact: Fact, context: Context) -> list[Step]:
-    if fact.parent in context.fresh:
-        return [*added(fact, context), *mark(fact, context)]
-    if same_constraint(fact, context.old, loosened(table_of(fact.id), context)):
+    fresh = fact.parent in context.fresh
+    if not fresh and left_by_tie(fact, context.old, context.gone):
         return []
-    return [*(online(fact, context) if context.online else added(fact, context, hazards(fact, context))), *mark(fact, context)]
+    steps = online(fact, context) if context.online and not fresh else None
+    return [*(steps or added(fact, context, () if fresh else hazards(fact))), *mark(fact)]
+
+
+def partitioned(fact: Fact, context: Context) -> bool:
+    return fact.parent in context.new and "partitioned" in context.new[fact.parent].attributes
 
 
 def added(fact: Fact, context: Context, dangers: tuple[Hazard, ...] = (), suffix: str = "") -> list[Step]:
-    table = context.new.get(fact.parent)
-    only = fact.attributes["type"] in "pux" and table is not None and "partitioned" in table.attributes
-    return [alter_table(fact.id, f"ADD {clause(fact)}{suffix}", dangers, only)]
+    return [alter_table(fact.id, f"ADD {clause(fact)}{suffix}", dangers, only=fact.attributes["type"] in "pux" and partitioned(fact, context))]
 
 
-def online(fact: Fact, context: Context) -> list[Step]:
-    """The form that lets others read and write meanwhile: unchecked and then validated, or through an index that is built beside them."""
-    kind, name, table = fact.attributes["type"], ident(fact.id.name[2]), context.new.get(fact.parent)
-    partitioned = table is not None and "partitioned" in table.attributes
-    definition = fact.attributes["definition"]
-    if kind in "cf" and not definition.endswith((NOT_VALID, " NOT ENFORCED")) and not (kind == "f" and partitioned):
+def online(fact: Fact, context: Context) -> list[Step] | None:
+    """The form that lets others read and write meanwhile, where there is one: unchecked and then validated, or through an index that is built beside them."""
+    kind, name, definition, whole = fact.attributes["type"], ident(fact.id.name[2]), fact.attributes["definition"], not partitioned(fact, context)
+    if kind in "cf" and not definition.endswith(UNCHECKED) and (kind == "c" or whole):
         return [*added(fact, context, suffix=NOT_VALID), alter_table(fact.id, f"VALIDATE CONSTRAINT {name}", failing(fact))]
     parts = KEY.match(definition)
-    if kind not in "pu" or partitioned or not parts:
-        return added(fact, context, hazards(fact, context))
+    if kind not in "pu" or not whole or not parts:
+        return None
     space = f" TABLESPACE {ident(fact.attributes['tablespace'])}" if "tablespace" in fact.attributes else ""
     rest = "".join(parts[one] or "" for one in ("columns", "include", "nulls", "with"))
     index = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {qualified(*fact.id.name[:2])} {rest}{space}"
@@ -59,7 +63,7 @@ def online(fact: Fact, context: Context) -> list[Step]:
 def failing(fact: Fact) -> tuple[Hazard, ...]:
     """What rows make it fail, counted where the definition says enough."""
     kind, name, definition = fact.attributes["type"], fact.id.name[2], fact.attributes["definition"]
-    if definition.endswith((NOT_VALID, " NOT ENFORCED")):
+    if definition.endswith(UNCHECKED):
         return ()
     table = qualified(*fact.id.name[:2])
     if kind == "c":
@@ -73,20 +77,19 @@ def failing(fact: Fact) -> tuple[Hazard, ...]:
     return fails(fact.id, f"fails where a row has no match for {name}" if kind == "f" else f"fails where rows exclude each other under {name}")
 
 
-def hazards(fact: Fact, context: Context) -> tuple[Hazard, ...]:
+def hazards(fact: Fact) -> tuple[Hazard, ...]:
     """Of the plain form, which holds a lock while all rows are read or an index is built."""
-    kind = fact.attributes["type"]
-    if fact.attributes["definition"].endswith((NOT_VALID, " NOT ENFORCED")):
+    kind, name = fact.attributes["type"], fact.id.name[2]
+    if fact.attributes["definition"].endswith(UNCHECKED):
         return ()
-    found = failing(fact) + blocks("blocks-writes" if kind == "f" else "blocks-reads", table_of(fact.id), f"{fact.id.name[2]} is checked")
+    found = failing(fact) + blocks("blocks-writes" if kind == "f" else "blocks-reads", table_of(fact.id), f"{name} is checked")
     if kind == "f" and tuple(fact.attributes["references"]) != fact.id.name[:2]:
-        other = Id("table", tuple(fact.attributes["references"]))
-        found += (Hazard("blocks-writes", other, f"{fact.id.name[2]} is checked while {'.'.join(other.name)} is locked against writes", estimated_rows(other), "rows (estimated)"),)
+        found += blocks("blocks-writes", Id("table", tuple(fact.attributes["references"])), f"{name} is checked")
     return found
 
 
 def drop(fact: Fact, context: Context) -> list[Step]:
-    if same_constraint(fact, context.new, tied(table_of(fact.id), context)):
+    if left_by_tie(fact, context.new, context.fresh):
         return []
     return [alter_table(fact.id, f"DROP CONSTRAINT {ident(fact.id.name[2])}")]
 
@@ -102,9 +105,8 @@ def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
         else:
             return None
     if old.get("tablespace") != new.get("tablespace"):
-        steps.append(Step(f"ALTER INDEX {qualified(after.id.name[0], after.id.name[2])} SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}",
-                          hazards=blocks("blocks-reads", table_of(after.id), "the index moves")))
-    return Alteration((*steps, *mark(after, context, before)))
+        steps.append(index_moves(Id("index", (after.id.name[0], after.id.name[2])), new.get("tablespace"), table_of(after.id)))
+    return Alteration((*steps, *mark(after, before)))
 
 
 def timeless(definition: str) -> str | None:
@@ -139,4 +141,72 @@ def comes_after(fact: Fact, catalogue: Catalogue, made: bool) -> list[Id]:
     return [link for key in keys for link in catalogue.dependants(key) if link.kind == "index_partition"]
 
 
-KIND = Kind(create, drop, alter, folds=folds, within=within, follows=comes_after)
+# --- indexes
+def create_index(fact: Fact, context: Context) -> list[Step]:
+    text, live = fact.attributes["definition"], context.live(fact.parent)
+    if "tablespace" in fact.attributes:
+        head, where, condition = text.partition(" WHERE ")
+        text = f"{head} TABLESPACE {ident(fact.attributes['tablespace'])}{where}{condition}"
+    unique = fails(fact.id, f"fails where values of {fact.id.name[1]} are not unique") if fact.attributes.get("unique") else ()
+    if " ON ONLY " in text or fact.parent in context.fresh:
+        made = Step(text)
+    elif live:
+        made = Step(HEAD.sub(lambda found: f"{found[0]}CONCURRENTLY ", text, count=1), transactional=False, hazards=unique)
+    else:
+        made = Step(text, hazards=(*unique, *blocks("blocks-writes", table_id(fact), f"{fact.id.name[1]} is built")))
+    return [made, *altered(fact, settings({}, {"statistics": fact.attributes.get("statistics", {})}, fact)), *mark(fact)]
+
+
+def table_id(fact: Fact) -> Id:
+    return fact.parent or Id("table", (fact.id.name[0], fact.attributes["table"]))
+
+
+def drop_index(fact: Fact, context: Context) -> list[Step]:
+    concurrently = context.online and " ON ONLY " not in fact.attributes["definition"]
+    links = (context.old[one] for one in context.old.dependants(fact.id) if one.kind == "index_partition" and one.name != fact.id.name)
+    cascade = " CASCADE" if any(link.parent.kind == "constraint" for link in links) else ""       # otherwise a key that is part of it would hold it
+    return [Step(f"DROP INDEX {'CONCURRENTLY ' if concurrently else ''}{qualified(*fact.id.name)}{cascade}", transactional=not concurrently)]
+
+
+def alter_index(before: Fact, after: Fact, context: Context) -> Alteration | None:
+    old, new = before.attributes, after.attributes
+    if old.get("invalid") or STORAGE.sub("", old["definition"], count=1) != STORAGE.sub("", new["definition"], count=1):
+        return None
+    moved = [index_moves(after.id, new.get("tablespace"), table_id(after))] if old.get("tablespace") != new.get("tablespace") else []
+    return Alteration((*moved, *altered(after, settings(old, new, after)), *mark(after, before)))
+
+
+def index_moves(index: Id, space: str | None, table: Id) -> Step:
+    return Step(f"ALTER {target(index)} SET TABLESPACE {ident(space or 'pg_default')}", hazards=blocks("blocks-reads", table, "the index moves"))
+
+
+def settings(old: dict[str, Any], new: dict[str, Any], fact: Fact) -> list[str]:
+    """Storage parameters (of an index that is there) and statistics targets of its columns."""
+    targets, given = new.get("statistics", {}), old.get("statistics", {})
+    return changed_options(old.get("options"), new.get("options")) + [
+        f"ALTER COLUMN {number} SET STATISTICS {targets.get(number, -1)}" for number in sorted({*targets, *given}, key=int) if targets.get(number) != given.get(number)]
+
+
+def mark(fact: Fact, before: Fact | None = None) -> list[Step]:
+    """Whether an index, also that of a constraint, clusters its table or tells rows apart in replication."""
+    index = ident(fact.id.name[-1])
+    marks: dict[str, Change] = {"clustered": lambda old, new, _: f"CLUSTER ON {index}" if new else "SET WITHOUT CLUSTER",
+                                "replica_identity": lambda old, new, _: f"REPLICA IDENTITY {f'USING INDEX {index}' if new else 'DEFAULT'}"}
+    return [alter_table(table_id(fact), text) for text in said(before.attributes if before else {}, fact.attributes, marks, fact) or ()]
+
+
+def attach(fact: Fact, context: Context) -> list[Step]:
+    return [Step(f"ALTER INDEX {qualified(*fact.attributes['of'])} ATTACH PARTITION {qualified(*fact.id.name)}")]
+
+
+def partitions(fact: Fact, catalogue: Catalogue, made: bool) -> list[Id]:
+    """The partitions of the table: its index comes after them, so that they do not get indexes of their own choice."""
+    return [one for one in catalogue.dependants(fact.parent) if one.kind == "partition" and one.name != fact.parent.name] if made and fact.parent in catalogue else []
+
+
+KINDS = {
+    "constraint": Kind(create, drop, alter, folds=folds, within=within, follows=comes_after),
+    "index": Kind(create_index, drop_index, alter_index, follows=partitions),
+    # a partition's index goes with the index it is part of, or stays when the partition is detached
+    "index_partition": Kind(attach, lambda fact, context: [], follows=lambda fact, catalogue, made: [Id("partition", catalogue[fact.parent].parent.name)]),
+}

@@ -1,6 +1,8 @@
 """Partitions and inheritance: which table takes what over from which, attaching and detaching."""
 from __future__ import annotations
 
+from typing import Container
+
 from senior_backend.migrate.kinds.altering import alter_table, blocks, table_of
 from senior_backend.migrate.steps import Alteration, Context, Kind, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
@@ -36,60 +38,40 @@ def from_parents(fact: Fact, catalogue: Catalogue, context: Context) -> list[Fac
     return [one for one in found if one]
 
 
-def same_constraint(fact: Fact, catalogue: Catalogue, links: list[Fact]) -> bool:
-    """Whether a parent has this check or foreign key, under this name: tying and untying leaves the child with it."""
+def left_by_tie(fact: Fact, catalogue: Catalogue, changed: Container[Id]) -> bool:
+    """Whether a parent by one of the changed ties has this check or foreign key, under this name: tying and untying leaves the child with it."""
+    links = (link for link in links_of(table_of(fact.id), catalogue) if link.id in changed)
     theirs = (catalogue.get(Id("constraint", (*parent_of(link).name, fact.id.name[2]))) for link in links)
     return fact.attributes["type"] in "cf" and any(one and one.attributes["definition"] == fact.attributes["definition"] for one in theirs)
 
 
-def loosened(table: Id, context: Context) -> list[Fact]:
-    """The ties that a table loses."""
-    return [link for link in links_of(table, context.old) if link.id in context.gone]
-
-
-def tied(table: Id, context: Context) -> list[Fact]:
-    """The ties that a table gets."""
-    return [link for link in links_of(table, context.new) if link.id in context.fresh]
+def of_parent_alone(link: Fact, types: str, catalogue: Catalogue, context: Context) -> list[Fact]:
+    """The parent's constraints of these types that its heirs take over, and that the table has under this name on neither side."""
+    found = (one for one in catalogue.parts(parent_of(link), "constraint") if one.attributes["type"] in types and " NO INHERIT" not in one.attributes["definition"])
+    return [one for one in found if not any(Id("constraint", (*link.id.name[:2], one.id.name[2])) in side for side in (context.old, context.new))]
 
 
 def missing_checks(link: Fact, context: Context) -> list[str]:
     """Checks of the parent that a table must have before it is tied, as clauses."""
-    table = table_of(link.id)
-    checks = [one for one in context.new.parts(parent_of(link), "constraint") if one.attributes["type"] == "c" and " NO INHERIT" not in one.attributes["definition"]]
-    lacking = [one for one in checks if not any(Id("constraint", (*table.name, one.id.name[2])) in side for side in (context.old, context.new))]
-    return [f"CONSTRAINT {ident(one.id.name[2])} {one.attributes['definition']}" for one in lacking]
+    return [f"CONSTRAINT {ident(one.id.name[2])} {one.attributes['definition']}" for one in of_parent_alone(link, "c", context.new, context)]
 
 
-def add_checks(link: Fact, context: Context) -> list[Step]:
-    return [alter_table(link.id, f"ADD {clause}") for clause in missing_checks(link, context)]
+def tie(link: Fact, context: Context) -> list[Step]:
+    table, parent = table_of(link.id), parent_of(link)
+    first = [alter_table(table, f"ADD {clause}") for clause in missing_checks(link, context)]
+    if link.id.kind == "inheritance":
+        return [*first, alter_table(table, f"INHERIT {qualified(*parent.name)}")]
+    attach = f"ATTACH PARTITION {qualified(*table.name)} {link.attributes['bound']}"
+    if table in context.fresh:
+        return [alter_table(parent, attach)]
+    return [*first, alter_table(parent, attach, blocks("blocks-reads", table, "the rows are checked against the bounds"))]
 
 
-def left_over(link: Fact, context: Context) -> list[Step]:
-    """What a table keeps from its parent and is not wanted."""
-    table = table_of(link.id)
-    kept = [one for one in context.old.parts(parent_of(link), "constraint") if one.attributes["type"] in "cf" and " NO INHERIT" not in one.attributes["definition"]]
-    unwanted = [one for one in kept if not any(Id("constraint", (*table.name, one.id.name[2])) in side for side in (context.old, context.new))]
-    return [Step(f"ALTER TABLE {qualified(*table.name)} DROP CONSTRAINT {ident(one.id.name[2])}") for one in unwanted]
-
-
-def attach(fact: Fact, context: Context) -> list[Step]:
-    parent, table = parent_of(fact), table_of(fact.id)
-    hazards = blocks("blocks-reads", table, "the rows are checked against the bounds") if table not in context.fresh else ()
-    first = [] if table in context.fresh else add_checks(fact, context)
-    return [*first, Step(f"ALTER TABLE {qualified(*parent.name)} ATTACH PARTITION {qualified(*table.name)} {fact.attributes['bound']}", hazards=hazards)]
-
-
-def detach(fact: Fact, context: Context) -> list[Step]:
-    """Not CONCURRENTLY: that would leave a check of the bounds behind, and the plain form needs its lock for a moment only."""
-    return [Step(f"ALTER TABLE {qualified(*parent_of(fact).name)} DETACH PARTITION {qualified(*table_of(fact.id).name)}"), *left_over(fact, context)]
-
-
-def inherit(fact: Fact, context: Context) -> list[Step]:
-    return [*add_checks(fact, context), Step(f"ALTER TABLE {qualified(*fact.id.name[:2])} INHERIT {qualified(*fact.id.name[2:])}")]
-
-
-def disinherit(fact: Fact, context: Context) -> list[Step]:
-    return [Step(f"ALTER TABLE {qualified(*fact.id.name[:2])} NO INHERIT {qualified(*fact.id.name[2:])}"), *left_over(fact, context)]
+def untie(link: Fact, context: Context) -> list[Step]:
+    """Without what the table keeps from its parent and is not wanted. Not CONCURRENTLY: that would leave a check of the bounds behind, and the plain form needs its lock for a moment only."""
+    table, parent = table_of(link.id), parent_of(link)
+    undone = alter_table(table, f"NO INHERIT {qualified(*parent.name)}") if link.id.kind == "inheritance" else alter_table(parent, f"DETACH PARTITION {qualified(*table.name)}")
+    return [undone, *(alter_table(table, f"DROP CONSTRAINT {ident(one.id.name[2])}") for one in of_parent_alone(link, "cf", context.old, context))]
 
 
 def tied_columns(link: Fact, catalogue: Catalogue) -> list[Id]:
@@ -111,6 +93,5 @@ def comes_after(link: Fact, catalogue: Catalogue, made: bool) -> list[Id]:
     return ready + (tied_columns(link, catalogue) if made else [])
 
 
-PARTITION = Kind(attach, detach, follows=comes_after)
 # an heir's place among the parents' heirs cannot be seen
-INHERITANCE = Kind(inherit, disinherit, lambda before, after, context: Alteration(()), follows=comes_after)
+KINDS = {"partition": Kind(tie, untie, follows=comes_after), "inheritance": Kind(tie, untie, lambda before, after, context: Alteration(()), follows=comes_after)}

@@ -1,4 +1,4 @@
-"""Owners and privileges: what GRANT, REVOKE and ALTER ... OWNER TO make of one list of privileges the other.
+"""Owners and privileges, comments and labels (queries/security.sql): what GRANT, REVOKE and ALTER ... OWNER TO make of one list of privileges the other.
 
 A list holds entries (grantor, grantee, privilege, with grant option); "" stands for the owner, "public" for everybody. A grant fact holds the entries
 of one grantee, and is there where they are not what its kind of thing has by itself. The privileges of something new start from the default
@@ -7,13 +7,12 @@ privileges in force for who makes it.
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Iterable, Iterator, NamedTuple
+from typing import Iterable, Iterator, NamedTuple
 
-from senior_backend.migrate.kinds.notes import uncommented
-from senior_backend.migrate.naming import called, role, target
+from senior_backend.migrate.kinds.altering import set_again
 from senior_backend.migrate.steps import Alteration, Context, Kind, Step
 from senior_backend.postgres.model import Catalogue, Fact, Id
-from senior_backend.postgres.quote import ident, qualified
+from senior_backend.postgres.quote import called, ident, literal, qualified, role, target
 
 MAINTAIN = 170000           # the version that brought this privilege
 DATABASE_OWNER = 150000     # the version that made pg_database_owner the owner of public
@@ -131,9 +130,9 @@ def changes(thing: Id, before: Entries, after: Entries, context: Context) -> lis
     depth, places = depths(before | after), {fact.id.name[-1]: fact.order for fact in grants_on(thing, context.new)}
     steps = []
     for grantor in sorted({one.grantor for one in lost}, key=lambda name: (-depth.get(name, 0), name)):
-        steps += as_grantor(grantor, revokes(thing, lost - options, grantor, context, "") + revokes(thing, options, grantor, context, "GRANT OPTION FOR "))
+        steps += as_grantor(grantor, spoken("REVOKE", thing, lost - options, grantor, context) + spoken("REVOKE GRANT OPTION FOR", thing, options, grantor, context))
     for grantor in sorted({one.grantor for one in gained}, key=lambda name: (depth.get(name, 0), name)):
-        steps += as_grantor(grantor, grants(thing, gained, grantor, context, places))
+        steps += as_grantor(grantor, spoken("GRANT", thing, gained, grantor, context, places))
     return steps
 
 
@@ -153,23 +152,15 @@ def as_grantor(grantor: str, steps: list[Step]) -> list[Step]:
     return [Step(f"SET ROLE {ident(grantor)}"), *steps, Step("RESET ROLE")] if grantor and steps else steps
 
 
-def grouped(entries: Iterable[Entry], grantor: str) -> dict[tuple[str, bool], set[str]]:
+def spoken(verb: str, thing: Id, entries: Iterable[Entry], grantor: str, context: Context, places: dict[str, int] = {}) -> list[Step]:
+    """One statement for each grantee, and for what comes with the grant option; places: of grantees among each other."""
     found: dict[tuple[str, bool], set[str]] = {}
     for one in sorted(entries):
         if one.grantor == grantor:
-            found.setdefault((one.grantee, one.grantable), set()).add(one.privilege)
-    return found
-
-
-def revokes(thing: Id, entries: Iterable[Entry], grantor: str, context: Context, option: str) -> list[Step]:
-    return [Step(f"REVOKE {option}{on_thing(thing, privileges, context)} FROM {grantee_name(thing, grantee, context)}")
-            for (grantee, _), privileges in grouped((one._replace(grantable=False) for one in entries), grantor).items()]
-
-
-def grants(thing: Id, entries: Iterable[Entry], grantor: str, context: Context, places: dict[str, int]) -> list[Step]:
-    groups = sorted(grouped(entries, grantor).items(), key=lambda group: (places.get(group[0][0], 0), group[0]))
-    return [Step(f"GRANT {on_thing(thing, privileges, context)} TO {grantee_name(thing, grantee, context)}{' WITH GRANT OPTION' if grantable else ''}")
-            for (grantee, grantable), privileges in groups]
+            found.setdefault((one.grantee, one.grantable and verb == "GRANT"), set()).add(one.privilege)
+    groups = sorted(found.items(), key=lambda group: (places.get(group[0][0], 0), group[0]))
+    return [Step(f"{verb} {on_thing(thing, privileges, context)} {'TO' if verb == 'GRANT' else 'FROM'} {role(grantee) if grantee else owner_of(thing, context.new)}"
+                 f"{' WITH GRANT OPTION' if grantable else ''}") for (grantee, grantable), privileges in groups]
 
 
 def on_thing(thing: Id, privileges: set[str], context: Context) -> str:
@@ -192,10 +183,6 @@ def privileged(thing: Id) -> str:
         direct, _, ordered = thing.name[2].rpartition("ORDER BY ")
         return f"{qualified(*thing.name[:2])}({', '.join(dict.fromkeys(part for part in (direct.strip(), ordered) if part))})"
     return called(thing)
-
-
-def grantee_name(thing: Id, grantee: str, context: Context) -> str:
-    return role(grantee) if grantee else owner_of(thing, context.new)
 
 
 def change(fact: Fact, context: Context) -> list[Step]:
@@ -224,7 +211,7 @@ def columns_again(table: Id, lost: Entries, context: Context) -> list[Step]:
             column = thing_of(fact)
             if column not in context.fresh and fact.id in context.old:
                 taken = {one for one in entries_of(fact) & entries_of(context.old[fact.id]) if any(one[:3] == gone[:3] for gone in lost)}
-                steps += [step for grantor in sorted({one.grantor for one in taken}) for step in as_grantor(grantor, grants(column, taken, grantor, context, {}))]
+                steps += [step for grantor in sorted({one.grantor for one in taken}) for step in as_grantor(grantor, spoken("GRANT", column, taken, grantor, context))]
     return steps
 
 
@@ -253,8 +240,8 @@ def without_owner(fact: Fact) -> Fact:
 
 def given(fact: Fact, context: Context) -> list[Step]:
     """What makes a new thing its owner's, with the privileges it shall have."""
-    if fact.id.kind == "extension":
-        return uncommented(fact, context)
+    if fact.id.kind == "extension":         # CREATE EXTENSION comments on it, unless it has nothing to say
+        return [] if Id("comment", ("extension", *fact.id.name)) in context.new else [Step(f"COMMENT ON {target(fact.id)} IS NULL")]
     owner = fact.attributes.get("owner") or next((context.new[one].attributes.get("owner") for one in holders(fact.id) if one in context.new), None)
     away = owner is not None and owner != context.old.role
     steps = [Step(f"ALTER {target(fact.id)} OWNER TO {role(owner)}")] if away and "owner" in fact.attributes else []
@@ -308,9 +295,15 @@ def change_default(fact: Fact, context: Context) -> list[Step]:
     return [Step(f"{head} {verb} {words_of(privileges, every)} ON {words} {to} {role(grantee or maker)}{option}") for verb, privileges, to, option in said if privileges]
 
 
-def kind_of(steps: Callable[[Fact, Context], list[Step]]) -> Kind:
-    return Kind(steps, steps, lambda before, after, context: Alteration(tuple(steps(after, context))))
+def remark(statement: str, text: str) -> Kind:
+    """A comment or label: statement, with the thing's name and perhaps the provider's, and the attribute that holds the text."""
+    def step(fact: Fact, value: str) -> Step:
+        kind, *name = fact.id.name
+        provider = ident(name.pop()) if fact.id.kind == "security_label" else ""
+        return Step(f"{statement.format(provider=provider)} ON {target(Id(kind, tuple(name)))} IS {value}")
+
+    return set_again(lambda fact, context: [step(fact, literal(fact.attributes[text]))], lambda fact, context: [step(fact, "NULL")])
 
 
-GRANT = kind_of(change)
-DEFAULT_PRIVILEGE = kind_of(change_default)
+KINDS = {"grant": set_again(change, change), "default_privilege": set_again(change_default, change_default), "comment": remark("COMMENT", "text"),
+         "security_label": remark("SECURITY LABEL FOR {provider}", "label")}

@@ -1,67 +1,17 @@
-"""Which module makes, drops and changes each kind. The order breaks ties: of two statements that could come next, the earlier kind is made first and dropped last."""
+"""How each kind is made, dropped and changed, by the names that the queries give them."""
 from __future__ import annotations
 
-from senior_backend.migrate.kinds import (
-    columns, constraints, foreign_data, indexes, inheriting, notes, operators, privileges, publications, routines, schemas, sequences, tables, textsearch, triggers, types, views,
-)
+from senior_backend.migrate.kinds import code, columns, constraints, database, inheriting, privileges, sequences, tables, types
 from senior_backend.migrate.steps import Kind
 
-HANDLERS: dict[str, Kind] = {
-    "schema": schemas.SCHEMA,
-    "extension": schemas.EXTENSION,
-    "language": schemas.LANGUAGE,
-    "collation": schemas.COLLATION,
-    "conversion": schemas.CONVERSION,
-    "access_method": schemas.ACCESS_METHOD,
-    "base_type": types.BASE_TYPE,
-    "enum": types.ENUM,
-    "domain": types.DOMAIN,
-    "domain_constraint": types.DOMAIN_CONSTRAINT,
-    "composite_type": types.COMPOSITE_TYPE,
-    "attribute": types.ATTRIBUTE,
-    "range_type": types.RANGE_TYPE,
-    "function": routines.ROUTINE,
-    "procedure": routines.ROUTINE,
-    "operator": operators.OPERATOR,
-    "operator_family": operators.FAMILY,
-    "operator_class": operators.CLASS,
-    "cast": schemas.CAST,
-    "transform": schemas.TRANSFORM,
-    "aggregate": operators.AGGREGATE,
-    "ts_parser": textsearch.PARSER,
-    "ts_template": textsearch.TEMPLATE,
-    "ts_dictionary": textsearch.DICTIONARY,
-    "ts_config": textsearch.CONFIG,
-    "fdw": foreign_data.WRAPPER,
-    "server": foreign_data.SERVER,
-    "user_mapping": foreign_data.USER_MAPPING,
-    "sequence": sequences.KIND,
-    "table": tables.KIND,
-    "foreign_table": foreign_data.FOREIGN_TABLE,
-    "partition": inheriting.PARTITION,
-    "inheritance": inheriting.INHERITANCE,
-    "column": columns.KIND,
-    "default": columns.DEFAULT,
-    "sequence_owner": sequences.OWNER,
-    "constraint": constraints.KIND,
-    "index": indexes.KIND,
-    "index_partition": indexes.PARTITION,
-    "statistics": schemas.STATISTICS,
-    "view": views.VIEW,
-    "materialized_view": views.MATERIALIZED,
-    "rule": triggers.RULE,
-    "trigger": triggers.TRIGGER,
-    "trigger_state": triggers.TRIGGER_STATE,
-    "policy": triggers.POLICY,
-    "publication": publications.PUBLICATION,
-    "publication_table": publications.MEMBER,
-    "publication_schema": publications.MEMBER,
-    "subscription": publications.SUBSCRIPTION,
-    "grant": privileges.GRANT,
-    "comment": notes.COMMENT,
-    "security_label": notes.SECURITY_LABEL,
-    "event_trigger": routines.EVENT_TRIGGER,
-    "default_privilege": privileges.DEFAULT_PRIVILEGE,
-}
-KINDS = {name: privileges.owned(kind) for name, kind in HANDLERS.items()}
-RANKS = {kind: place for place, kind in enumerate(KINDS)}
+# breaks ties: of two statements that could come next, the earlier kind is made first and dropped last
+ORDER = """schema extension language collation conversion access_method base_type enum domain domain_constraint composite_type attribute range_type function
+procedure operator operator_family operator_class cast transform aggregate ts_parser ts_template ts_dictionary ts_config fdw server user_mapping
+sequence table foreign_table partition inheritance column default sequence_owner constraint index index_partition statistics view materialized_view
+rule trigger trigger_state policy publication publication_table publication_schema subscription grant comment security_label event_trigger
+default_privilege""".split()
+RANKS = {kind: place for place, kind in enumerate(ORDER)}
+MADE: dict[str, Kind] = {}
+for module in (code, columns, constraints, database, inheriting, privileges, sequences, tables, types):
+    MADE |= module.KINDS
+KINDS = {kind: privileges.owned(MADE[kind]) for kind in ORDER}

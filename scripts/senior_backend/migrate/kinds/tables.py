@@ -3,20 +3,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from senior_backend.migrate.kinds import carrying, columns, constraints
-from senior_backend.migrate.kinds.altering import alter_table, changed_options, count_rows, rewrites
+from senior_backend.migrate.kinds import anew, columns, constraints
+from senior_backend.migrate.kinds.altering import Change, altered, alter_table, changed_options, count_rows, rewrites, said
 from senior_backend.migrate.kinds.inheriting import links_of, missing_checks, parent_of
 from senior_backend.migrate.steps import Alteration, Context, Hazard, Kind, Step
 from senior_backend.postgres.model import Fact, Id
-from senior_backend.postgres.quote import ident, qualified
+from senior_backend.postgres.quote import ident, qualified, target
 
+PARTS = ("column", "constraint", "inheritance")
 # whether a table is partitioned, and how, cannot be altered
 FIXED = ("partitioned", "key_types")
+# attribute -> what ALTER TABLE says, and why it writes all rows anew
+REWRITING = {
+    "persistence": (lambda new: "SET UNLOGGED" if new else "SET LOGGED", "the table moves into or out of the log"),
+    "method": (lambda new: f"SET ACCESS METHOD {ident(new or 'heap')}", "the access method changes"),
+    "tablespace": (lambda new: f"SET TABLESPACE {ident(new or 'pg_default')}", "the tablespace changes"),
+}
+SETTINGS: dict[str, Change] = {
+    "of": lambda old, new, fact: f"OF {new}" if new else "NOT OF", "row_security": lambda old, new, fact: f"{'ENABLE' if new else 'DISABLE'} ROW LEVEL SECURITY",
+    "force_row_security": lambda old, new, fact: f"{'FORCE' if new else 'NO FORCE'} ROW LEVEL SECURITY",
+    "replica_identity": lambda old, new, fact: f"REPLICA IDENTITY {(new or 'default').upper()}",
+}
 
 
 def create(fact: Fact, context: Context) -> list[Step]:
     unlogged = "UNLOGGED " if fact.attributes.get("persistence") == "u" else ""
-    return made(fact, context, f"{unlogged}TABLE", suffix(fact.attributes), settings({}, fact, context))
+    return made(fact, context, f"{unlogged}TABLE", suffix(fact.attributes), altered(fact, said({}, fact.attributes, SETTINGS, fact) or []))
 
 
 def made(fact: Fact, context: Context, word: str, suffix: str, settings: list[Step]) -> list[Step]:
@@ -33,7 +45,7 @@ def made(fact: Fact, context: Context, word: str, suffix: str, settings: list[St
         sql += f"\nINHERITS ({', '.join(qualified(*parent_of(one).name) for one in heirs)})"
     steps = [Step(sql + suffix), *settings]
     for column in (part for part in written if part.id.kind == "column"):
-        parents = [parent for one in heirs if (parent := context.new.get(column.id._replace(name=(*parent_of(one).name, column.id.name[2]))))]
+        parents = [parent for one in heirs if (parent := context.new.get(Id("column", (*parent_of(one).name, column.id.name[2]))))]
         steps += columns.differences(parents[0], column, context) if column in inherited and parents else columns.settings({}, column, context)
     return steps
 
@@ -48,7 +60,7 @@ def suffix(attributes: dict[str, Any]) -> str:
 
 def drop(fact: Fact, context: Context) -> list[Step]:
     lost = Hazard("data-loss", fact.id, f"all rows of {'.'.join(fact.id.name)} are lost", count_rows(fact.id), "rows")
-    return [Step(f"DROP TABLE {qualified(*fact.id.name)}", hazards=() if carrying.saved(fact.id, context) else (lost,))]
+    return [Step(f"DROP {target(fact.id)}", hazards=() if anew.saved(fact.id, context) else (lost,))]
 
 
 def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
@@ -57,29 +69,8 @@ def alter(before: Fact, after: Fact, context: Context) -> Alteration | None:
         return None
     if any(name not in old.get("inherited", ()) and Id("column", (*after.id.name, name)) in context.old for name in new.get("inherited", ())):
         return None         # a column of its own cannot become one that is only inherited
-    steps = []
-    if old.get("persistence") != new.get("persistence"):
-        steps.append(alter_table(after.id, f"SET {'UNLOGGED' if 'persistence' in new else 'LOGGED'}", rewrites(after.id, "the table moves into or out of the log")))
-    if old.get("method") != new.get("method"):
-        steps.append(alter_table(after.id, f"SET ACCESS METHOD {ident(new.get('method', 'heap'))}", rewrites(after.id, "the access method changes")))
-    if old.get("tablespace") != new.get("tablespace"):
-        steps.append(alter_table(after.id, f"SET TABLESPACE {ident(new.get('tablespace', 'pg_default'))}", rewrites(after.id, "the tablespace changes")))
-    steps += [alter_table(after.id, text) for text in changed_options(old.get("options", []), new.get("options", []))]
-    return Alteration(tuple(steps + settings(old, after, context)))
+    steps = [alter_table(after.id, say(new.get(key)), rewrites(after.id, why)) for key, (say, why) in REWRITING.items() if old.get(key) != new.get(key)]
+    return Alteration((*steps, *altered(after, said(old, new, {"options": changed_options, **SETTINGS}, after) or [])))
 
 
-def settings(old: dict[str, Any], fact: Fact, context: Context) -> list[Step]:
-    """What ALTER TABLE says about a table, new or old."""
-    new, said = fact.attributes, []
-    if old.get("of") != new.get("of"):
-        said.append(f"OF {new['of']}" if "of" in new else "NOT OF")
-    if old.get("row_security") != new.get("row_security"):
-        said.append(f"{'ENABLE' if new.get('row_security') else 'DISABLE'} ROW LEVEL SECURITY")
-    if old.get("force_row_security") != new.get("force_row_security"):
-        said.append(f"{'FORCE' if new.get('force_row_security') else 'NO FORCE'} ROW LEVEL SECURITY")
-    if old.get("replica_identity") != new.get("replica_identity"):
-        said.append(f"REPLICA IDENTITY {new.get('replica_identity', 'default').upper()}")
-    return [alter_table(fact.id, text) for text in said]
-
-
-KIND = Kind(create, drop, alter, ("column", "constraint", "inheritance"))
+KINDS = {"table": Kind(create, drop, alter, PARTS)}
