@@ -172,6 +172,15 @@ def test_a_file_of_statements_instead_of_counted_ones(filled, tmp_path):
     assert f"{work}:1: this string never ends" in advice("--connection", filled, "--workload", work, code=2)["error"]["message"]
 
 
+def test_every_version_plans_alike(every_postgres, tmp_path):
+    (tmp_path / "work.sql").write_text("select * from tickets where owner_id = 5; select id from people where lower(email) = $1; select id from tickets where state = 'waiting' order by made limit 20;")
+    with every_postgres.database() as name:
+        execute(every_postgres.url(name), TABLES)
+        execute(every_postgres.url(name), "vacuum analyze")
+        told = advice("--connection", every_postgres.url(name), "--workload", tmp_path / "work.sql")
+    assert {one["sql"] for one in told["suggestions"]} < CHOSEN and len(told["suggestions"]) == 4 and f"PostgreSQL {every_postgres.text}" in told["planner"]
+
+
 def test_of_a_schema_file_there_are_guesses_alone(tmp_path):
     schema, work = tmp_path / "schema.sql", tmp_path / "work.sql"
     schema.write_text("create table a (id int primary key); create table b (id int primary key, a_id int references a, x text); create index twice on b (id);")
