@@ -13,10 +13,9 @@ from hypothesis import given, settings, strategies as st
 
 from senior_backend.console import CommandError
 from senior_backend.load.compare import baseline, paired
-from senior_backend.load.measure.recorders import Collector
 from senior_backend.load.compare.statistics import Ranks, root, score_interval, share_difference_interval, sign_flip_p_value, student_t, unrejected
 from senior_backend.load.compare.verdicts import judged
-from senior_backend.load.measure.measurement import BlockCounts, Measurement
+from senior_backend.load.measure.measurement import Measurement, Part
 from senior_backend.load.plan.model import Plan, Target
 
 PLAN = Plan([Target("http://a/"), Target("http://b/")], mode="compare", concurrency=40)
@@ -28,7 +27,7 @@ def run(seed: int, ratio: float = 1.0, per_block: int = 400, drift: float = 0.1,
     for _ in range(20):
         level, stall = 5000 * math.exp(source.gauss(0, drift)), source.random() < 0.05
         for arm in arms:
-            arm.blocks.append(BlockCounts(seconds=0.5))
+            arm.blocks.append(Part(seconds=0.5))
         for number in range(per_block):
             which = source.random() < 0.5
             block = arms[which].blocks[-1]
@@ -218,7 +217,7 @@ def test_results_find_their_own_target(tmp_path):
 
 def test_what_a_report_keeps_holds_no_secrets():
     plan = Plan([Target("http://user:pw@a/?token=abc", headers=[("Authorization", "Bearer s3cret")], body=b"s3cret")])
-    kept = json.dumps(baseline.record(plan, [Collector(plan, plan.targets[0], "raw").measurement]))
+    kept = json.dumps(baseline.record(plan, [Measurement(plan.targets[0])]))
     assert "s3cret" not in kept and "pw@" not in kept and "abc" not in kept
 
 

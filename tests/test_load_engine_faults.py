@@ -13,7 +13,7 @@ from load_server import BROKEN, COMPLETE, Server
 from senior_backend.load.engine import connections
 from senior_backend.load.engine.raw import run_plan
 from senior_backend.load.measure.measurement import Measurement
-from senior_backend.load.engine.addresses import Unreachable
+from senior_backend.load.engine.connections import Unreachable
 from senior_backend.load.plan.model import Plan, Target
 
 KINDS = {

@@ -8,10 +8,9 @@ import json
 import pytest
 from load_server import Server
 from senior_backend.load.measure import assessment
-from senior_backend.load.plan import schedule
+from senior_backend.load.plan import model as schedule
 from senior_backend.load.engine.raw import BooksDoNotClose, check_books, run_plan
-from senior_backend.load.measure.histogram import Histogram
-from senior_backend.load.measure.measurement import Accounting, Client, Measurement, Stall, overlaps
+from senior_backend.load.measure.measurement import Accounting, Client, Histogram, Measurement, Stall, overlaps
 from senior_backend.load.plan.messages import message
 from senior_backend.load.plan.model import Plan, Stage, Target
 

@@ -9,8 +9,7 @@ from limited_server import limited
 
 from senior_backend.load.limit import search as limit_search
 from senior_backend.load.plan.model import Plan, Target
-from senior_backend.load.limit.analysis import analyse, retry_after
-from senior_backend.load.limit.probe import Answer
+from senior_backend.load.limit.analysis import Answer, analyse, retry_after
 
 
 def search(url: str, connections: int = 10, seconds: float = 6.0):
@@ -69,7 +68,7 @@ def test_window_longer_than_the_search_without_headers_is_said_to_be_unknown():
 
 
 def answers(accepted: list[float], refused: list[float]) -> list[Answer]:
-    return [Answer(at - 0.001, at, 1, 200, False) for at in accepted] + [Answer(at - 0.001, at, 1, 429, True) for at in refused]
+    return [Answer(at - 0.001, at, 200, False) for at in accepted] + [Answer(at - 0.001, at, 429, True) for at in refused]
 
 
 def test_evenly_spaced_answers_are_steady():

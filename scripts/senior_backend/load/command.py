@@ -9,7 +9,7 @@ from typing import Any
 
 from senior_backend import console
 from senior_backend.console import Console, Outcome
-from senior_backend.load.engine.addresses import Unreachable
+from senior_backend.load.engine.connections import Unreachable
 from senior_backend.load.expectations import Limit, ended, judge, limits_from, never_reached
 from senior_backend.load.measure.assessment import recommendations
 from senior_backend.load.measure.measurement import Measurement

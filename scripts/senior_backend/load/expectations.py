@@ -8,10 +8,10 @@ import json
 from typing import Any
 
 from senior_backend.console import ExitCode, Outcome
-from senior_backend.load.engine.addresses import Unreachable
+from senior_backend.load.engine.connections import Unreachable
 from senior_backend.load.measure.measurement import Accounting, Measurement
 from senior_backend.load.plan.arguments import file_text, unusable
-from senior_backend.load.plan.masking import masked_url
+from senior_backend.load.plan.messages import masked_url
 
 PERCENTILES = {"p50_ms": 50, "p95_ms": 95, "p99_ms": 99}
 

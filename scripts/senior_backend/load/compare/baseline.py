@@ -21,9 +21,8 @@ from typing import Any
 
 from senior_backend.console import CommandError
 from senior_backend.load.compare.verdicts import Comparison, Interval, Metric, judged, unknown
-from senior_backend.load.measure.histogram import Histogram
-from senior_backend.load.plan.masking import masked_url
-from senior_backend.load.measure.measurement import Measurement
+from senior_backend.load.measure.measurement import Histogram, Measurement
+from senior_backend.load.plan.messages import masked_url
 from senior_backend.load.plan.model import Plan
 from senior_backend.load.compare.statistics import share_difference_interval, student_t
 

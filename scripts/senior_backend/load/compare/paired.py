@@ -16,9 +16,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from senior_backend.load.compare.verdicts import Comparison, Interval, Metric, judged, unknown
-from senior_backend.load.measure.histogram import Histogram
-from senior_backend.load.plan.masking import masked_url
-from senior_backend.load.measure.measurement import BlockCounts, Measurement
+from senior_backend.load.measure.measurement import Histogram, Measurement, Part, add
+from senior_backend.load.plan.messages import masked_url
 from senior_backend.load.plan.model import Plan
 from senior_backend.load.compare.statistics import Ranks, root, share_difference_interval, sign_flip_p_value, unrejected
 
@@ -46,7 +45,7 @@ class Block:
     slot_s: float
 
     @classmethod
-    def of(cls, counts: BlockCounts) -> Block:
+    def of(cls, counts: Part) -> Block:
         slot_s = sum(microseconds * count for microseconds, count in counts.histogram.items()) / 1e6 + counts.broken_s
         return cls(counts.histogram, counts.answered + counts.broken, counts.failed, slot_s)
 
@@ -66,17 +65,17 @@ def compare(plan: Plan, a: Measurement, b: Measurement) -> Comparison:
     )
 
 
-def merged(pairs: list[tuple[BlockCounts, BlockCounts]]) -> list[tuple[BlockCounts, BlockCounts]]:
+def merged(pairs: list[tuple[Part, Part]]) -> list[tuple[Part, Part]]:
     """Neighbours joined until there are at most MOST_BLOCKS."""
     while len(pairs) > MOST_BLOCKS:
         pairs = [tuple(map(joined, zip(*pairs[i : i + 2]))) for i in range(0, len(pairs), 2)]
     return pairs
 
 
-def joined(blocks: tuple[BlockCounts, ...]) -> BlockCounts:
-    whole = BlockCounts()
+def joined(blocks: tuple[Part, ...]) -> Part:
+    whole = Part()
     for block in blocks:
-        whole.add(block)
+        add(whole, block)
     return whole
 
 

@@ -10,9 +10,22 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from senior_backend.load.limit.probe import Answer
-
 QUESTIONS_IN_GAP = 5  # refusals that must lie between two windows
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """A request that ended. Times in seconds since the search began; kind: "" or how it failed."""
+
+    sent_s: float
+    done_s: float
+    status: int
+    refused: bool
+    kind: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        return not self.refused and not self.kind
 
 
 @dataclasses.dataclass
@@ -46,28 +59,30 @@ class Finding:
     def as_json(self) -> dict[str, Any]:
         return {name: round(value, 3) if isinstance(value, float) else value for name, value in dataclasses.asdict(self).items()}
 
-    def lines(self) -> list[str]:
+    def rows(self) -> dict[str, str]:
+        """{what: figure} for people; empty when there is no limit."""
         if not self.found:
-            return ["RATE LIMIT", f"  none found: {self.accepted:,} requests went through, up to {self.tried_per_s or 0:,.0f}/s", *(f"  note: {note}" for note in self.notes)]
+            return {}
         rate = f"{self.rate_per_s:,.4g}/s ({self.rate_source})" if self.rate_per_s else f"not known, at most {self.at_most_per_s:,.4g}/s" if self.at_most_per_s else "not known"
-        rows = [
-            ("Status", str(self.status)),
-            ("Rate", rate),
-            ("Burst", f"{self.burst} requests"),
-            ("First refusal", f"after {self.first_429_after} requests, {self.first_429_after_s:.2f} s"),
-            ("Pattern", self.pattern + (f" of {self.window_s:.4g} s" if self.window_s else "") or "not known"),
-            ("Holds per", self.scope or "not known"),
-            (
-                "Retry-After",
-                (
-                    "none"
-                    if self.retry_after_s is None
-                    else f"{self.retry_after_s:g} s" + {True: " (then answered)", False: " (still refused then)", None: ""}[self.retry_after_holds]
-                ),
-            ),
-            ("Headers", ", ".join(f"{name}: {value}" for name, value in self.headers.items()) or "none"),
-        ]
-        return ["RATE LIMIT", *(f"  {name + ':':15}{value}" for name, value in rows), *(f"  note: {note}" for note in self.notes)]
+        asked = "none" if self.retry_after_s is None else f"{self.retry_after_s:g} s" + {True: " (then answered)", False: " (still refused then)", None: ""}[self.retry_after_holds]
+        return {
+            "Status": str(self.status),
+            "Rate": rate,
+            "Burst": f"{self.burst} requests",
+            "First refusal": f"after {self.first_429_after} requests, {self.first_429_after_s:.2f} s",
+            "Pattern": self.pattern + (f" of {self.window_s:.4g} s" if self.window_s else "") or "not known",
+            "Holds per": self.scope or "not known",
+            "Retry-After": asked,
+            "Headers": ", ".join(f"{name}: {value}" for name, value in self.headers.items()) or "none",
+        }
+
+    @property
+    def summary(self) -> str:
+        return "" if self.found else f"none found: {self.accepted:,} requests went through, up to {self.tried_per_s or 0:,.0f}/s"
+
+    def lines(self) -> list[str]:
+        said = [f"{name + ':':15}{value}" for name, value in self.rows().items()] or [self.summary]
+        return ["RATE LIMIT", *(f"  {line}" for line in (*said, *(f"note: {note}" for note in self.notes)))]
 
 
 def retry_after(fields: dict[str, str]) -> float | None:
@@ -91,20 +106,23 @@ def from_headers(finding: Finding) -> None:
             return
 
 
+def before_refusal(answers: Sequence[Answer]) -> tuple[Answer | None, int]:
+    """The first refusal, and how many requests sent before it had come were let through."""
+    first = min((answer for answer in answers if answer.refused), key=lambda answer: answer.done_s, default=None)
+    return first, sum(answer.accepted and answer.sent_s < first.done_s for answer in answers) if first else 0
+
+
 def analyse(answers: Sequence[Answer]) -> Finding:
     """Rate, burst and pattern from answers of a time in which it was asked faster than allowed."""
-    ordered = sorted(answers, key=lambda answer: answer.done_s)
-    first = next((place for place, answer in enumerate(ordered) if answer.refused), None)
-    accepted = [answer.done_s for answer in ordered if answer.accepted]
+    accepted, refusals = (sorted(answer.done_s for answer in answers if getattr(answer, name)) for name in ("accepted", "refused"))
     finding = Finding(accepted=len(accepted))
+    first, before = before_refusal(answers)
     if first is None:
         return finding
-    before = sum(answer.accepted for answer in ordered[:first])
-    refusals = [answer.done_s for answer in ordered if answer.refused]
     after = accepted[before:]
-    finding.first_429_after_s, finding.burst = ordered[first].done_s, before
+    finding.first_429_after_s, finding.burst = first.done_s, before
     if len(after) < 2:
-        waited = ordered[-1].done_s - refusals[0]
+        waited = max(answer.done_s for answer in answers) - first.done_s
         finding.at_most_per_s = (len(after) + max(1, before)) / waited if waited > 0 else None
         return finding
     starts = window_starts(accepted, before, refusals)

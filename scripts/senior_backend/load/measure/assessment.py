@@ -6,8 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-from senior_backend.load.measure.histogram import Histogram, merged
-from senior_backend.load.measure.measurement import Client, Measurement, Stall
+from senior_backend.load.measure.measurement import Client, Histogram, Measurement, Stall, merged
 from senior_backend.load.plan.model import Plan
 
 BUSY = 0.9  # share of a processor above which waiting in the client shows in the latencies

@@ -12,8 +12,7 @@ import urllib.parse
 from typing import Any
 
 from senior_backend.console import CommandError
-from senior_backend.load.plan.masking import masked_url
-from senior_backend.load.plan.messages import FIELD, fields_of, message
+from senior_backend.load.plan.messages import FIELD, fields_of, masked_url, message
 from senior_backend.load.plan.model import Plan, Stage, Target
 
 DEFAULT_CONCURRENCY, DEFAULT_DURATION_S, DEFAULT_TIMEOUT_S, DRAIN_S = 10, 10.0, 30.0, 2.0

@@ -10,8 +10,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from senior_backend.load.plan.masking import SECRET_HEADER, masked_url
-from senior_backend.load.plan.messages import default_headers
+from senior_backend.load.plan.messages import SECRET_HEADER, headers_of, masked_url
 from senior_backend.load.plan.model import Plan, Target
 
 PLAIN_KEY = re.compile(r"[A-Za-z_]\w*")
@@ -49,9 +48,7 @@ def names(plan: Plan) -> list[str]:
 
 
 def header_values(target: Target) -> dict[str, str]:
-    headers = {name: value for name, value in default_headers(target, target.body) if name not in ("Host", "Content-Length", "User-Agent")}
-    given = {name.lower() for name, _ in target.headers}
-    return {**{name: value for name, value in headers.items() if name.lower() not in given}, **dict(target.headers)}
+    return dict(headers_of(target, None, target.body, ("host", "content-length", "user-agent")))
 
 
 def variable(name: str) -> str:

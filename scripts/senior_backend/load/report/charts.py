@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from senior_backend.load.compare.verdicts import Metric
-from senior_backend.load.measure.histogram import Histogram
-from senior_backend.load.measure.measurement import Second
+from senior_backend.load.measure.measurement import Histogram, Part, add
 
 CURVE_POINTS = 72
 MOST_BARS = 50
@@ -116,22 +115,22 @@ def curve(histogram: Histogram, nines: float) -> list[tuple[float, float]]:
     return list(zip([tail / nines for tail in tails], histogram.percentiles_ms([100 * (1 - 10**-tail) for tail in tails])))
 
 
-def grouped(timeline: Sequence[Second]) -> list[Second]:
+def grouped(timeline: Sequence[Part]) -> list[Part]:
     """The seconds, several joined into one when there are more than fit."""
     size = math.ceil(len(timeline) / MOST_BARS) or 1
     joined = []
     for begin in range(0, len(timeline), size):
-        whole = Second(0.0)
+        whole = Part()
         for part in timeline[begin : begin + size]:
             length = whole.seconds + part.seconds
-            whole.add(part)
+            add(whole, part)
             whole.seconds = length
         joined.append(whole)
     return joined
 
 
-def rate_chart(timeline: Sequence[Second], ok: Callable[[Second], int]) -> str:
-    """Ended requests per second, those that failed in their own colour. ok: how many answers of a Second are ok."""
+def rate_chart(timeline: Sequence[Part], ok: Callable[[Part], int]) -> str:
+    """Ended requests per second, those that failed in their own colour. ok: how many answers of a Part are ok."""
     frame = Frame(width=480, height=190, left=54)
     parts = grouped(timeline)
     total_s = sum(part.seconds for part in parts) or 1.0
@@ -167,7 +166,7 @@ def time_marks(total_s: float) -> list[tuple[float, str]]:
     return [(value / total_s, f"{value:g} s") for value in nice_ticks(total_s, 5) if value <= total_s * 1.0001]
 
 
-def latency_chart(timeline: Sequence[Second]) -> str:
+def latency_chart(timeline: Sequence[Part]) -> str:
     """p50 and p99 of the answers that came in each second."""
     frame = Frame(width=480, height=190, left=54)
     parts = grouped(timeline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,10 +10,9 @@ from typing import Any
 
 from senior_backend.console import CommandError, Console, ExitCode, Outcome, STATUS, VERSION, write
 from senior_backend.load.measure.assessment import recommended_duration_s, stalls_of
-from senior_backend.load.measure.histogram import Histogram
-from senior_backend.load.measure.measurement import Measurement, Snapshot
+from senior_backend.load.measure.measurement import Histogram, Measurement, Snapshot
 from senior_backend.load.options import TOOL
-from senior_backend.load.plan.masking import masked_header, masked_url
+from senior_backend.load.plan.messages import masked_header, masked_url
 from senior_backend.load.plan.model import Plan
 
 PERCENTS = (50, 90, 95, 99)
@@ -38,7 +38,7 @@ def result(plan: Plan, measurement: Measurement) -> dict[str, Any]:
         "status_latencies": {str(status): status_latency(histogram) for status, histogram in sorted(measurement.statuses.items())},
         "total_bytes_received": measurement.bytes_received,
         "throughput_mbps": round(measurement.bytes_received * 8e-6 / measurement.seconds, 3) if measurement.seconds else 0.0,
-        "accounting": books.as_json(),
+        "accounting": dataclasses.asdict(books),
         "model": plan.model,
         "engine": measurement.engine,
         "interrupted": measurement.interrupted,
@@ -174,7 +174,7 @@ def transfer(measurement: Measurement) -> list[str]:
 
 
 def books(measurement: Measurement) -> list[str]:
-    return ["ACCOUNTING", *(row(name.replace("_", " ").capitalize(), f"{count:,}") for name, count in measurement.accounting.as_json().items())]
+    return ["ACCOUNTING", *(row(name.replace("_", " ").capitalize(), f"{count:,}") for name, count in dataclasses.asdict(measurement.accounting).items())]
 
 
 def about_client(measurement: Measurement) -> list[str]:

@@ -11,9 +11,8 @@ from html import escape
 from senior_backend.console import VERSION
 from senior_backend.load.report.charts import interval_chart, latency_chart, milliseconds, percentile_chart, rate_chart
 from senior_backend.load.compare.verdicts import SAME, Comparison, figure, signed, span
-from senior_backend.load.measure.histogram import Histogram
-from senior_backend.load.plan.masking import masked_url
-from senior_backend.load.measure.measurement import Measurement, Second
+from senior_backend.load.measure.measurement import Histogram, Measurement, Part
+from senior_backend.load.plan.messages import masked_url
 from senior_backend.load.plan.model import Plan
 from senior_backend.load.limit.analysis import Finding
 
@@ -146,10 +145,9 @@ def comparison_section(comparison: Comparison) -> str:
 
 
 def finding_section(finding: Finding) -> str:
-    title, *lines = finding.lines()
-    rows = [[text(label.strip()), text(value.strip())] for label, colon, value in (line.partition(":") for line in lines) if colon and label.strip() != "note"]
-    summary = "" if finding.found else f"<p class=about>{text(lines[0].strip())}</p>"
-    return f"<section><h2>{text(title.capitalize())}</h2>{summary}{table(['', ''], rows) if finding.found else ''}{bullets(finding.notes)}</section>"
+    summary = f"<p class=about>{text(finding.summary)}</p>" if finding.summary else ""
+    rows = [[text(label), text(value)] for label, value in finding.rows().items()]
+    return f"<section><h2>Rate limit</h2>{summary}{table(['', ''], rows) if rows else ''}{bullets(finding.notes)}</section>"
 
 
 def overview_section(plan: Plan, measurements: Sequence[Measurement]) -> str:
@@ -238,7 +236,7 @@ def curves(plan: Plan, measurement: Measurement, place: int, several: bool) -> s
 
 
 def over_time(plan: Plan, measurement: Measurement) -> str:
-    def ok(second: Second) -> int:
+    def ok(second: Part) -> int:
         return sum(count for status, count in second.statuses.items() if measurement.is_ok(status, plan.expect_status))
 
     if not measurement.timeline:
