@@ -16,7 +16,7 @@ import time
 import pytest
 
 from senior_backend.decide import inputs, json_files, kills, options, profiles
-from senior_backend.load import expectations
+from senior_backend.load import options as load_options
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOOR = ROOT / "scripts" / "backend_decision_engine.py"
@@ -301,7 +301,7 @@ def test_a_real_load_test_feeds_the_decision_and_the_decision_the_load_test(tmp_
         server.shutdown()
         server.server_close()
     assert {(one["name"], one["wanted"]) for one in judged["expectations"]} == {("p50_ms", 80), ("p95_ms", 250), ("p99_ms", 600), ("error_rate_percent", 0.5)}
-    assert [limit.name for limit in expectations.limits_from(argparse.Namespace(targets=str(path), p99_ms=None, max_error_rate=None))] == ["p50_ms", "p95_ms", "p99_ms",
+    assert [limit.name for limit in load_options.limits_from(argparse.Namespace(targets=str(path), p99_ms=None, max_error_rate=None))] == ["p50_ms", "p95_ms", "p99_ms",
         "error_rate_percent"]
     for text in ("{}", '{"tool": "api_load_tester", "results": []}',
                  '{"tool": "api_load_tester", "results": [{"requests_per_second": 0, "latency_p99": 1, "successful_requests": 0}]}'):
