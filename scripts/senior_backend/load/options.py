@@ -96,10 +96,6 @@ def method(option: str, text: str) -> str:
     return text.upper()
 
 
-def body(option: str, text: str) -> bytes:
-    return file_bytes(option, text[1:], "a body that itself begins with @ comes from a file") if text.startswith("@") else text.encode("utf-8", "surrogateescape")
-
-
 def proxy(option: str, text: str) -> str:
     if not re.match(r"(https?|socks5h?)://[^/\s]+", text):
         raise usage(f"{option} {masked_url(text)} is not a URL", "for example --proxy http://127.0.0.1:3128")
@@ -121,7 +117,7 @@ def as_given(option: str, text: str) -> str:
 OPTIONS: dict[str, list[tuple]] = {
     "request": [
         ("-m --method", "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS, ... (default: GET)", None, method, {"default": "GET"}),
-        ("-b --body", "body, or @FILE", None, body),
+        ("-b --body", "body, or @FILE", None, as_given),
         ("-H --header", "may be given several times", "'NAME: VALUE'", as_given, {"action": "append", "default": []}),
         ("--data", "one JSON object per line; {{field}} in URL, header values and body is filled from one line after the other", "FILE.jsonl", as_given),
         ("-t --timeout", "seconds for a whole request, connecting included (default: 30)", "S", number("a number of seconds above 0", ABOVE_0)),
@@ -220,8 +216,8 @@ def targets_from(arguments: argparse.Namespace) -> list[Target]:
     if not arguments.urls:
         raise usage("no URL given: expected http://... or https://...", "python scripts/api_load_tester.py https://api.example.com/users")
     headers = [header_from(text, number) for number, text in enumerate(arguments.header, 1)]
-    weights = weights_from(arguments.mix, len(arguments.urls))
-    return [target_from(url, Target("", arguments.method, headers, arguments.body, weight)) for url, weight in zip(arguments.urls, weights)]
+    body, weights = body_from(arguments.body), weights_from(arguments.mix, len(arguments.urls))
+    return [target_from(url, Target("", arguments.method, headers, body, weight)) for url, weight in zip(arguments.urls, weights)]
 
 
 def target_from(url: str, target: Target) -> Target:
@@ -258,6 +254,12 @@ def header_from(text: str, number: int) -> tuple[str, str]:
     if name.lower() in ("content-length", "transfer-encoding"):
         raise usage(f"{place}: {name} is set from the body", "leave it out")
     return name, value.strip()
+
+
+def body_from(given: str | None) -> bytes | None:
+    if (given or "").startswith("@"):
+        return file_bytes("--body", given[1:], "a body that itself begins with @ comes from a file")
+    return None if given is None else given.encode("utf-8", "surrogateescape")
 
 
 def weights_from(mix: str | None, count: int) -> list[int]:
