@@ -20,17 +20,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from senior_backend.console import CommandError
-from senior_backend.load.compare.verdicts import Comparison, Interval, Metric, judged, unknown
+from senior_backend.load.compare.verdicts import QUANTILES, Comparison, Interval, Metric, judged, share_difference_interval, student_t, unknown
 from senior_backend.load.measure.measurement import Histogram, Measurement
 from senior_backend.load.plan.messages import masked_url
 from senior_backend.load.plan.model import Plan
-from senior_backend.load.compare.statistics import share_difference_interval, student_t
 
 ALPHA = 0.02  # of any false verdict, split over the five metrics
 TYPICAL_SPREAD = {"latency_p50": 0.05, "latency_p95": 0.08, "latency_p99": 0.15, "requests_per_second": 0.05, "error_rate": 0.0005}
 TYPICAL_WEIGHT = 4
 MARGINS = {"latency_p50": 10.0, "latency_p95": 15.0, "latency_p99": 25.0, "requests_per_second": 10.0, "error_rate": 0.5}
-QUANTILES = {"latency_p50": 50, "latency_p95": 95, "latency_p99": 99}
 STALE = datetime.timedelta(hours=1)
 METHOD = (
     "sequential: this run against {runs}, made at another time; intervals from the spread between runs (Student's t, {degrees} degrees of freedom: "
@@ -181,7 +179,7 @@ def limited_by_client(old: list[dict[str, Any]], new: dict[str, Any]) -> str:
 
 def relative_metric(name: str, old: list[float], new: float, within: float, objection: str) -> Metric:
     if not new or not all(old):
-        return unknown(statistics.fmean(old) or None, new or None, MARGINS[name], "a run gave no complete answer")
+        return unknown(name, statistics.fmean(old) or None, new or None, MARGINS[name], "a run gave no complete answer")
     logs = [math.log(value) for value in old]
     centre = statistics.fmean(logs)
     half = half_width(logs, TYPICAL_SPREAD[name], within)
@@ -203,7 +201,7 @@ def error_metric(old: list[dict[str, Any]], new: dict[str, Any], objection: str)
     name = "error_rate"
     ended = [(int(result["failed_requests"]), int(result["total_requests"])) for result in (*old, new)]
     if not all(total for _, total in ended):
-        return unknown(None, None, MARGINS[name], "a run ended no request")
+        return unknown(name, None, None, MARGINS[name], "a run ended no request")
     shares = [failed / total for failed, total in ended]
     difference = shares[-1] - statistics.fmean(shares[:-1])
     half = half_width(shares[:-1], TYPICAL_SPREAD[name], 0.0)

@@ -101,6 +101,15 @@ class Part:
     histogram: Histogram = dataclasses.field(default_factory=Histogram)
     statuses: dict[int, int] = dataclasses.field(default_factory=dict)
 
+    @property
+    def ended(self) -> int:
+        return self.answered + self.broken
+
+    @property
+    def slot_s(self) -> float:
+        """Connection time spent on those that ended."""
+        return sum(microseconds * count for microseconds, count in self.histogram.items()) / 1e6 + self.broken_s
+
 
 @dataclasses.dataclass(slots=True)
 class Stall:

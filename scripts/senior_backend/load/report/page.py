@@ -10,7 +10,7 @@ from html import escape
 
 from senior_backend.console import VERSION
 from senior_backend.load.report.charts import interval_chart, latency_chart, milliseconds, percentile_chart, rate_chart
-from senior_backend.load.compare.verdicts import SAME, Comparison, figure, signed, span
+from senior_backend.load.compare.verdicts import SAME, Comparison
 from senior_backend.load.measure.measurement import Histogram, Measurement, Part
 from senior_backend.load.plan.messages import masked_url
 from senior_backend.load.plan.model import Plan
@@ -117,18 +117,14 @@ def comparison_section(comparison: Comparison) -> str:
         style = "same" if metric.verdict == SAME else metric.verdict
         rows.append(
             [
-                METRIC_NAMES.get(metric_name, text(metric_name)),
-                figure(metric_name, metric.a),
-                figure(metric_name, metric.b),
-                signed(metric_name, metric.difference),
-                span(metric_name, metric.interval),
+                METRIC_NAMES[metric_name],
+                *metric.cells(),
                 interval_chart(metric),
                 f'<span class="verdict {text(style)}">{text(metric.verdict)}</span>',
             ]
         )
-    margins = ", ".join(f"{METRIC_NAMES.get(key, key)} {metric.margin:g} {'points' if key == 'error_rate' else '%'}" for key, metric in comparison.metrics.items())
     notes = [
-        f'"No difference" means that the whole interval lies within the margin (the grey band): {margins}.',
+        f'"No difference" means that the whole interval lies within the margin (the grey band): {comparison.margins(METRIC_NAMES)}.',
         f'The chance of any false "faster" or "slower" among these verdicts is {comparison.alpha:.0%}.',
         *(f"Inconclusive: {reason}." for reason in comparison.reasons),
         *comparison.notes,
@@ -152,7 +148,7 @@ def finding_section(finding: Finding) -> str:
 
 def overview_section(plan: Plan, measurements: Sequence[Measurement]) -> str:
     shown = measurements[:MOST_TARGETS]
-    chart = percentile_chart([(name(measurement), measurement.latency, f"s{place}") for place, measurement in enumerate(shown)])
+    chart = percentile_chart([(measurement.latency, f"s{place}") for place, measurement in enumerate(shown)])
     rows = [
         [
             f'<span class="key k{place}"></span>{text(name(measurement))}',
@@ -231,7 +227,7 @@ def curves(plan: Plan, measurement: Measurement, place: int, several: bool) -> s
         for label, histogram, _ in series
         if histogram
     ]
-    chart = f'{legend}<div class="scroll">{percentile_chart(series)}</div>' if both or not several else ""
+    chart = f'{legend}<div class="scroll">{percentile_chart([entry[1:] for entry in series])}</div>' if both or not several else ""
     return f"<h3>Latency by percentile</h3>{chart}{table(['', *(f'p{percent:g}' for percent in PERCENTS), 'max', 'mean'], rows, range(1, 8))}" if rows else ""
 
 
