@@ -22,7 +22,7 @@ from senior_backend.load.measure.recorders import Books, Recorder
 from senior_backend.load.compare.verdicts import Comparison
 from senior_backend.load.measure.measurement import Client, Measurement, Part
 from senior_backend.load.plan.model import Plan, Target
-from senior_backend.load.limit.analysis import Finding
+from senior_backend.load.limit import Finding
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; \u202e\x00"
 

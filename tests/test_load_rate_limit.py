@@ -7,9 +7,9 @@ import time
 import pytest
 from limited_server import limited
 
-from senior_backend.load.limit import search as limit_search
+from senior_backend.load import limit as limit_search
 from senior_backend.load.plan.model import Plan, Target
-from senior_backend.load.limit.analysis import Answer, analyse, retry_after
+from senior_backend.load.limit import Answer, analyse, retry_after
 
 
 def search(url: str, connections: int = 10, seconds: float = 6.0):

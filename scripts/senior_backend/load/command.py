@@ -68,9 +68,9 @@ def baseline_from(arguments: argparse.Namespace):
 def run(arguments: argparse.Namespace, plan: Plan, out: Console, line: ProgressLine | None) -> tuple[Any, list[Measurement]]:
     """Send the load: (what was found about a rate limit or None, measurements)."""
     if arguments.expect_rate_limit:
-        from senior_backend.load.limit import search
+        from senior_backend.load import limit
 
-        finding, measurement = search.find(plan, out.detail)
+        finding, measurement = limit.find(plan, out.detail)
         return finding, [measurement]
     engine = engine_for(arguments, plan, out)
     if engine == "raw":

@@ -10,7 +10,7 @@ from html import escape
 
 from senior_backend.console import VERSION
 from senior_backend.load.compare.verdicts import SAME, Comparison
-from senior_backend.load.limit.analysis import Finding
+from senior_backend.load.limit import Finding
 from senior_backend.load.measure.measurement import Histogram, Measurement, Part
 from senior_backend.load.plan.messages import masked_url
 from senior_backend.load.plan.model import Plan
