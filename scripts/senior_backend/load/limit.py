@@ -122,6 +122,7 @@ class Search(Loop):
         self.fresh = Pool(self.pool.origin, self.pool.address, self.pool.tls)
         self.at_once = self.waiting = self.next_ns = self.begin_place = 0
         self.checked_s, self.enough, self.pause_s = 0.0, False, FIRST_PAUSE_S
+        self.exhausted: Connection | None = None  # the first that was refused
 
     # Asking
 
@@ -132,6 +133,7 @@ class Search(Loop):
         status, head = connection.reader.head.status, connection.reader.first_head.decode("latin-1")
         refused = status == 429 or status == 503 and "\nretry-after:" in head.lower()
         self.heads.setdefault(status, head)
+        self.exhausted = self.exhausted or (connection if refused else None)
         self.answers.append(Answer((connection.sent - self.start_ns) / 1e9, (now - self.start_ns) / 1e9, status, refused))
         super().complete(connection, data, now)
 
@@ -219,6 +221,7 @@ class Search(Loop):
     def scope(self) -> str:
         """While the first connections are refused, ask over fresh ones in turn with an old one."""
         fresh, old = [], []
+        self.pool.idle.sort(key=lambda connection: connection is self.exhausted)  # the last of them is used
         while self.running and len(fresh) < FRESH_CONNECTIONS and self.now_s() < 0.8 * self.plan.duration_s:
             fresh.append(self.once(self.fresh))
             self.drop_idle(self.fresh)
