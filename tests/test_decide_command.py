@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from senior_backend.decide import inputs, json_files, kills, options, profiles
+from senior_backend.decide import inputs, json_files, options, profiles, rules
 from senior_backend.load import options as load_options
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -363,4 +363,4 @@ def test_sample_and_composition(tmp_path):
 
 
 def test_every_code_is_in_the_published_schema():
-    assert set(SCHEMA["properties"]["outcome"]["properties"]["code"]["enum"]) == {None, kills.TIE, kills.UNSTATED, *kills.REFUSALS}
+    assert set(SCHEMA["properties"]["outcome"]["properties"]["code"]["enum"]) == {None, rules.TIE, rules.UNSTATED, *rules.REFUSALS}

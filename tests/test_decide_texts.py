@@ -5,7 +5,7 @@ import json
 import pathlib
 import re
 
-from senior_backend.decide import inputs, kills
+from senior_backend.decide import inputs, rules
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 QUESTIONS, MAP, AGENT, COMMAND = ((ROOT / name).read_text(encoding="utf-8") for name in (
@@ -31,10 +31,10 @@ def test_the_seven_questions_are_the_engines():
 
 
 def test_codes_and_thresholds_are_the_engines():
-    assert {code for question in inputs.QUESTIONS for code in question.kills} == {kill.code for kill in kills.KILLS}
-    assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+|TIE)`", QUESTIONS)) == {*kills.REFUSALS, kills.TIE, kills.UNSTATED}
+    assert {code for question in inputs.QUESTIONS for code in question.kills} == {kill.code for kill in rules.KILLS}
+    assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+|TIE)`", QUESTIONS)) == {*rules.REFUSALS, rules.TIE, rules.UNSTATED}
     bodies = {ask: body for _, ask, body in PARTS}
-    assert f"fewer than {kills.EVENT_TEAM} engineers" in bodies[inputs.QUESTIONS[2].ask] and f"without {kills.MICROSERVICES_TEAM} engineers" in bodies[inputs.QUESTIONS[4].ask]
+    assert f"fewer than {rules.EVENT_TEAM} engineers" in bodies[inputs.QUESTIONS[2].ask] and f"without {rules.MICROSERVICES_TEAM} engineers" in bodies[inputs.QUESTIONS[4].ask]
     for slo, minutes in re.findall(r"(\d+(?:\.\d+)?) %(?: leaves)? (\d+(?:\.\d+)?)", point(bodies[inputs.QUESTIONS[6].ask], "Why")):
         assert inputs.budget_micro(float(slo), inputs.DEFAULT_WINDOW) == inputs.micro(float(minutes))
 

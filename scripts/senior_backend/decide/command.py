@@ -11,9 +11,9 @@ from typing import Any
 from senior_backend import console
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.decide.inputs import INPUTS, Answers, from_flags, from_object, from_text, missing, nothing, value_of
-from senior_backend.decide.kills import MISSING
 from senior_backend.decide.options import TOOL, parser
 from senior_backend.decide.profiles import Profile, load
+from senior_backend.decide.rules import MISSING
 from senior_backend.decide.verdict import Engine, Verdict
 
 SAMPLE = {

@@ -8,9 +8,8 @@ from typing import Any
 
 from senior_backend.decide import arithmetic, sensitivity
 from senior_backend.decide.inputs import DEFAULT_WINDOW, INPUTS, QUESTIONS, TIERS, Answers, Input, budget_micro, minutes, missing
-from senior_backend.decide.kills import KILLS, MISSING, NO_PROFILE, TIE
 from senior_backend.decide.profiles import BUNDLE, Profile, tier_index
-from senior_backend.decide.rules import WEIGHTS, rule_of, unit
+from senior_backend.decide.rules import KILLS, MISSING, NO_PROFILE, TIE, WEIGHTS, rule_of
 from senior_backend.decide.verdict import RESTS_ON, Engine, Values, Verdict, derive, points_of
 
 ASSETS = BUNDLE / "assets" / "decide"
@@ -99,7 +98,7 @@ def gates_json(profile: Profile, values: Values) -> dict[str, Any]:
     """Every failing gate of a profile with its distance."""
     derive(values)
     failing = [{"input": gate.input, "required": gate.required, "value": gate.value(values), "distance": gate.distance(values),
-                "unit": "minutes" if "budget" in gate.required else unit(gate.input),
+                "unit": gate.unit,
                 "source": f"profile {profile.name}: constraints.{gate.key}"} for gate in profile.gates if not gate.holds(values)]
     return {"profile": profile.name, "passed": not failing, "checked": len(profile.gates), "failing": failing}
 

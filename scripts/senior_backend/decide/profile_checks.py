@@ -1,13 +1,14 @@
 """--check-profiles: contradictions within a profile, profiles that another one always beats or that no input leads to, picks past their support."""
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 from typing import Any, Iterator
 
 from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, budget_micro, micro, minutes
 from senior_backend.decide.profiles import Profile
-from senior_backend.decide.verdict import BITS, GROUPS, TEXTS, Effect, Engine, Values, derive
+from senior_backend.decide.verdict import BITS, GROUPS, NOTHING, TEXTS, Effect, Engine, Values, derive
 
 NOT_ABOVE = (                           # within success_thresholds and constraints: the first is at most the second
     ("p50_api_latency_ms", "p95_api_latency_ms"), ("p95_api_latency_ms", "p99_api_latency_ms"), ("team_size_min", "team_size_max"), ("qps_p99_min", "qps_p99_max"),
@@ -100,7 +101,7 @@ def leading(engine: Engine, groups: list[dict[Effect, int]]) -> set[str]:
 
 def states(engine: Engine, groups: list[dict[Effect, int]]) -> dict[Effect, int]:
     """Every sum of effects that inputs can bring about -> how many classes of inputs do. Group by group, equal sums merged: billions of classes, thousands of sums."""
-    summed: dict[Effect, int] = {(0, -1, 0, 0): 1}
+    summed: dict[Effect, int] = {NOTHING: 1}
     for some in groups:
         wider: dict[Effect, int] = {}
         for (kills, passing, earned, open_), count in summed.items():
@@ -113,16 +114,10 @@ def states(engine: Engine, groups: list[dict[Effect, int]]) -> dict[Effect, int]
 
 def effects(engine: Engine, index: int) -> dict[Effect, int]:
     """The effects of one group -> how many classes of its inputs have it. Every class is met: its values are tried on and on both sides of each threshold."""
-    seen: dict[tuple, Effect] = {}
     for values in group_values(engine, GROUPS[index]):
         derive(values)
-        key = engine.key(GROUPS[index], values)
-        if key not in seen:
-            seen[key] = engine.effect(index, GROUPS[index], values)
-    counted: dict[Effect, int] = {}
-    for effect in seen.values():
-        counted[effect] = counted.get(effect, 0) + 1
-    return counted
+        engine.effect(index, values)
+    return collections.Counter(engine.effects[index].values())
 
 
 def group_values(engine: Engine, group: tuple[str, ...]) -> Iterator[Values]:

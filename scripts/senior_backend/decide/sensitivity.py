@@ -9,9 +9,8 @@ import math
 from typing import Any, Iterator
 
 from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, Input, minutes
-from senior_backend.decide.kills import KILLS
 from senior_backend.decide.profiles import Profile
-from senior_backend.decide.rules import MEETS, WEIGHTS
+from senior_backend.decide.rules import KILLS, MEETS, WEIGHTS
 from senior_backend.decide.verdict import GROUPS, Engine, Values, Verdict, derive, points_of
 
 SOMEBODY = "a named person"
@@ -51,7 +50,7 @@ def in_effect(engine: Engine, values: Values, name: str) -> float | None:
     leader = engine.judge(dict(values)).profile
     if name == "slo_window_days":
         return DEFAULT_WINDOW
-    key = next((key for asked, key, _ in MEETS if asked == name), None)
+    key, _ = MEETS.get(name, (None, False))
     return next((profile.thresholds.get(key) for profile in engine.profiles if profile.name == leader), None)
 
 
