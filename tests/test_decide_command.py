@@ -15,12 +15,12 @@ import time
 
 import pytest
 
-from senior_backend.decide import inputs, json_files, options, profiles, rules
+from senior_backend.decide import command, inputs, json_files, profiles, rules
 from senior_backend.load import options as load_options
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOOR = ROOT / "scripts" / "backend_decision_engine.py"
-SEED = options.SEED.split()[2:]
+SEED = command.SEED.split()[2:]
 STATED = ["--slo", "99.5", "--error-budget-owner", "Grace Hopper", "--rpo-minutes", "15", "--rto-minutes", "60"]
 SCHEMA = json.loads((ROOT / "assets/decide/decision.schema.json").read_text(encoding="utf-8"))
 # a profile in the first format, as an organisation may still have it

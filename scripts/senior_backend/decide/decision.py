@@ -8,11 +8,10 @@ from typing import Any
 
 from senior_backend.decide import arithmetic, sensitivity
 from senior_backend.decide.inputs import DEFAULT_WINDOW, INPUTS, QUESTIONS, TIERS, Answers, Input, budget_micro, minutes, missing
-from senior_backend.decide.profiles import BUNDLE, Profile, tier_index
+from senior_backend.decide.profiles import ASSETS, Profile, tier_index
 from senior_backend.decide.rules import KILLS, MISSING, NO_PROFILE, TIE, WEIGHTS, rule_of
 from senior_backend.decide.verdict import RESTS_ON, Engine, Values, Verdict, derive, points_of
 
-ASSETS = BUNDLE / "assets" / "decide"
 LATENCIES = (("p50_ms", "p50_api_latency_ms"), ("p95_ms", "p95_api_latency_ms"), ("p99_ms", "p99_api_latency_ms"))
 
 

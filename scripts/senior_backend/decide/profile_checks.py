@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import itertools
 from typing import Any, Iterator
 
@@ -17,18 +16,7 @@ NOT_ABOVE = (                           # within success_thresholds and constrai
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    kind: str                           # contradiction, dominated, unreachable, support
-    profile: str
-    place: str                          # file:line
-    message: str
-
-    def as_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    def line(self) -> str:
-        return f"{self.place}: {self.kind}: {self.message}"
+Finding = dict[str, Any]                # kind (contradiction, dominated, unreachable, support), profile, place (file:line), message
 
 
 def check(engine: Engine, as_of: str) -> list[Finding]:
@@ -39,27 +27,29 @@ def check(engine: Engine, as_of: str) -> list[Finding]:
         stronger = next((other.name for other in engine.profiles if other is not profile and dominates(engine, groups, other, profile)), None)
         if profile.name not in reached:
             why = f"{stronger} passes wherever it does and always earns as much or more" if stronger else "its gates exclude each other, or others earn more wherever it passes"
-            found.append(Finding("dominated" if stronger else "unreachable", profile.name, profile.place("constraints"), f"no input leads to {profile.name}: {why}"))
+            found.append(finding("dominated" if stronger else "unreachable", profile, ("constraints",), f"no input leads to {profile.name}: {why}"))
         elif stronger:
-            found.append(Finding("dominated", profile.name, profile.place("constraints"),
-                                 f"{profile.name} can at best tie: {stronger} passes wherever it does and never earns less"))
+            found.append(finding("dominated", profile, ("constraints",), f"{profile.name} can at best tie: {stronger} passes wherever it does and never earns less"))
     return found
+
+
+def finding(kind: str, profile: Profile, pointer: tuple, message: str) -> Finding:
+    return {"kind": kind, "profile": profile.name, "place": profile.place(*pointer), "message": message}
 
 
 def contradictions(profile: Profile) -> Iterator[Finding]:
     figures = {**profile.constraints, **profile.thresholds}
     for low, high in NOT_ABOVE:
-        if figures.get(low) is not None and figures.get(high) is not None and figures[low] > figures[high]:
+        if None not in (figures.get(low), figures.get(high)) and figures[low] > figures[high]:
             section = "constraints" if low in profile.constraints else "success_thresholds"
-            yield Finding("contradiction", profile.name, profile.place(section, low), f"{low} {figures[low]:g} is above {high} {figures[high]:g}")
-    budget = budget_micro(figures["uptime_target"], DEFAULT_WINDOW)
-    if micro(figures["rto_minutes_max"]) > budget:
-        yield Finding("contradiction", profile.name, profile.place("success_thresholds", "rto_minutes_max"),
-                      f"rto_minutes_max {figures['rto_minutes_max']:g} is above the error budget of {minutes(budget):g} minutes "
-                      f"(uptime_target {figures['uptime_target']:g} over {DEFAULT_WINDOW} days)")
+            yield finding("contradiction", profile, (section, low), f"{low} {figures[low]:g} is above {high} {figures[high]:g}")
+    budget, rto = budget_micro(figures["uptime_target"], DEFAULT_WINDOW), figures["rto_minutes_max"]
+    if micro(rto) > budget:
+        yield finding("contradiction", profile, ("success_thresholds", "rto_minutes_max"),
+                      f"rto_minutes_max {rto:g} is above the error budget of {minutes(budget):g} minutes (uptime_target {figures['uptime_target']:g} over {DEFAULT_WINDOW} days)")
     for index, fit in enumerate(profile.fits):
         if fit.rule.key.startswith("fits[") and not earnable(profile, fit.rule.input, fit.rule):
-            yield Finding("contradiction", profile.name, profile.place("fits", index), f"{fit.rule.key}: no {fit.rule.input} that passes the gates is {fit.rule.required}")
+            yield finding("contradiction", profile, ("fits", index), f"{fit.rule.key}: no {fit.rule.input} that passes the gates is {fit.rule.required}")
 
 
 def earnable(profile: Profile, name: str, rule: Any) -> bool:
@@ -74,7 +64,7 @@ def ended_support(profile: Profile, as_of: str) -> Iterator[Finding]:
         key = f"stack_{language}" if language else "stack"
         for index, pick in enumerate(picks):
             if pick.get("supported_until") and pick["supported_until"] < as_of:
-                yield Finding("support", profile.name, profile.place(key, index), f"{pick['pick']} is supported until {pick['supported_until']} only (as of {as_of})")
+                yield finding("support", profile, (key, index), f"{pick['pick']} is supported until {pick['supported_until']} only (as of {as_of})")
 
 
 def dominates(engine: Engine, groups: list[dict[Effect, int]], strong: Profile, weak: Profile) -> bool:

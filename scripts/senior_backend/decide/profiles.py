@@ -13,7 +13,7 @@ from senior_backend.decide.inputs import INPUTS, INTERACTIONS, LANGUAGES, PATTER
 from senior_backend.decide.rules import BudgetRule, Fit, Rule, fits_of_constraints, gates_of, stated_fits, target_fits
 
 BUNDLE = pathlib.Path(__file__).resolve().parents[3]
-BUILT_IN = BUNDLE / "profiles"
+ASSETS, BUILT_IN = BUNDLE / "assets" / "decide", BUNDLE / "profiles"
 SCHEMA = BUILT_IN / "profile.schema.json"
 VALUES = {"pattern": PATTERNS, "tenancy": TENANCIES, "languages": LANGUAGES, "interactions": INTERACTIONS}
 

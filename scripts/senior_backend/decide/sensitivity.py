@@ -152,8 +152,3 @@ def matched(profile: Profile, values: Values) -> dict[str, int]:
     for fit, earned in points_of(profile, values):
         met[fit.rule.input] = met.get(fit.rule.input, 0) + (earned > 0)
     return met
-
-
-def table(engine: Engine, values: Values, one: Input, tried: list[Any]) -> list[dict[str, Any]]:
-    """--what-if: one row for each value."""
-    return [{"input": one.name, "value": value, "outcome": engine.judge({**values, one.name: value}).as_json()} for value in tried]
