@@ -111,16 +111,18 @@ def points_json(case: Case, name: str, total: int) -> dict[str, Any]:
 
 
 def compliance(tier: str | None) -> list[dict[str, Any]]:
-    """The controls of a data tier and of all tiers below it, with the clauses that apply to it. A higher tier never has fewer."""
+    """The controls of a data tier and of all tiers below it, with the clauses that apply to it. A higher tier never has fewer.
+
+    verified: the clause's text was opened at the source when the control was written.
+    """
     data = json.loads((ASSETS / "controls.json").read_text(encoding="utf-8"))
     below = closure(data["tiers"], tier) if tier else set()
-    return [{**{key: one[key] for key in ("id", "control", "evidence")}, "clauses": [clause_json(clause, data["sources"]) for clause in one["clauses"] if clause["tier"] in below]}
-            for one in data["controls"] if one["tier"] in below]
-
-
-def clause_json(clause: dict[str, Any], sources: dict[str, str]) -> dict[str, Any]:
-    """verified: the clause's text was opened at the source when the control was written."""
-    return {"clause": clause["clause"], "verified": not clause.get("unverified", False), "source": sources[clause["source"]]}
+    made = []
+    for one in (one for one in data["controls"] if one["tier"] in below):
+        sources = [(clause, data["sources"][name]) for clause, name in one["clauses"].items()]
+        clauses = [{"clause": clause, "verified": source["verified"], "source": source["where"]} for clause, source in sources if source["tier"] in below]
+        made.append({"id": one["id"], "control": one["control"], "evidence": one["evidence"], "clauses": clauses})
+    return made
 
 
 def closure(tiers: dict[str, list[str]], tier: str) -> set[str]:
