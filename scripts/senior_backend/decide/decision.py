@@ -142,7 +142,7 @@ def stack(profile: Profile, values: Values, as_of: str) -> list[dict[str, Any]]:
                 until = pick.get("supported_until")
                 picks.append({"concern": pick["concern"], "pick": pick["pick"], "for": name or "all", "supported_until": until,
                               "supported": None if until is None else as_of <= until,
-                              "source": pick.get("source", f"profile {profile.name}")})
+                              "source": pick.get("source", f"policy of profile {profile.name}")})
     return picks
 
 

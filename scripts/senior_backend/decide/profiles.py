@@ -95,7 +95,7 @@ def misfits(data: dict[str, Any]) -> Iterator[tuple[json_files.Pointer, str]]:
 def from_v2(path: pathlib.Path, data: dict[str, Any], text: str) -> Profile:
     constraints, thresholds = data["constraints"], data["success_thresholds"]
     stacks = {key.removeprefix("stack").removeprefix("_"): picks for key, picks in data.items() if key.startswith("stack")}
-    fits = (*stated_fits(data["fits"]), *target_fits(thresholds))
+    fits = (*stated_fits(data["fits"], data["profile_name"]), *target_fits(thresholds))
     return Profile(data["profile_name"], data["version"], data["description"], 2, path, data["reviewed"], constraints, thresholds, stacks, data["anti_recommendations"],
                    data["named_approver_chain"], data["canon_references"], tuple(gates_of(constraints, thresholds)), fits, text)
 

@@ -226,9 +226,10 @@ def target_fits(thresholds: dict[str, Any]) -> list[Fit]:
     return fits
 
 
-def stated_fits(entries: list[dict[str, Any]]) -> list[Fit]:
-    """The fits that a profile states itself."""
-    return [Fit(rule_of(entry, f"fits[{index}]"), entry["reason"], entry["source"], entry["kind"]) for index, entry in enumerate(entries)]
+def stated_fits(entries: list[dict[str, Any]], name: str) -> list[Fit]:
+    """The fits that the profile of this name states itself; one without a source is its policy."""
+    policy = f"policy of profile {name}"
+    return [Fit(rule_of(entry, f"fits[{index}]"), entry["reason"], entry.get("source", policy), entry.get("kind", "policy")) for index, entry in enumerate(entries)]
 
 
 def rule_of(entry: dict[str, Any], key: str) -> Rule:
