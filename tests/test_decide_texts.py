@@ -22,20 +22,19 @@ def point(body: str, name: str) -> str:
 
 
 def test_the_seven_questions_are_the_engines():
-    assert [int(number) for number, _, _ in PARTS] == list(range(1, 8)) == [question.number for question in inputs.QUESTIONS]
+    assert [int(number) for number, _, _ in PARTS] == list(range(1, 8)) == list(inputs.QUESTIONS)
     for question, (_, ask, body) in zip(inputs.QUESTIONS, PARTS):
-        assert ask == question.ask and point(body, "Recommended") == f"{question.recommended}."
-        assert set(re.findall(r"`(--[\w-]+)`", point(body, "Flags"))) == {one.flag for one in inputs.INPUTS.values() if one.question == question.number}
-        assert tuple(re.findall(r"`([A-Z_]+)`", point(body, "Kill criterion"))) == question.kills
+        assert ask == inputs.QUESTIONS[question] and len(point(body, "Recommended")) > 20
+        assert set(re.findall(r"`(--[\w-]+)`", point(body, "Flags"))) == {one.flag for one in inputs.INPUTS.values() if one.question == question}
+        assert tuple(re.findall(r"`([A-Z_]+)`", point(body, "Kill criterion"))) == tuple(kill.code for kill in rules.KILLS if kill.question == question)
         assert len(point(body, "Why")) > 60 and re.search(r"\[[^]]+\]\(https://[^)]+\)", point(body, "Sources"))
 
 
 def test_codes_and_thresholds_are_the_engines():
-    assert {code for question in inputs.QUESTIONS for code in question.kills} == {kill.code for kill in rules.KILLS}
     assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+|TIE)`", QUESTIONS)) == {*rules.REFUSALS, rules.TIE, rules.UNSTATED}
     bodies = {ask: body for _, ask, body in PARTS}
-    assert f"fewer than {rules.EVENT_TEAM} engineers" in bodies[inputs.QUESTIONS[2].ask] and f"without {rules.MICROSERVICES_TEAM} engineers" in bodies[inputs.QUESTIONS[4].ask]
-    for slo, minutes in re.findall(r"(\d+(?:\.\d+)?) %(?: leaves)? (\d+(?:\.\d+)?)", point(bodies[inputs.QUESTIONS[6].ask], "Why")):
+    assert f"fewer than {rules.EVENT_TEAM} engineers" in bodies[inputs.QUESTIONS[3]] and f"without {rules.MICROSERVICES_TEAM} engineers" in bodies[inputs.QUESTIONS[5]]
+    for slo, minutes in re.findall(r"(\d+(?:\.\d+)?) %(?: leaves)? (\d+(?:\.\d+)?)", point(bodies[inputs.QUESTIONS[7]], "Why")):
         assert inputs.budget_micro(float(slo), inputs.DEFAULT_WINDOW) == inputs.micro(float(minutes))
 
 

@@ -10,7 +10,7 @@ from typing import Any, Iterator
 
 from senior_backend import console
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
-from senior_backend.decide.inputs import INPUTS, Answers, from_flags, from_object, from_text, missing, nothing, value_of
+from senior_backend.decide.inputs import INPUTS, KINDS, Answers, from_flags, from_object, from_text, missing, nothing
 from senior_backend.decide.profiles import ASSETS, BUNDLE, Profile, load
 from senior_backend.decide.rules import MISSING
 from senior_backend.decide.verdict import Engine, Verdict
@@ -37,7 +37,6 @@ EXIT_CODES = {
 }
 GROUPS = ("the arithmetic only", "question 1: traffic", "question 2: tenancy", "question 3: interaction", "question 4: data", "question 5: cut, team and language",
           "question 6: loss and recovery", "question 7: objective")
-METAVARS = {"integer": "N", "number": "X", "choice": "WHICH", "flag": "true|false", "text": "NAME", "list": "PERCENT,..."}
 FLAG = {"action": "store_true"}
 OTHERS: dict[str, list[tuple[str, str, dict[str, Any]]]] = {                                    # title of a group -> (flag, help, what else argparse is to know)
     "answers and figures from files": [
@@ -75,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         group = made.add_argument_group(GROUPS[question])
         for one in (one for one in INPUTS.values() if one.question == question):
             told = one.help + (" (required)" if one.required else "") + (": " + ", ".join(one.choices) if one.choices else "")
-            group.add_argument(one.flag, metavar=METAVARS[one.kind], help=told)
+            group.add_argument(one.flag, metavar=KINDS[one.kind].metavar, help=told)
     for title, options in OTHERS.items():
         group = made.add_argument_group(title)
         group = group.add_mutually_exclusive_group() if title == "instead of a decision" else group
@@ -196,7 +195,7 @@ def what_if(text: str, engine: Engine, answers: Answers) -> list[dict[str, Any]]
     if item is None or item not in JUDGED:
         raise usage(f"--what-if {text}: no input {name} that the outcome rests on", "--what-if team-size=16,25,40; inputs: " + ", ".join(one.flag[2:] for one in JUDGED))
     try:
-        tried = [value_of(item, from_text(item, value.strip())) for value in values.split(",")]
+        tried = [from_text(item, value.strip()) for value in values.split(",")]
     except ValueError as error:
         raise usage(f"--what-if {text}: expected {item.expected}", f"--what-if {item.flag[2:]}={item.example}") from error
     if lacking := [one.flag for one in missing({**answers.values, item.name: tried[0]})]:

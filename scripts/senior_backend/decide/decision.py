@@ -172,7 +172,7 @@ def tie_breaker(values: Values, single: list[dict[str, Any]]) -> list[str]:
 
 
 def missing_json(one: Input) -> dict[str, Any]:
-    return {"input": one.name, "question": one.question, "ask": QUESTIONS[one.question - 1].ask, "flag": one.flag, "example": f"{one.flag} {one.example}", "expected": one.expected}
+    return {"input": one.name, "question": one.question, "ask": QUESTIONS[one.question], "flag": one.flag, "example": f"{one.flag} {one.example}", "expected": one.expected}
 
 
 def failure(decision: dict[str, Any]) -> dict[str, str] | None:
