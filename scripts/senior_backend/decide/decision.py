@@ -12,7 +12,7 @@ from senior_backend.decide.profiles import ASSETS, Profile, tier_index
 from senior_backend.decide.rules import KILLS, MISSING, NO_PROFILE, TIE, WEIGHTS, rule_of
 from senior_backend.decide.verdict import RESTS_ON, Engine, Values, Verdict, derive, points_of
 
-LATENCIES = (("p50_ms", "p50_api_latency_ms"), ("p95_ms", "p95_api_latency_ms"), ("p99_ms", "p99_api_latency_ms"))
+LATENCIES = {name: f"{name[:3]}_api_latency_ms" for name in ("p50_ms", "p95_ms", "p99_ms")}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,29 +63,22 @@ def decide(case: Case) -> dict[str, Any]:
 def targets_of(profile: Profile, case: Case) -> dict[str, dict[str, Any]]:
     """p50_ms, p95_ms, p99_ms, uptime, rpo_minutes, rto_minutes: each {value, source}. What the user stated wins; the rest follows from it."""
     values, thresholds, own = case.values, profile.thresholds, f"profile {profile.name} {profile.version}".rstrip()
-    made = {}
-    asked, usual = values["p99_ms"], thresholds["p99_api_latency_ms"]
-    for name, key in LATENCIES:
-        if asked is None or name != "p99_ms" and asked >= usual:
-            made[name] = {"value": thresholds[key], "source": own}
-        elif name == "p99_ms":
-            made[name] = {"value": asked, "source": case.answers.source("p99_ms")}
-        else:
-            made[name] = {"value": max(1, math.floor(thresholds[key] * asked / usual)), "source": f"{own}, scaled by {asked:g} / {usual:g} ({case.answers.source('p99_ms')})"}
-    made["uptime"] = stated_or(case, "slo", thresholds["uptime_target"], own)
-    made["rpo_minutes"] = stated_or(case, "rpo_minutes", thresholds["rpo_minutes_max"], own)
-    made["rto_minutes"] = stated_or(case, "rto_minutes", thresholds["rto_minutes_max"], own)
-    budget = minutes(budget_micro(made["uptime"]["value"], values["slo_window_days"] or DEFAULT_WINDOW))
-    if made["rto_minutes"]["value"] > budget:
-        was = made["rto_minutes"]
-        why = f"error budget of {budget:g} minutes ({made['uptime']['value']:g} %, {made['uptime']['source']}); {was['value']:g} ({was['source']}) would be above it"
+
+    def target(key: str, name: str) -> dict[str, Any]:
+        return {"value": thresholds[key], "source": own} if values[name] is None else {"value": values[name], "source": case.answers.source(name)}
+
+    made = {name: {"value": thresholds[key], "source": own} for name, key in LATENCIES.items()} | {"p99_ms": target(LATENCIES["p99_ms"], "p99_ms")}
+    asked, usual = made["p99_ms"]["value"], thresholds[LATENCIES["p99_ms"]]
+    if asked < usual:
+        source = f"{own}, scaled by {asked:g} / {usual:g} ({made['p99_ms']['source']})"
+        made |= {name: {"value": max(1, math.floor(made[name]["value"] * asked / usual)), "source": source} for name in ("p50_ms", "p95_ms")}
+    made |= {"uptime": target("uptime_target", "slo"), **{name: target(f"{name}_max", name) for name in ("rpo_minutes", "rto_minutes")}}
+    uptime, rto = made["uptime"], made["rto_minutes"]
+    budget = minutes(budget_micro(uptime["value"], values["slo_window_days"] or DEFAULT_WINDOW))
+    if rto["value"] > budget:
+        why = f"error budget of {budget:g} minutes ({uptime['value']:g} %, {uptime['source']}); {rto['value']:g} ({rto['source']}) would be above it"
         made["rto_minutes"] = {"value": math.floor(budget), "source": why}
     return made
-
-
-def stated_or(case: Case, name: str, own: float, source: str) -> dict[str, Any]:
-    value = case.values[name]
-    return {"value": own, "source": source} if value is None else {"value": value, "source": case.answers.source(name)}
 
 
 def kill_json(code: str, case: Case) -> dict[str, Any]:

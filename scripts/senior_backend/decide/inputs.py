@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import pathlib
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 from senior_backend.console import CommandError
 from senior_backend.decide import json_files
@@ -197,3 +198,11 @@ def budget_micro(slo: float, window_days: int) -> int:
 def minutes(value_micro: int) -> float:
     value = value_micro / 1_000_000
     return int(value) if value == int(value) else value
+
+
+def around(one: Input, edges: Iterable[float], step: float) -> list[float]:
+    """The least and greatest value of a number and, as far as it accepts them, those of a grid that lie on and beside each edge."""
+    per = round(1 / step)
+    near = {number if per == 1 else number / per for edge in edges for number in range(math.floor(edge * per) - 1, math.floor(edge * per) + 3)}
+    tried = {int(value) if value == int(value) else round(value, 6) for value in near | {one.low, one.high}}
+    return sorted(value for value in tried if one.low <= value <= one.high)

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import collections
 import itertools
-from typing import Any, Iterator
+from typing import Any, Iterator, Sequence
 
-from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, budget_micro, micro, minutes
+from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, Input, around, budget_micro, micro, minutes
 from senior_backend.decide.profiles import Profile
-from senior_backend.decide.verdict import BITS, GROUPS, NOTHING, TEXTS, Effect, Engine, Values, derive
+from senior_backend.decide.verdict import BITS, GROUPS, NOTHING, Effect, Engine, Values, derive
 
 NOT_ABOVE = (                           # within success_thresholds and constraints: the first is at most the second
     ("p50_api_latency_ms", "p95_api_latency_ms"), ("p95_api_latency_ms", "p99_api_latency_ms"), ("team_size_min", "team_size_max"), ("qps_p99_min", "qps_p99_max"),
@@ -119,24 +119,19 @@ def group_values(engine: Engine, group: tuple[str, ...]) -> Iterator[Values]:
         return
     for window in (None, *range(1, 367)):
         crossings = [100 - least / 1_000_000 * 100 / ((window or DEFAULT_WINDOW) * 1440) for least in engine.edges["error_budget"]]
-        for slo in (None, *around(INPUTS["slo"], [*engine.edges["slo"], *crossings])):
+        for slo in values_of(engine, "slo", crossings):
             budget = budget_micro(DEFAULT_SLO if slo is None else slo, window or DEFAULT_WINDOW) / 1_000_000
-            for rto in (None, *around(INPUTS["rto_minutes"], [*engine.edges["rto_minutes"], budget])):
+            for rto in values_of(engine, "rto_minutes", [budget]):
                 yield {"slo": slo, "slo_window_days": window, "rto_minutes": rto}
 
 
-def values_of(engine: Engine, name: str) -> list[Any]:
-    one = INPUTS.get(name)
-    if name in TEXTS:
-        return [None, "somebody"]
-    if one is not None and one.kind in ("choice", "flag"):
-        return [None, *(one.choices or (True, False))] if not one.required else list(one.choices)
-    return [*([] if one is not None and one.required else [None]), *around(one, engine.edges[name])]
-
-
-def around(one: Any, edges: list[float]) -> list[float]:
-    """The least and greatest value and, on and beside each edge, the next: a millionth away where the input is no whole number."""
-    low, high = (one.low, one.high) if one is not None else (0, 1e9)
-    step = 1 if one is not None and one.kind == "integer" else 1e-6
-    tried = {low, high} | {round(edge + beside * step, 6) for edge in edges for beside in (-1, 0, 1)}
-    return sorted(int(value) if step == 1 else value for value in tried if low <= value <= high)
+def values_of(engine: Engine, name: str, more_edges: Sequence[float] = ()) -> list[Any]:
+    """A value of each class of an input: a millionth beside each edge where it is no whole number."""
+    one = INPUTS.get(name, Input(name, "number", 0, "", "", 0, 1e9))
+    if one.kind == "text":
+        found = ["somebody"]
+    elif one.kind in ("choice", "flag"):
+        found = [*(one.choices or (True, False))]
+    else:
+        found = around(one, [*engine.edges[name], *more_edges], 1 if one.kind == "integer" else 1e-6)
+    return found if one.required else [None, *found]
