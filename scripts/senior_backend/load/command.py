@@ -62,7 +62,7 @@ def baseline_from(arguments: argparse.Namespace):
         return None
     from senior_backend.load.compare import baseline
 
-    return baseline.read(pathlib.Path(arguments.compare))
+    return baseline.read(arguments.compare)
 
 
 def run(arguments: argparse.Namespace, plan: Plan, out: Console, line: ProgressLine | None) -> tuple[Any, list[Measurement]]:

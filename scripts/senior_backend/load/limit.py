@@ -64,7 +64,6 @@ class Finding:
     rate_source: str = ""
     at_most_per_s: float | None = None
     tried_per_s: float | None = None
-    retry_after_holds: bool | None = None
     accepted: int = 0
     refused: int = 0
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -78,7 +77,6 @@ class Finding:
         if not self.found:
             return {}
         rate = f"{self.rate_per_s:,.4g}/s ({self.rate_source})" if self.rate_per_s else f"not known, at most {self.at_most_per_s:,.4g}/s" if self.at_most_per_s else "not known"
-        asked = "none" if self.retry_after_s is None else f"{self.retry_after_s:g} s" + {True: " (then answered)", False: " (still refused then)", None: ""}[self.retry_after_holds]
         return {
             "Status": str(self.status),
             "Rate": rate,
@@ -86,7 +84,7 @@ class Finding:
             "First refusal": f"after {self.first_429_after} requests, {self.first_429_after_s:.2f} s",
             "Pattern": self.pattern + (f" of {self.window_s:.4g} s" if self.window_s else "") or "not known",
             "Holds per": self.scope or "not known",
-            "Retry-After": asked,
+            "Retry-After": "none" if self.retry_after_s is None else f"{self.retry_after_s:g} s",
             "Headers": ", ".join(f"{name}: {value}" for name, value in self.headers.items()) or "none",
         }
 
@@ -204,7 +202,6 @@ class Search(Loop):
             self.finding = analyse(self.answers[self.begin_place :])
             self.finding.scope = scope
             self.describe(self.finding, first, accepted)
-            self.check_retry_after(self.finding)
         else:
             self.finding = self.nothing()
         self.finding.accepted, self.finding.refused = (sum(getattr(answer, name) for answer in self.answers) for name in ("accepted", "refused"))
@@ -260,14 +257,6 @@ class Search(Loop):
         if not accepted:
             finding.notes.append("the very first request was refused: an earlier run may have used up the limit, so the burst is not known")
             finding.burst = None
-
-    def check_retry_after(self, finding: Finding) -> None:
-        """Wait as long as the server asks, if there is time, and ask once more."""
-        wait_s = finding.retry_after_s
-        if wait_s is not None and self.now_s() + wait_s + 0.1 <= self.plan.duration_s:
-            self.turn_until(self.now_s() + wait_s, lambda: False)
-            if self.running:
-                finding.retry_after_holds = self.once(self.pool)
 
 
 # What heads say

@@ -13,7 +13,6 @@ import datetime
 import json
 import math
 import os
-import pathlib
 import platform
 import statistics
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from typing import Any
 from senior_backend.console import CommandError
 from senior_backend.load.compare.verdicts import QUANTILES, Comparison, Interval, Metric, judged, share_difference_interval, student_t, unknown
 from senior_backend.load.measure.measurement import Measurement
+from senior_backend.load.options import file_text
 from senior_backend.load.plan.messages import masked_url
 from senior_backend.load.plan.model import Plan
 
@@ -75,27 +75,25 @@ class Baseline:
     runs: list[dict[str, Any]]
 
 
+HINT = "a baseline is a report of this target, written with --output baseline.json"
+
+
 def unusable(message: str) -> CommandError:
-    return CommandError(message, "a baseline is a report of this target, written with --output baseline.json", identifier="BASELINE")
+    return CommandError(message, HINT, identifier="BASELINE")
 
 
-def read(path: pathlib.Path) -> Baseline:
+def read(path: str) -> Baseline:
     """One report, a JSON list of reports, or reports written one after the other in one file; CommandError when it is none of these."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise unusable(f"the baseline {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise unusable(f"the baseline {path} is not UTF-8 text (byte {error.start})") from error
-    runs = [run for value in json_values(text, path) for run in (value if isinstance(value, list) else [value])]
+    values = json_values(file_text("--compare", path, HINT), path)
+    runs = [run for value in values for run in (value if isinstance(value, list) else [value])]
     for number, run in enumerate(runs, 1):
         check_run(run, f"{path}, run {number}")
     if not runs:
         raise unusable(f"the baseline {path} holds no run")
-    return Baseline(str(path), sorted(runs, key=lambda run: str((run.get("run") or {}).get("recorded_at", ""))))
+    return Baseline(path, sorted(runs, key=lambda run: str((run.get("run") or {}).get("recorded_at", ""))))
 
 
-def json_values(text: str, path: pathlib.Path) -> list[Any]:
+def json_values(text: str, path: str) -> list[Any]:
     """The JSON values of a text that holds one or several."""
     decoder, values, place = json.JSONDecoder(), [], 0
     while place < len(text):

@@ -8,23 +8,8 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from senior_backend.load.engine.connections import (
-    CONNECTING,
-    HANDSHAKE,
-    IDLE,
-    READABLE,
-    SENDING,
-    WAITING,
-    WOULD_BLOCK,
-    WRITABLE,
-    Address,
-    Connection,
-    Pool,
-    Request,
-    error_kind,
-    new_poller,
-    tls_context,
-)
+from senior_backend.load.engine.connections import CONNECTING, HANDSHAKE, IDLE, READABLE, SENDING, WAITING, WOULD_BLOCK, WRITABLE
+from senior_backend.load.engine.connections import Address, Connection, Pool, Request, error_kind, new_poller, tls_context
 from senior_backend.load.engine.http1 import HeadCache, Malformed
 from senior_backend.load.measure.measurement import Client, Measurement, Stall
 from senior_backend.load.measure.recorders import Books, Progress
@@ -71,15 +56,12 @@ class Loop:
 
     def wanted_at_start(self) -> int:
         """How many connections to have at the start."""
-        raise NotImplementedError
 
     def feed(self, now: int) -> float:
         """Begin what is to be begun; gives how many seconds may be waited for events."""
-        raise NotImplementedError
 
     def released(self, now: int, failed_to_connect: bool) -> None:
         """What follows an ended request."""
-        raise NotImplementedError
 
     def tend(self, now: int) -> None:
         """Housekeeping of their own."""

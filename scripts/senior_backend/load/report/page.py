@@ -193,7 +193,7 @@ def key_figures(measurement: Measurement) -> str:
 
 def curves(plan: Plan, measurement: Measurement, place: int, several: bool) -> str:
     """Percentiles as a table, and drawn unless the chart of all targets shows the same."""
-    other = (place + 1) % 6
+    other = place + 1
     series = {"latency": (measurement.latency, f"s{place}")}
     keys = ""
     if plan.model == "open" and measurement.service and measurement.service != measurement.latency:
