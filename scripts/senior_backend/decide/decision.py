@@ -152,10 +152,9 @@ def approvers(profile: Profile, values: Values) -> list[dict[str, Any]]:
 
 def open_questions(case: Case, verdict: Verdict, single: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is still to be asked: first what breaks a tie, then what targets and gates rest on."""
-    names = tie_breaker(case.values, single) if verdict.code == TIE else []
-    names += [name for name in RESTS_ON if case.values[name] is None and name not in names]
-    breaking = set(names[:1]) if verdict.code == TIE else set()
-    return [{**missing_json(INPUTS[name]), "breaks_tie": name in breaking} for name in names]
+    breaker = tie_breaker(case.values, single) if verdict.code == TIE else []
+    names = breaker + [name for name in RESTS_ON if case.values[name] is None and name not in breaker]
+    return [{**missing_json(INPUTS[name]), "breaks_tie": name in breaker} for name in names]
 
 
 def tie_breaker(values: Values, single: list[dict[str, Any]]) -> list[str]:
