@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: demo test bench-load clean
+.PHONY: demo test clean
 
 demo: ## scaffold the example API, install it, start it, and send it requests
 	@$(PYTHON) .ci/environment.py requirements.txt
@@ -9,9 +9,6 @@ demo: ## scaffold the example API, install it, start it, and send it requests
 test: ## everything: set up what the tests need, run them
 	@$(PYTHON) .ci/environment.py requirements.txt tests/requirements.txt
 	@.venv/bin/python -m pytest -n 2
-
-bench-load: ## the load tester beside wrk and hey on 127.0.0.1: ratios of requests per second and of CPU per request
-	@$(PYTHON) .ci/bench_load.py
 
 clean: ## remove what demo and test have set up
 	rm -rf .venv .cache .pytest_cache .hypothesis

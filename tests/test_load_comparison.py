@@ -9,11 +9,11 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from senior_backend.console import CommandError
 from senior_backend.load.compare import baseline, paired
-from senior_backend.load.compare.verdicts import Ranks, judged, root, score_interval, share_difference_interval, sign_flip_p_value, student_t, unrejected
+from senior_backend.load.compare.verdicts import Ranks, judged, score_interval, share_difference_interval, sign_flip_p_value, student_t, unrejected
 from senior_backend.load.measure.measurement import Measurement, Part, merged
 from senior_backend.load.plan.model import Plan, Target
 
@@ -62,23 +62,6 @@ def test_figures_are_those_of_the_report_and_the_interval_holds_the_difference()
         assert (lower is None or lower <= metric.difference) and (upper is None or metric.difference <= upper)
 
 
-def test_swapping_the_targets_turns_the_verdicts_round():
-    a, b = run(6, 1.2)
-    forward, backward = paired.compare(PLAN, a, b).metrics, paired.compare(PLAN, b, a).metrics
-    assert (forward["latency_p50"].verdict, backward["latency_p50"].verdict) == ("slower", "faster")
-    assert (forward["requests_per_second"].verdict, backward["requests_per_second"].verdict) == ("slower", "faster")
-
-
-def test_many_requests_of_equals_show_no_difference():
-    assert verdicts(7, per_block=6000, drift=0.02)["latency_p50"] == "no difference"
-
-
-def test_more_errors_are_slower_and_none_are_no_difference():
-    worse = verdicts(8, broken=(0.01, 0.08))
-    assert worse["error_rate"] == "slower"
-    assert verdicts(8)["error_rate"] == "no difference"
-
-
 def test_few_requests_are_inconclusive():
     found = paired.compare(PLAN, *run(9, per_block=1))
     assert {metric.verdict for metric in found.metrics.values()} == {"inconclusive"}
@@ -88,50 +71,23 @@ def test_few_requests_are_inconclusive():
 def test_a_silent_target_is_inconclusive_not_an_error():
     found = paired.compare(PLAN, *run(10, broken=(0.0, 1.0)))
     assert found.metrics["latency_p50"].verdict == "inconclusive" and found.metrics["latency_p50"].b is None
-    assert found.metrics["error_rate"].verdict == "slower"
+    assert found.metrics["error_rate"].verdict == "slower" and paired.compare(PLAN, *run(8)).metrics["error_rate"].verdict == "no difference"
     assert json.loads(json.dumps(found.as_json()))["metrics"]["latency_p50"]["interval"] == [None, None]
 
 
-def test_open_model_compares_what_was_answered_of_the_rate():
-    plan = Plan(PLAN.targets, mode="compare", model="open", rate_per_s=800, concurrency=40)
-    metric = paired.compare(plan, *run(11, broken=(0.0, 0.1))).metrics["requests_per_second"]
-    assert metric.a == pytest.approx(400) and metric.b == pytest.approx(360, rel=0.05) and metric.verdict == "slower"
-
-
-@pytest.mark.parametrize(
-    ("interval", "verdict"),
-    [
-        ((1.0, 8.0), "slower"),
-        ((-8.0, -1.0), "faster"),
-        ((-2.0, 2.0), "no difference"),
-        ((1.0, 2.0), "no difference"),
-        ((-1.0, 8.0), "inconclusive"),
-        ((None, 2.0), "inconclusive"),
-        ((4.0, None), "slower"),
-    ],
-)
+@pytest.mark.parametrize("interval, verdict", [((1.0, 8.0), "slower"), ((-8.0, -1.0), "faster"), ((-2.0, 2.0), "no difference"), ((1.0, 2.0), "no difference"), ((-1.0, 8.0), "inconclusive"),
+                                               ((None, 2.0), "inconclusive"), ((4.0, None), "slower")])
 def test_verdict_of_an_interval(interval, verdict):
     assert judged("latency_p50", 1.0, 1.0, 0.0, interval, 3.0).verdict == verdict
-
-
-def test_more_requests_per_second_are_faster():
-    assert judged("requests_per_second", 1.0, 1.2, 20.0, (10.0, 30.0), 3.0).verdict == "faster"
+    assert verdict != "slower" or judged("requests_per_second", 1.0, 1.0, 0.0, interval, 3.0).verdict == "faster"
 
 
 # Stored runs
 
 
 def report(p50: float = 5.0, url: str = "http://a/", failed: int = 0, recorded_at: str = "2026-01-01T10:00:00+00:00", **plan) -> dict:
-    result = {
-        "target_url": url,
-        "method": "GET",
-        "total_requests": 4000,
-        "failed_requests": failed,
-        "latency_p50": p50,
-        "latency_p95": 2 * p50,
-        "latency_p99": 3 * p50,
-        "requests_per_second": 2000 / p50,
-    }
+    result = {"target_url": url, "method": "GET", "total_requests": 4000, "failed_requests": failed, "latency_p50": p50, "latency_p95": 2 * p50, "latency_p99": 3 * p50,
+              "requests_per_second": 2000 / p50}
     return {"results": [result], "run": {"recorded_at": recorded_at, "host": {"name": "h", "cpus": 2}, "plan": {"concurrency": 40, **plan}, "spread": [{"latency_p50": 0.005}]}}
 
 
@@ -141,33 +97,12 @@ def stored(tmp_path, text: str) -> baseline.Baseline:
     return baseline.read(path)
 
 
-@pytest.mark.parametrize("written", [lambda runs: json.dumps(runs), lambda runs: "\n".join(map(json.dumps, runs)), lambda runs: "".join(json.dumps(run, indent=2) for run in runs)])
-def test_several_runs_in_one_file(tmp_path, written):
-    assert len(stored(tmp_path, written([report(), report(5.1), report(4.9)])).runs) == 3
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "holds no run"),
-        ("[]", "holds no run"),
-        ("{", "not JSON"),
-        ('{"a": 1}', "not a report"),
-        ('{"results": []}', "not a report"),
-        ("[1]", "not a report"),
-        ('{"results": [{"target_url": "u"}]}', "without a usable"),
-        ("[" * 100_000, "not JSON"),
-    ],
-)
+@pytest.mark.parametrize("text, said", [("", "holds no run"), ("[]", "holds no run"), ("{", "not JSON"), ('{"a": 1}', "not a report"), ('{"results": []}', "not a report"), ("[1]", "not a report"),
+                                        ('{"results": [{"target_url": "u"}]}', "without a usable"), ("[" * 100_000, "not JSON")])
 def test_what_is_no_baseline_is_refused(tmp_path, text, said):
     with pytest.raises(CommandError, match=said) as refused:
         stored(tmp_path, text)
     assert "--output" in refused.value.hint
-
-
-def test_missing_baseline(tmp_path):
-    with pytest.raises(CommandError, match="cannot be read"):
-        baseline.read(tmp_path / "none.json")
 
 
 def test_one_stored_run_says_little_and_several_more(tmp_path):
@@ -175,25 +110,10 @@ def test_one_stored_run_says_little_and_several_more(tmp_path):
     assert one.metrics["latency_p50"].verdict == "inconclusive"
     many = baseline.compare(report(6.0), stored(tmp_path, json.dumps([report(5.0 + 0.02 * n) for n in range(10)])))[0]
     assert many.metrics["latency_p50"].verdict == "slower"
+    limited = report(50.0)
+    limited["results"][0]["client"] = {"saturated": True, "reason": "its busiest process used 99% of a processor"}
+    assert baseline.compare(limited, stored(tmp_path, "\n".join(json.dumps(report(5.0), indent=2) for _ in range(3))))[0].reasons == ["in this run the client was the limit: its busiest process used 99% of a processor"]
     assert baseline.compare(report(20.0), stored(tmp_path, json.dumps(report(5.0))))[0].slower[:1] == ["latency_p50"]
-
-
-def test_false_verdicts_against_stored_runs(tmp_path):
-    """Runs that differ by 5 % from one to the next without cause: hardly any verdict."""
-    noise = random.Random(12)
-    wrong = 0
-    for _ in range(100):
-        runs = [report(5 * math.exp(noise.gauss(0, 0.05))) for _ in range(6)]
-        metrics = baseline.compare(runs[0], stored(tmp_path, json.dumps(runs[1:])))[0].metrics
-        wrong += bool({"faster", "slower"} & {metric.verdict for metric in metrics.values()})
-    assert wrong <= 2
-
-
-def test_a_run_that_the_client_limited_gets_no_verdict(tmp_path):
-    new = report(50.0)
-    new["results"][0]["client"] = {"saturated": True, "reason": "its busiest process used 99% of a processor"}
-    found = baseline.compare(new, stored(tmp_path, json.dumps(report(5.0))))[0]
-    assert not found.slower and found.reasons == ["in this run the client was the limit: its busiest process used 99% of a processor"]
 
 
 def test_warnings_name_what_differs(tmp_path):
@@ -214,12 +134,6 @@ def test_results_find_their_own_target(tmp_path):
         baseline.compare(report(url="http://c/"), stored(tmp_path, json.dumps(old)))
 
 
-def test_what_a_report_keeps_holds_no_secrets():
-    plan = Plan([Target("http://user:pw@a/?token=abc", headers=[("Authorization", "Bearer s3cret")], body=b"s3cret")])
-    kept = json.dumps(baseline.record(plan, [Measurement(plan.targets[0])]))
-    assert "s3cret" not in kept and "pw@" not in kept and "abc" not in kept
-
-
 # Statistics: exactness of p-values, coverage of intervals, quantiles, Student's t
 
 
@@ -233,19 +147,6 @@ def test_p_value_is_the_share_of_all_sign_patterns(differences):
     assert sign_flip_p_value(differences) == pytest.approx(by_enumeration(differences))
 
 
-@given(st.lists(st.floats(-1e3, 1e3, allow_nan=False), max_size=20))
-@settings(max_examples=40, deadline=None)
-def test_p_value_does_not_depend_on_order_or_labels(differences):
-    p = sign_flip_p_value(differences)
-    assert 0 < p <= 1
-    assert sign_flip_p_value([-difference for difference in reversed(differences)]) == pytest.approx(p, rel=0.2)  # sums that rounding alone tells apart
-
-
-def test_twenty_blocks_that_agree_are_as_unlikely_as_they_can_be():
-    assert sign_flip_p_value([1.0] * 20) == pytest.approx(2 / 2**20)
-    assert sign_flip_p_value([0.0] * 20) == 1.0
-
-
 def test_interval_is_where_the_test_does_not_reject():
     noise = random.Random(3)
     values = [0.3 + noise.gauss(0, 0.1) for _ in range(16)]
@@ -255,15 +156,7 @@ def test_interval_is_where_the_test_does_not_reject():
 
     lower, upper = unrejected(p_value, sum(values) / 16, 0.01)
     assert p_value(lower) <= 0.01 < p_value(lower + 0.001) and p_value(upper) <= 0.01 < p_value(upper - 0.001)
-
-
-def test_an_end_that_no_data_bounds_is_none():
-    assert unrejected(lambda shift: 1.0, 0.0, 0.01) == (None, None)
-
-
-@pytest.mark.parametrize("zero", [-2.0, 0.0, 0.4, 3.0])
-def test_root(zero):
-    assert root(lambda x: zero - x, 0.1) == pytest.approx(zero, abs=2e-4)
+    assert unrejected(lambda shift: 1.0, 0.0, 0.01) == (None, None), "no data bounds this end"
 
 
 @given(st.dictionaries(st.integers(1, 10**6), st.integers(1, 50), min_size=1, max_size=40), st.floats(0.001, 0.999))
@@ -271,12 +164,6 @@ def test_quantile_and_count_are_inverse(counts, share):
     ranks = Ranks(counts)
     x = ranks.quantile(share)
     assert ranks.count_below(x) == pytest.approx(share * ranks.total, rel=1e-6, abs=1e-6)
-
-
-def test_quantile_of_whole_microseconds_is_within_half_of_one():
-    assert Ranks({5000: 100}).quantile(0.5) == 5000.0
-    with pytest.raises(ValueError):
-        Ranks({}).quantile(0.5)
 
 
 @pytest.mark.parametrize(("share", "degrees", "expected"), [(0.975, 1, 12.706), (0.975, 4, 2.776), (0.998, 4, 5.951), (0.995, 19, 2.861), (0.025, 10, -2.228), (0.5, 3, 0.0)])

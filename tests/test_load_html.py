@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import html.parser
 import os
-import pathlib
 import random
 import shutil
 import subprocess
-import time
 
 import pytest
 from conftest import CACHE
@@ -17,10 +15,9 @@ from node_server import locked
 
 from senior_backend.load.report import page
 from senior_backend.load.compare import paired
-from senior_backend.load.report.charts import Scale, grouped, milliseconds, nice_ticks
 from senior_backend.load.measure.recorders import Books, Recorder
 from senior_backend.load.compare.verdicts import Comparison
-from senior_backend.load.measure.measurement import Client, Measurement, Part
+from senior_backend.load.measure.measurement import Client, Measurement
 from senior_backend.load.plan.model import Plan, Target
 from senior_backend.load.limit import Finding
 
@@ -50,8 +47,7 @@ class Reader(html.parser.HTMLParser):
         self.open, self.tags, self.attributes, self.text = [], [], [], []
 
     def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.attributes += attributes
+        self.handle_startendtag(tag, attributes)
         if tag not in ("meta", "br"):
             self.open.append(tag)
 
@@ -82,6 +78,9 @@ def compared() -> str:
 
 def test_page_is_whole_small_and_fetches_nothing(compared):
     reader = read(compared)
+    said = " ".join(reader.text)
+    for expected in ("GET http://a.example/v1", "slower", "Latency p50", "HTTP 503", "timeout response", "use an index", "Started 1,000 = ok", "measured 2026-01-01"):
+        assert expected in said
     assert len(compared.encode()) < 100_000
     assert "script" not in reader.tags and "link" not in reader.tags and "img" not in reader.tags
     assert not [value for name, value in reader.attributes if name in ("src", "href") or name.startswith("on")]
@@ -89,15 +88,8 @@ def test_page_is_whole_small_and_fetches_nothing(compared):
     assert reader.tags.count("svg") >= 6
 
 
-def test_page_holds_the_figures(compared):
-    said = " ".join(read(compared).text)
-    for expected in ("GET http://a.example/v1", "slower", "Latency p50", "HTTP 503", "timeout response", "use an index", "Started 1,000 = ok", "measured 2026-01-01"):
-        assert expected in said
-    assert "prefers-color-scheme: dark" in compared
-
-
 def test_everything_from_outside_is_escaped():
-    plan = Plan([Target("http://a.example/" + HOSTILE, method="GET" + HOSTILE)], duration_s=2)
+    plan = Plan([Target("http://user:hunter2@a.example/?api_key=s3cret" + HOSTILE, method="GET" + HOSTILE)], duration_s=2)
     seen = measured(plan, plan.targets[0])
     seen.errors[HOSTILE] = 3
     seen.notes[HOSTILE] = 1
@@ -106,15 +98,10 @@ def test_everything_from_outside_is_escaped():
     comparison = Comparison(HOSTILE, 0.01, HOSTILE, HOSTILE, {}, [HOSTILE], [HOSTILE])
     text = page.render(plan, [seen], page.Extras([comparison], finding, [HOSTILE], HOSTILE))
     reader = read(text)
+    assert "hunter2" not in text and "s3cret" not in text and "***" in text
     assert "<script" not in text and "\u202e" not in text and "\x00" not in text
     assert "script" not in reader.tags and not [name for name, _ in reader.attributes if name.startswith("on")]
     assert "".join(reader.text).count("alert(1)") >= 8
-
-
-def test_secrets_of_urls_are_masked():
-    plan = Plan([Target("http://user:hunter2@a.example/?api_key=s3cret")], duration_s=1)
-    text = page.render(plan, [measured(plan, plan.targets[0])])
-    assert "hunter2" not in text and "s3cret" not in text and "***" in text
 
 
 def test_long_runs_and_many_targets_stay_small():
@@ -140,40 +127,14 @@ def test_run_without_an_answer_has_a_page():
     assert "No request ended" in page.render(plan, [seen])
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.0, "0 ms"), (0.05, "50 us"), (5.014, "5.01 ms"), (123.4, "123 ms"), (1500, "1.5 s"), (30000, "30 s")])
-def test_milliseconds(value, shown):
-    assert milliseconds(value) == shown
-
-
-@pytest.mark.parametrize("highest", [0.0, 0.003, 1, 7, 99.9, 12345])
-def test_ticks_cover_the_values_in_few_round_steps(highest):
-    ticks = nice_ticks(highest)
-    assert ticks[0] == 0 and ticks[-1] >= highest and 2 <= len(ticks) <= 6
-
-
-def test_scale_is_logarithmic_only_for_wide_spans():
-    assert Scale.of(10, 100).share(50) == pytest.approx(0.5)
-    assert Scale.of(1, 1000).share(10) == pytest.approx(1 / 3)
-
-
-def test_seconds_are_joined_when_there_are_too_many():
-    joined = grouped([Part(1.0, 1, 10, 1) for _ in range(200)])
-    assert len(joined) <= 50 and sum(part.answered for part in joined) == 2000 and sum(part.seconds for part in joined) == pytest.approx(200)
-
-
 def chromium() -> str | None:
-    """On the PATH, in Playwright's cache, or Debian's package, which is installed when we are root there."""
+    """On the PATH, or Debian's package, which is installed when we are root there."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome-headless-shell")
-    downloads = pathlib.Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or pathlib.Path.home() / ".cache" / "ms-playwright")
-
-    def found() -> str | None:
-        return next(filter(None, map(shutil.which, names)), None) or next((str(path) for path in sorted(downloads.glob("chromium*/chrome-linux*/*")) if path.name in ("chrome", "headless_shell")), None)
-
-    if not found() and shutil.which("apt-get") and os.geteuid() == 0:
+    if not any(map(shutil.which, names)) and shutil.which("apt-get") and os.geteuid() == 0:
         command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", "chromium"]
         with locked(CACHE / "chromium.lock"):
-            found() or subprocess.run(command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, stdin=subprocess.DEVNULL, capture_output=True)
-    return found()
+            subprocess.run(command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, stdin=subprocess.DEVNULL, capture_output=True)
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def test_page_in_a_browser(compared, tmp_path):
@@ -187,13 +148,3 @@ def test_page_in_a_browser(compared, tmp_path):
         assert done.returncode == 0 and "Content Security Policy" not in done.stderr
         assert flags != ["--dump-dom"] or done.stdout.count("<svg") == compared.count("<svg")
     assert picture.stat().st_size > 30_000
-    if os.environ.get("KEEP_PICTURE"):
-        shutil.copy(picture, os.environ["KEEP_PICTURE"])
-
-
-def test_rendering_is_quick(compared):
-    plan = Plan([Target("http://a.example/")], duration_s=60)
-    seen = measured(plan, plan.targets[0])
-    begin = time.process_time()
-    page.render(plan, [seen])
-    assert time.process_time() - begin < 1.0

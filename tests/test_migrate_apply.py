@@ -2,13 +2,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 import os
 import pathlib
-import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,15 +12,11 @@ import time
 
 import psycopg
 import pytest
+from conftest import ROOT, migration_tool
 
-from senior_backend import console
 from senior_backend.migrate.apply import executor, session
-from senior_backend.migrate.command import answer
-from senior_backend.migrate.options import TOOL, parser
 from senior_backend.postgres import connection, live, scratch
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-DOOR = ROOT / "scripts" / "database_migration_tool.py"
 
 class World:
     """One database and the files that are run on it."""
@@ -38,11 +30,10 @@ class World:
         path.write_text(text, encoding="utf-8")
         return str(path)
 
-    def run(self, *arguments: str, url: str = "") -> tuple[int, dict, str]:
+    def run(self, *arguments: str) -> tuple[int, dict, str]:
         """(exit code, JSON, stderr) of the tool."""
-        out, err = io.StringIO(), io.StringIO()
-        code = console.run(TOOL, parser(), answer, ["--connection", url or self.url, *arguments, "--json"], console.Console(out, err))
-        return code, json.loads(out.getvalue()), err.getvalue()
+        done = migration_tool("--connection", self.url, *arguments, "--json")
+        return done.code, done.report, done.err
 
     def run_and_die(self, file: str, calls: int) -> int:
         """Run in a process of its own that ends by SIGKILL behind its n-th statement; the signal that ended it."""
@@ -63,7 +54,7 @@ class World:
         os._exit(99)
 
     def start(self, *arguments: str) -> subprocess.Popen:
-        return subprocess.Popen([sys.executable, str(DOOR), "--connection", self.url, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen([sys.executable, str(ROOT / "scripts/database_migration_tool.py"), "--connection", self.url, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def connect(self) -> contextlib.closing:
         return contextlib.closing(connection.connect(self.url))
@@ -128,21 +119,6 @@ def test_killed_after_any_statement_it_converges(world, monkeypatch):
         if (ended, code) != (-signal.SIGKILL, 0) or world.value(STATE) != WHOLE:
             wrong.append((point, calls[point - 1], ended, code, err))
     assert wrong == []
-
-
-def test_killed_at_random_moments_it_converges(world):
-    with world.connect() as opened:
-        opened.execute("create table big (v int); insert into big select generate_series(1, 150000)")
-    for number in range(8):
-        file = world.file(f"{number}.sql", f"insert into big values (-{number});\ncreate index concurrently big_{number} on big (v);\ninsert into big values (-{number});")
-        process = world.start("--migrate", file)
-        time.sleep(random.uniform(0.25, 0.6))
-        process.kill()
-        process.communicate()
-        code, report, err = world.run("--migrate", file)
-        assert code == 0 and report["state"] == "applied", err
-        assert world.value("select count(*) from big where v = %s", -number) == 2
-    assert world.value("select count(*) filter (where indisvalid) || '/' || count(*) from pg_index where indrelid = 'big'::regclass") == "8/8"
 
 
 @contextlib.contextmanager
@@ -323,7 +299,7 @@ def test_what_is_never_run(world, text, code, identifier):
     assert world.value("select to_regclass('before') is null and to_regnamespace('senior_backend_history') is null")
 
 
-def test_a_server_that_only_reads_and_a_pooler_are_refused(world):
+def test_a_server_that_only_reads_and_a_pooler_are_refused(world, monkeypatch):
     file = world.file("m.sql", "create table t ();")
     with world.connect() as opened:
         opened.execute(f"alter database {opened.info.dbname} set default_transaction_read_only = on")
@@ -331,62 +307,5 @@ def test_a_server_that_only_reads_and_a_pooler_are_refused(world):
     with world.connect() as opened:
         opened.execute("set default_transaction_read_only = off")
         opened.execute(f"alter database {opened.info.dbname} reset default_transaction_read_only")
-    with pooler(world.url) as url:
-        assert world.run("--migrate", file, url=url)[1]["error"]["code"] == "POOLER"
-
-
-@contextlib.contextmanager
-def pooler(url: str):
-    """URL of a proxy with one server connection, which all its clients share between their transactions."""
-    info = connection.parameters(url)
-    turn = threading.Lock()
-    kept: list = []         # the server connection, and what it greeted with
-
-    def message(stream: socket.socket, head_bytes: int = 5) -> bytes:
-        head = stream.recv(head_bytes, socket.MSG_WAITALL)
-        if len(head) < head_bytes:
-            raise ConnectionError
-        return head + stream.recv(int.from_bytes(head[-4:], "big") - 4, socket.MSG_WAITALL)
-
-    def answer_of(server: socket.socket) -> bytes:
-        """All messages until the server is ready; the last byte is its transaction's state."""
-        data = message(server)
-        last = data
-        while last[:1] != b"Z":
-            last = message(server)
-            data += last
-        return data
-
-    def serve(client: socket.socket) -> None:
-        with contextlib.suppress(OSError), client:
-            startup = message(client, 4)
-            with turn:
-                if not kept:
-                    server = socket.socket(socket.AF_UNIX) if "/" in info["host"] else socket.socket()
-                    server.connect(f"{info['host']}/.s.PGSQL.{info['port']}" if "/" in info["host"] else (info["host"], int(info["port"])))
-                    server.sendall(startup)
-                    kept.extend((server, answer_of(server)))
-            client.sendall(kept[1])
-            state = b"I"
-            while (one := message(client))[:1] != b"X":
-                if state == b"I":
-                    turn.acquire()
-                while one[:1] not in (b"Q", b"S"):
-                    one += message(client)
-                    if one.endswith(b"S\0\0\0\x04"):
-                        break
-                kept[0].sendall(one)
-                reply = answer_of(kept[0])
-                client.sendall(reply)
-                state = reply[-1:]
-                if state == b"I":
-                    turn.release()
-
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"host=127.0.0.1 port={listener.getsockname()[1]} user={info['user']} dbname={info['dbname']} sslmode=disable gssencmode=disable connect_timeout=2"
+    monkeypatch.setattr(session, "server_process", lambda connection: 4711)         # two connections, one process
+    assert world.run("--migrate", file)[1]["error"]["code"] == "POOLER"

@@ -2,25 +2,20 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
+from conftest import migration_tool, run_script
+from written import compare_golden
 
 from senior_backend import console
-from senior_backend.migrate import closure, command, options, output, plan, prove
+from senior_backend.migrate import closure, output, plan
 from senior_backend.migrate.steps import Hazard, Step
 from senior_backend.postgres import cache, connection, live, scratch
 from senior_backend.postgres.model import Id
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-DOOR = ROOT / "scripts" / "database_migration_tool.py"
-GOLDEN = ROOT / "tests" / "golden" / "migration.txt"
-COMMANDS = ROOT.parent / "shared" / "contract_commands.txt"
 SHOP = """CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, note text);
 CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint REFERENCES users, state text DEFAULT 'new');
 CREATE VIEW open_orders AS SELECT id, user_id FROM orders WHERE state = 'open';
@@ -29,7 +24,7 @@ KEYS = {"up_sql", "down_sql", "added_tables", "removed_tables", "changes", "haza
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
+def own_cache(monkeypatch):
     """Nothing that an earlier run has kept, but for the server's data folder."""
     monkeypatch.setattr(cache, "read", lambda path: None)
 
@@ -47,9 +42,8 @@ def new_database(postgres):
 
 def tool(*arguments: object) -> tuple[int, dict, str]:
     """Exit code, JSON object, stderr of a run in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    code = console.run(options.TOOL, options.parser(), command.answer, [*map(str, arguments), "--json"], console.Console(out, err))
-    return code, json.loads(out.getvalue()), err.getvalue()
+    done = migration_tool(*arguments, "--json")
+    return done.code, done.report, done.err
 
 
 def run(url: str, sql: str) -> None:
@@ -76,7 +70,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_of_a_live_database_is_proven_applied_and_taken_back(name, new_database):
+def test_a_change_of_a_live_database_is_proven_applied_and_taken_back(name, new_database, tmp_path):
     change, expected, hazards = CHANGES[name]
     old, new = new_database(SHOP), new_database(SHOP + change)
     before, after = facts(old), facts(new)
@@ -86,7 +80,8 @@ def test_a_change_of_a_live_database_is_proven_applied_and_taken_back(name, new_
     assert hazards <= {one["kind"] for one in said["hazards"]} and all(set(one) == {"kind", "statement", "object", "evidence", "message"} for one in said["hazards"])
     run(old, said["up_sql"])
     assert facts(old) == after
-    assert tool("--connection", old, "--compare", new)[1]["up_sql"] == ""
+    code, none, _ = tool("--connection", old, "--compare", new, "--output", tmp_path / "m")
+    assert code == 0 and none["up_sql"] == none["down_sql"] == "" and none["changes"] == none["files"] == [] and not (tmp_path / "m").exists() and none["digests"]["source"] == none["digests"]["target"]
     run(old, said["down_sql"])
     assert facts(old) == before
 
@@ -105,15 +100,12 @@ def test_files_get_the_same_answer_as_databases_without_the_online_forms(new_dat
     assert any("owners were not compared" in note for note in on_live["notes"])
 
 
-def test_two_equal_schemas_need_no_migration(new_database, tmp_path):
-    code, said, _ = tool("--connection", new_database(SHOP), "--compare", new_database(SHOP), "--output", tmp_path / "m")
-    assert code == 0 and said["up_sql"] == said["down_sql"] == "" and said["changes"] == said["files"] == [] and not (tmp_path / "m").exists()
-    assert said["digests"]["source"] == said["digests"]["target"]
-
-
 def test_evidence_is_counted_on_the_live_database(new_database):
     url = new_database(SHOP + "INSERT INTO users (name, note) SELECT 'x', CASE WHEN n % 2 = 0 THEN 'y' END FROM generate_series(1, 4000) n; ANALYZE users")
-    _, said, _ = tool("--connection", url, "--compare", new_database(SHOP + "ALTER TABLE users DROP note"), "--no-verify")
+    comparison = ["--connection", url, "--compare", new_database(SHOP + "ALTER TABLE users DROP note"), "--no-verify"]
+    assert [tool(*comparison, "--fail-on", least)[0] for least in ("error", "warning")] == [1, 1]
+    code, said, _ = tool(*comparison)
+    assert code == 0
     assert [one["evidence"] for one in said["hazards"] if one["kind"] == "data-loss"] == ["2,000 non-null values"]
     assert "-- hazard data-loss: column public.users.note: " in said["up_sql"] and "(2,000 non-null values)" in said["up_sql"]
     assert "-- What cannot come back:" in said["down_sql"] and said["verified"] is False and "-- NOT PROVEN: --no-verify" in said["up_sql"]
@@ -259,21 +251,9 @@ def test_arguments_that_make_no_sense_are_explained(arguments, words):
     assert code == 2 and words in said["error"]["message"] and said["error"]["hint"] and "pw" not in err
 
 
-def test_findings_can_fail_a_build(new_database):
-    old, new = new_database(SHOP), new_database(SHOP + "ALTER TABLE users DROP note")
-    assert [tool("--connection", old, "--compare", new, "--no-verify", *more)[0] for more in ([], ["--fail-on", "error"], ["--fail-on", "warning"])] == [0, 1, 1]
-
-
 def test_the_whole_output_reads_well(new_database):
     old, new = new_database(SHOP), new_database(SHOP + "ALTER TABLE users DROP note, ADD email text; CREATE UNIQUE INDEX users_email ON users (email); CREATE TABLE tags (id int PRIMARY KEY, label text NOT NULL)")
-    done = subprocess.run([sys.executable, str(DOOR), "--connection", old, "--compare", new], capture_output=True, text=True)
-    text = re.sub(r"schema [0-9a-f]{16}", "schema DIGEST", re.sub(r"PostgreSQL \d+\.\d+", "PostgreSQL VERSION", done.stdout.replace(connection.masked(old), "OLD").replace(connection.masked(new), "NEW")))
-    assert done.returncode == 0 and text == GOLDEN.read_text(encoding="utf-8")
-
-
-@pytest.mark.skipif(not COMMANDS.exists(), reason="no list of contract commands beside the project")
-def test_contract_commands_are_accepted():
-    lines = [line for line in COMMANDS.read_text().splitlines() if "database_migration_tool" in line]
-    assert len(lines) >= 8
-    for line in lines:
-        options.parser().parse_args(line.split()[2:])
+    done = run_script("database_migration_tool", "--connection", old, "--compare", new)
+    text = re.sub(r"schema [0-9a-f]{16}", "schema DIGEST", re.sub(r"PostgreSQL \d+\.\d+", "PostgreSQL VERSION", done.out.replace(connection.masked(old), "OLD").replace(connection.masked(new), "NEW")))
+    assert done.code == 0
+    compare_golden("migration.txt", text)

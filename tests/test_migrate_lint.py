@@ -2,14 +2,11 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 
 import pytest
+from conftest import migration_tool
 
-from senior_backend import console
-from senior_backend.migrate.command import answer
-from senior_backend.migrate.options import TOOL, parser
 from senior_backend.postgres import connection
 
 SCHEMA = """
@@ -128,9 +125,8 @@ def target(postgres):
 
 def dry_run(target, tmp_path, sql: str, *arguments: str) -> tuple[int, dict, str]:
     (tmp_path / "m.sql").write_text(sql, encoding="utf-8")
-    out, err = io.StringIO(), io.StringIO()
-    code = console.run(TOOL, parser(), answer, ["--connection", target[0], "--shadow", target[1], "--migrate", str(tmp_path / "m.sql"), "--dry-run", *arguments, "--json"], console.Console(out, err))
-    return code, json.loads(out.getvalue()), err.getvalue()
+    done = migration_tool("--connection", target[0], "--shadow", target[1], "--migrate", tmp_path / "m.sql", "--dry-run", *arguments, "--json")
+    return done.code, done.report, done.err
 
 
 @pytest.mark.parametrize("sql", CASES)
@@ -167,7 +163,6 @@ def test_live_runs_on_the_target_and_undoes_it(target, tmp_path):
 def test_what_is_applied_is_not_tried_again(new_database, target, tmp_path):
     url = new_database("create table t (a int)")
     (tmp_path / "m.sql").write_text("create table one (a int);\ninsert into missing values (1);")
-    out = io.StringIO()
-    assert console.run(TOOL, parser(), answer, ["--connection", url, "--migrate", str(tmp_path / "m.sql")], console.Console(out, out)) == 2
+    assert migration_tool("--connection", url, "--migrate", tmp_path / "m.sql").code == 2
     code, report, _ = dry_run((url, target[1]), tmp_path, "create table one (a int);\ninsert into one values (1);")
     assert code == 0 and [one["number"] for one in report["statements"]] == [2]

@@ -7,9 +7,9 @@ import re
 from typing import Any, Iterator
 
 from senior_backend.console import CommandError
+from senior_backend.json_text import SyntaxProblem, json_lines, parse_json
 
 Pointer = tuple[str | int, ...]
-TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
 BOUNDS: dict[str, tuple] = {                                   # keyword -> (types it speaks of, whether a value breaks it, what is expected)
     "minimum": ((int, float), lambda value, bound: value < bound, "at least {}"), "maximum": ((int, float), lambda value, bound: value > bound, "at most {}"),
@@ -37,13 +37,13 @@ def read_object(path: pathlib.Path, what: str) -> tuple[dict[str, Any], str]:
     """(the object of a JSON file, its text). Raises CommandError INPUT_FILE with file and line: not JSON, NaN, a key given twice, no object."""
     text = read_text(path, what)
     try:
-        value = parse(text)
-    except Duplicate as error:
-        raise broken(path, duplicate_line(text, str(error)), f'the key "{error}" is given twice', what) from None
-    except json.JSONDecodeError as error:
-        raise broken(path, error.lineno, f"not JSON: {error.msg}, column {error.colno}", what) from None
-    except (ValueError, RecursionError) as error:
-        raise broken(path, 1, f"not JSON that can be used: {error}", what) from None
+        value, duplicates = parse_json(text)
+    except SyntaxProblem as problem:
+        raise broken(path, problem.line, problem.message, what) from None
+    if duplicates:
+        mapping, name = duplicates[0]
+        place = next(pointer for pointer, node in nodes(value) if node is mapping)
+        raise broken(path, line_of(text, (*place, name)), f'the key "{name}" is given twice', what)
     if type(value) is not dict:
         raise broken(path, 1, "expected a JSON object", what)
     return value, text
@@ -69,44 +69,16 @@ def refuse(constant: str) -> None:
 parse = json.JSONDecoder(object_pairs_hook=unique, parse_constant=refuse).decode
 
 
-def places(text: str) -> Iterator[tuple[Pointer, int]]:
-    """(pointer, line) of every entry of a JSON text that is known to parse, in its order.
-
-    >>> dict(places('{"a":\\n [1, {"b": 2}]}'))[("a", 1, "b")]
-    2
-    """
-    stack: list[list] = []                # [closing bracket, key or index, whether a key comes next]
-    for found in TOKEN.finditer(text):
-        token = found[0]
-        if token in "}]":
-            stack.pop()
-        elif token == ",":
-            stack[-1][1:] = ["", True] if stack[-1][0] == "}" else [stack[-1][1] + 1, False]
-        elif token != ":":
-            key = bool(stack) and stack[-1][2]
-            if key:
-                stack[-1][1:] = [json.loads(token), False]
-            if key or stack and stack[-1][0] == "]":
-                yield tuple(level[1] for level in stack), text.count("\n", 0, found.start()) + 1
-            if token in "{[":
-                stack.append(["}", "", True] if token == "{" else ["]", 0, False])
-
-
 def line_of(text: str, pointer: Pointer) -> int:
-    """The line of an entry, or of the nearest thing around it."""
-    lines: dict[Pointer, int] = {}
-    for place, line in places(text):
-        lines.setdefault(place, line)
-    return next((lines[pointer[:length]] for length in range(len(pointer), 0, -1) if pointer[:length] in lines), 1)
+    """The line of an entry of a JSON text that is known to parse, or of the nearest thing around it."""
+    lines = json_lines(text, [pointer])
+    return next(lines[pointer[:length]] for length in range(len(pointer), -1, -1) if pointer[:length] in lines)
 
 
-def duplicate_line(text: str, name: str) -> int:
-    seen: set[Pointer] = set()
-    for place, line in places(text):
-        if place in seen and place[-1] == name:
-            return line
-        seen.add(place)
-    return 1
+def nodes(value: Any, pointer: Pointer = ()) -> Iterator[tuple[Pointer, Any]]:
+    yield pointer, value
+    for key, entry in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from nodes(entry, (*pointer, key))
 
 
 def suggestion(name: str, known: Any) -> str:

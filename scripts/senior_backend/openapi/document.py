@@ -12,9 +12,8 @@ import stat
 from typing import Any, Iterator
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.openapi.json_text import parse_json
 from senior_backend.openapi.model import Place
-from senior_backend.openapi.syntax import SyntaxProblem
+from senior_backend.json_text import SyntaxProblem, parse_json
 
 FILE_LIMIT = 64 << 20       # bytes; five times GitHub's document, the largest that was met
 DOCUMENT_START = re.compile(r"\s*[{\[]")

@@ -6,7 +6,7 @@ import re
 from typing import Any, Iterator
 
 from senior_backend.openapi.document import Document
-from senior_backend.openapi.json_text import json_lines
+from senior_backend.json_text import json_lines
 from senior_backend.openapi.model import Place, Problem, Report
 
 YAML_KEY = re.compile(r"""(?:\? +)?(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<plain>[^"'#\s].*?))\s*:(?:\s|$)""")

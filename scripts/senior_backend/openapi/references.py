@@ -1,4 +1,4 @@
-"""Where a $ref leads: within its file, or to another file below the folder of the document. Nothing else is ever opened."""
+"""Where a $ref leads: within its file, or to another file below the folder of the document (nothing else is ever opened), and the key under which that is kept."""
 from __future__ import annotations
 
 import dataclasses
@@ -6,7 +6,7 @@ import difflib
 import os
 import pathlib
 import re
-from typing import Any
+from typing import Any, Container
 from urllib.parse import unquote
 
 from senior_backend.console import CommandError
@@ -17,6 +17,10 @@ SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 HINT_LIMIT = 20             # nearest names that are looked up: each takes 20 ms where there are 1,000 names
 HINT_NAMES = 1000
 CHAIN_LIMIT = 100           # references that lead to references, in one place
+# segments of pointers that say how a schema is reached and nothing about what it is
+STRUCTURE = frozenset(("components", "schemas", "definitions", "$defs", "properties", "paths", "responses", "content", "schema", "parameters", "requestBodies", "requestBody", "headers", "allOf", "anyOf", "oneOf"))
+HOMES = (("components", "schemas"), ("definitions",), ("$defs",))
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.]+")
 
 
 class Dangling(Exception):
@@ -153,3 +157,28 @@ def find_anchors(root: Any) -> dict[str, tuple[tuple[str, ...], Any]]:
                 found.setdefault(node[keyword], (tokens, node))
         pending.extend(((*tokens, str(key)), value) for key, value in (node.items() if type(node) is dict else enumerate(node)))
     return found
+
+
+def derived_key(path: pathlib.Path, in_root: bool, tokens: tuple[str, ...], taken: Container[str]) -> str:
+    """A key for what stands at the pointer `tokens` of a file."""
+    own = tidy("_".join(telling(tokens)))
+    stem = tidy(path.name.split(".")[0])
+    wishes = [own or stem, own if in_root else f"{stem}_{own}" if own else f"{tidy(path.parent.name)}_{stem}"]
+    for wish in wishes:
+        if wish and wish not in taken:
+            return wish
+    base = wishes[-1] or "schema"
+    return next(key for number in range(2, 1 << 30) if (key := f"{base}_{number}") not in taken)
+
+
+def telling(tokens: tuple[str, ...]) -> list[str]:
+    """The segments of a pointer that say what it leads to."""
+    for home in HOMES:
+        if tokens[:-1] == home:
+            return [tokens[-1]]
+    told = ["item" if token == "items" else token for token in tokens if token not in STRUCTURE]
+    return told or list(tokens[-1:])
+
+
+def tidy(text: str) -> str:
+    return NOT_IN_NAMES.sub("_", text).strip("_.")

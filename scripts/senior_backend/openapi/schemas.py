@@ -8,10 +8,8 @@ from senior_backend.openapi.document import Document
 from senior_backend.openapi.kinds import kind
 from senior_backend.openapi.model import Schema
 from senior_backend.openapi.places import DocumentReport
-from senior_backend.openapi.references import Dangling, References, Target
-from senior_backend.openapi.schema_keys import derived_key
-from senior_backend.openapi.schema_keywords import ANNOTATIONS, LISTS, MAPS, NOTES, PROBLEMS, SINGLE, TYPES
-from senior_backend.openapi.schema_lift import allow_null, lift_bound, lift_example, lift_items
+from senior_backend.openapi.references import Dangling, References, Target, derived_key
+from senior_backend.openapi.schema_keywords import (ANNOTATIONS, LISTS, MAPS, NOTES, PROBLEMS, SINGLE, TYPES, allow_null, lift_bound, lift_example, lift_items)
 
 BOUNDS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 NULLABLE = frozenset(("nullable", "x-nullable"))

@@ -91,12 +91,3 @@ def comment(text: str, indent: str = "", width: int = 120) -> str:
     if len(lines) == 1 and len(lines[0]) + len(indent) + 7 <= width:
         return f"{indent}/** {lines[0].strip()} */\n"
     return f"{indent}/**\n" + "".join(f"{indent} * {line}".rstrip() + "\n" for line in lines) + f"{indent} */\n"
-
-
-def line_comment(text: str) -> str:
-    """Text for the rest of a `//` line.
-
-    >>> line_comment("a\\u2028b")
-    'a b'
-    """
-    return UNSAFE.sub(" ", text)

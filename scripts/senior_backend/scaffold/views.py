@@ -19,19 +19,6 @@ MAPS = frozenset(("properties", "patternProperties", "dependentSchemas"))
 SINGLES = frozenset(("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties"))
 
 
-def subschemas(schema: dict) -> list[Schema]:
-    """The schemas that stand directly inside a schema."""
-    found: list[Schema] = []
-    for keyword, value in schema.items():
-        if keyword in SINGLES:
-            found.append(value)
-        elif keyword in MAPS:
-            found.extend(value.values())
-        elif keyword in LISTS:
-            found.extend(value)
-    return found
-
-
 class Views:
     """Which schemas have variants, and the graph of references between schemas."""
 

@@ -176,7 +176,7 @@ class Loop:
 
     def end_warmup(self) -> None:
         """From here on it counts, but for what is under way."""
-        self.warming, self.counted_ns = False, self.measure_ns
+        self.warming, self.counted_ns = False, clock_ns() if self.chained else self.measure_ns
         for recorder in self.books.recorders:
             recorder.restart()
         for connection in self.connections.values():

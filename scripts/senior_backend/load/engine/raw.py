@@ -128,10 +128,11 @@ def run_in_processes(plan: Plan, addresses: dict[Origin, Address], progress: Pro
         try:
             for number in range(plan.workers):
                 ours, theirs = context.Pipe()
-                processes.append(context.Process(target=work, args=(theirs, plan, number, addresses, progress is not None), daemon=True))
-                processes[-1].start()
+                process = context.Process(target=work, args=(theirs, plan, number, addresses, progress is not None), daemon=True)
+                process.start()
                 theirs.close()
                 pipes.append(ours)
+                processes.append(process)
             for pipe in pipes:
                 receive(pipe)  # it is ready
             start = time.perf_counter_ns() + round(START_DELAY_S * 1e9)

@@ -28,45 +28,14 @@ def direct(schema: Schema, keywords: tuple[str, ...]) -> list[str]:
 
 
 def within_cycles(graph: dict[str, list[str]]) -> set[tuple[str, str]]:
-    """The edges inside a strongly connected component (Tarjan's algorithm, without recursion)."""
-    group = strong_groups(graph)
-    sizes: dict[int, int] = {}
-    for number in group.values():
-        sizes[number] = sizes.get(number, 0) + 1
-    return {(source, target) for source, targets in graph.items() for target in targets if group[source] == group[target] and (sizes[group[source]] > 1 or source == target)}
+    """The edges from whose end a path leads back to their start."""
+    return {(source, target) for source, targets in graph.items() for target in targets if source in reached(graph, target)}
 
 
-def strong_groups(graph: dict[str, list[str]]) -> dict[str, int]:
-    order: dict[str, int] = {}
-    low: dict[str, int] = {}
-    group: dict[str, int] = {}
-    path: list[str] = []
-    for root in graph:
-        work = [(root, iter(graph[root]))] if root not in order else []
-        if work:
-            order[root] = low[root] = len(order)
-            path.append(root)
-        while work:
-            node, targets = work[-1]
-            fresh = next((target for target in targets if settle(node, target, order, low, group)), None)
-            if fresh is not None:
-                order[fresh] = low[fresh] = len(order)
-                path.append(fresh)
-                work.append((fresh, iter(graph[fresh])))
-                continue
-            work.pop()
-            if work:
-                low[work[-1][0]] = min(low[work[-1][0]], low[node])
-            if low[node] == order[node]:
-                while node not in group:
-                    group[path.pop()] = order[node]
-    return group
-
-
-def settle(node: str, target: str, order: dict[str, int], low: dict[str, int], group: dict[str, int]) -> bool:
-    """Note what an edge to a visited node means; True when the target is not visited yet."""
-    if target not in order:
-        return True
-    if target not in group:
-        low[node] = min(low[node], order[target])
-    return False
+def reached(graph: dict[str, list[str]], start: str) -> set[str]:
+    found, pending = {start}, [start]
+    while pending:
+        fresh = [target for target in graph[pending.pop()] if target not in found]
+        found.update(fresh)
+        pending.extend(fresh)
+    return found

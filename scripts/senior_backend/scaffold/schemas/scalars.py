@@ -39,7 +39,7 @@ def string_shape(walk, schema: dict) -> Shape:
 def usable_pattern(walk, schema: dict) -> str | None:
     """The pattern as a RegExp expression; None, and a warning, when Node cannot hold it or it can take exponential time."""
     pattern = check_pattern(schema["pattern"])
-    if pattern.expression is None or pattern.problem:
+    if pattern.expression is None:
         walk.warn(f"pattern is not checked: {pattern.problem}", schema, "pattern")
         return None
     if pattern.danger == "exponential":

@@ -122,11 +122,3 @@ def braced(fields: list[str], depth: int) -> str:
         return flat
     inner = "  " * (depth + 1)
     return "{\n" + "".join(f"{inner}{field},\n" for field in fields) + "  " * depth + "}"
-
-
-def write_xml_shapes(api: Api, names: Names, keys: list[str]) -> str:
-    """xml-shapes.ts for these schemas and all that they refer to: `export const PetXml: XmlShape = ...`."""
-    shapes = XmlShapes(api, names)
-    for schema_key in keys:
-        shapes.constant(schema_key)
-    return shapes.text()

@@ -7,7 +7,7 @@ from typing import Any
 
 from senior_backend.openapi.model import Schema
 from senior_backend.scaffold.values import text_formats
-from senior_backend.scaffold.values.regex.matching import matches
+from senior_backend.scaffold.values.patterns import matches
 from senior_backend.scaffold.views import View, Views
 
 DEPTH_LIMIT = 60

@@ -11,7 +11,7 @@ import dataclasses
 
 from senior_backend.scaffold.values.regex import code_points
 from senior_backend.scaffold.values.regex.code_points import Ranges
-from senior_backend.scaffold.values.regex.tree import Anchor, Chars, Choice, Group, Look, Node, Repeat, Sequence, walk
+from senior_backend.scaffold.values.regex.syntax import Anchor, Chars, Choice, Group, Look, Node, Repeat, Sequence, walk
 
 POSITION_LIMIT = 300
 STEP_LIMIT = 60_000                    # about 50 ms
@@ -92,7 +92,7 @@ class Automaton:
         if isinstance(node, Sequence):
             return self.sequence([self.part(item) for item in node.items])
         if isinstance(node, Choice):
-            parts = [self.part(branch) for branch in node.branches]
+            parts = [self.part(branch) for branch in node.items]
             return Part(min(part.empty for part in parts), merged([part.first for part in parts]), merged([part.last for part in parts]))
         if isinstance(node, Repeat):
             return self.repeat(node)
@@ -154,37 +154,16 @@ class Automaton:
         return "polynomial" if self.chained(loops) else ""
 
     def loops(self) -> list[set[int]]:
-        """The strongly connected components that hold an edge."""
-        order, seen = [], set()
-        for start in range(len(self.edges)):
-            self.visit(start, self.edges, seen, order.append)
-        backward: list[dict[int, int]] = [{} for _ in self.edges]
-        for source, targets in enumerate(self.edges):
-            for target in targets:
-                backward[target][source] = 1
-        seen, found = set(), []
-        for start in reversed(order):
-            component: list[int] = []
-            self.visit(start, backward, seen, component.append)
-            if len(component) > 1 or component and component[0] in self.edges[component[0]]:
-                found.append(set(component))
-        return found
-
-    def visit(self, start: int, edges: list[dict[int, int]], seen: set[int], leave) -> None:
-        """Depth first from start over what is not seen yet; leave(position) when all behind it is seen."""
-        if start in seen:
-            return
-        seen.add(start)
-        stack = [(start, iter(edges[start]))]
-        while stack:
-            position, targets = stack[-1]
-            fresh = next((target for target in targets if target not in seen), None)
-            if fresh is None:
-                stack.pop()
-                leave(position)
-            else:
-                seen.add(fresh)
-                stack.append((fresh, iter(edges[fresh])))
+        """The sets of positions that lead to each other."""
+        reach = [sum(1 << target for target in targets) for targets in self.edges]
+        for middle in range(len(reach)):
+            reach = [one | reach[middle] if one >> middle & 1 else one for one in reach]
+        found: dict[tuple[int, ...], set[int]] = {}
+        for position, targets in enumerate(reach):
+            if targets >> position & 1:
+                loop = tuple(other for other in range(len(reach)) if targets >> other & 1 and reach[other] >> position & 1)
+                found[loop] = set(loop)
+        return list(found.values())
 
     def ambiguous(self, loop: set[int]) -> bool:
         """Whether two different ways inside the loop lead from one position back to it on the same word."""

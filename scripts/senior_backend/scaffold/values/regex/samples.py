@@ -6,7 +6,7 @@ from typing import Iterator
 
 from senior_backend.scaffold.values.regex import code_points
 from senior_backend.scaffold.values.regex.code_points import Ranges
-from senior_backend.scaffold.values.regex.tree import Backreference, Chars, Choice, Group, Look, Node, Repeat, Sequence, walk
+from senior_backend.scaffold.values.regex.syntax import Backreference, Chars, Choice, Group, Look, Node, Repeat, Sequence, walk
 
 ENDLESS = 1 << 40
 LENGTH_LIMIT = 20_000
@@ -54,7 +54,7 @@ class Sampler:
             pairs = [self.lengths(item) for item in node.items]
             return sum(low for low, _ in pairs), min(sum(high for _, high in pairs), ENDLESS)
         if isinstance(node, Choice):
-            pairs = [self.lengths(branch) for branch in node.branches]
+            pairs = [self.lengths(branch) for branch in node.items]
             return min(low for low, _ in pairs), max(high for _, high in pairs)
         if isinstance(node, Repeat):
             low, high = self.lengths(node.item)
@@ -68,8 +68,8 @@ class Sampler:
         if isinstance(node, Sequence):
             return self.spread(node.items, size)
         if isinstance(node, Choice):
-            fitting = [branch for branch in node.branches if self.lengths(branch)[0] <= size <= self.lengths(branch)[1]]
-            choices = fitting or [min(node.branches, key=lambda branch: self.lengths(branch)[0])]
+            fitting = [branch for branch in node.items if self.lengths(branch)[0] <= size <= self.lengths(branch)[1]]
+            choices = fitting or [min(node.items, key=lambda branch: self.lengths(branch)[0])]
             return self.write(choices[self.variant % len(choices)], size)
         if isinstance(node, Repeat):
             return self.spread([node.item] * self.count(node, size), size)

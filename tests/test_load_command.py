@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -12,47 +11,21 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
-from load_server import Server
-from senior_backend import console
-from senior_backend.console import Console
+from conftest import ROOT, Result, in_process, run_script
 from senior_backend.load import command, options
 
-DOOR = ROOT / "scripts" / "api_load_tester.py"
-RESULT_KEYS = {
-    "target_url",
-    "method",
-    "duration_seconds",
-    "concurrency",
-    "total_requests",
-    "successful_requests",
-    "failed_requests",
-    "requests_per_second",
-    *(f"latency_{name}" for name in ("min", "avg", "p50", "p90", "p95", "p99", "max", "stddev")),
-    "errors_by_type",
-    "status_codes",
-    "total_bytes_received",
-    "throughput_mbps",
-    "accounting",
-}
+RESULT_KEYS = set("""target_url method duration_seconds concurrency total_requests successful_requests failed_requests requests_per_second latency_min latency_avg latency_p50 latency_p90
+    latency_p95 latency_p99 latency_max latency_stddev errors_by_type status_codes total_bytes_received throughput_mbps accounting""".split())
 
 
-@pytest.fixture(scope="module")
-def server():
-    running = Server()
-    yield running
-    running.stop()
+def run(*arguments: object, **options) -> Result:
+    return run_script("api_load_tester", *arguments, **options)
 
 
-def run(*arguments: object, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(DOOR), *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL, **options)
-
-
-def run_json(*arguments: object, code: int = 0, **options) -> dict:
-    done = run(*arguments, "--json", **options)
-    report = json.loads(done.stdout)
-    assert done.returncode == report["exit_code"] == code, (done.stderr, report.get("error"))
-    return report
+def run_json(*arguments: object, code: int = 0) -> dict:
+    done = run(*arguments, "--json")
+    assert done.code == done.report["exit_code"] == code, (done.err, done.report.get("error"))
+    return done.report
 
 
 def free_port() -> int:
@@ -73,93 +46,34 @@ def test_json_of_a_run(server):
 
 def test_console(server):
     done = run(server.url + "/503", "-d", "500ms", "-v")
-    words = [
-        "Target:",
-        "Method:",
-        "Duration:",
-        "Concurrency:",
-        "THROUGHPUT",
-        "Total requests:",
-        "Requests/sec:",
-        "Successful:",
-        "Failed:",
-        "LATENCY (ms)",
-        "Min:",
-        "Avg:",
-        "P50:",
-        "P90:",
-        "P95:",
-        "P99:",
-        "Max:",
-        "StdDev:",
-        "ERRORS",
-        "HTTP 503:",
-        "TRANSFER",
-        "RECOMMENDATIONS",
-    ]
-    places = [done.stdout.find(word) for word in words]
-    assert done.returncode == 1 and -1 not in places and places == sorted(places)
-    assert done.stdout.isascii() and done.stderr == ""  # no terminal: no progress line
+    words = ["Target:", "Method:", "Duration:", "Concurrency:", "THROUGHPUT", "Total requests:", "Requests/sec:", "Successful:", "Failed:", "LATENCY (ms)", "Min:", "Avg:", "P50:", "P90:", "P95:",
+             "P99:", "Max:", "StdDev:", "ERRORS", "HTTP 503:", "TRANSFER", "RECOMMENDATIONS"]
+    places = [done.out.find(word) for word in words]
+    assert done.code == 1 and -1 not in places and places == sorted(places)
+    assert done.out.isascii() and done.err == ""  # no terminal: no progress line
 
 
-@pytest.mark.parametrize(
-    "arguments, said",
-    [
-        ([], "no URL"),
-        (["nonsense"], "not an http:// or https:// URL"),
-        (["ftp://a/"], "not an http:// or https:// URL"),
-        (["http://"], "no host"),
-        (["http://a:0/"], "port 0"),
-        (["http://a:99999/"], "ort"),
-        (["http://a b/"], "blanks"),
-        (["URL", "-H", "no colon s3cret"], "no colon"),
-        (["URL", "-H", "A: b\r\nX-Evil: s3cret"], "line break"),
-        (["URL", "-H", "A B: s3cret"], "--header 1"),
-        (["URL", "-H", "Content-Length: 3"], "Content-Length"),
-        (["URL", "-b", "@missing-file"], "missing-file"),
-        (["URL", "-c", "0"], "--concurrency 0"),
-        (["URL", "-c", "-5"], "--concurrency -5"),
-        (["URL", "-d", "0"], "--duration 0"),
-        (["URL", "-d", "-1"], "--duration"),
-        (["URL", "-d", "x"], "--duration x"),
-        (["URL", "-t", "0"], "--timeout 0"),
-        (["URL", "-t", "60", "-d", "10"], "longer than the test"),
-        (["URL", "--rate", "0"], "--rate 0"),
-        (["URL", "--rate", "nan"], "--rate nan"),
-        (["URL", "--workers", "0"], "--workers 0"),
-        (["URL", "--workers", "9", "-c", "4"], "--workers 9"),
-        (["URL", "--stages", "10:5,x"], "--stages"),
-        (["URL", "--stages", "10s:5", "-d", "3"], "--duration"),
-        (["URL", "-m", "G ET"], "--method"),
-        (["URL", "--compare"], "two URLs"),
-        (["URL", "--compare", "missing.json"], "missing.json"),
-        (["URL", "--mix"], "--mix"),
-        (["URL", "URL", "--mix", "1,0"], "--mix 1,0"),
-        (["URL", "--data", "missing.jsonl"], "missing.jsonl"),
-        (["URL", "--targets", "missing.json"], "missing.json"),
-        (["URL", "-o", "no/such/folder/x.json"], "no/such/folder"),
-        (["URL", "--fail-on", "slower"], "--compare"),
-        (["URL", "--follow-redirects", "--engine", "raw"], "--follow-redirects"),
-        (["URL", "--p99-ms", "-1"], "--p99-ms"),
-        (["URL", "--max-error-rate", "101"], "--max-error-rate 101"),
-        (["URL/{{id}}"], "--data"),
-        (["URL", "-o", "x.html", "--html", "./x.html"], "same file"),
-        (["URL", "--engine", "requests", "--workers", "2"], "one process"),
-        (["URL", "--worker-of", "127.0.0.1"], "no URL"),
-        (["URL", "--expect-rate-limit", "--compare", "URL"], "several URLs"),
-        (["URL", "--expect-rate-limit", "--rate", "5", "--warmup", "1"], "--rate, --warmup"),
-        (["URL", "--expect-rate-limit", "--engine", "locust"], "--engine locust"),
-        (["URL", "--unknown"], "--unknown"),
-    ],
-)
+@pytest.mark.parametrize("arguments, said", [
+    ([], "no URL"), (["nonsense"], "not an http:// or https:// URL"), (["ftp://a/"], "not an http:// or https:// URL"), (["http://"], "no host"), (["http://a:0/"], "port 0"),
+    (["http://a:99999/"], "ort"), (["http://a b/"], "blanks"), (["URL", "-H", "no colon s3cret"], "no colon"), (["URL", "-H", "A: b\r\nX-Evil: s3cret"], "line break"),
+    (["URL", "-H", "A B: s3cret"], "--header 1"), (["URL", "-H", "Content-Length: 3"], "Content-Length"), (["URL", "-b", "@missing-file"], "missing-file"),
+    (["URL", "-c", "0"], "--concurrency 0"), (["URL", "-c", "-5"], "--concurrency -5"), (["URL", "-d", "0"], "--duration 0"), (["URL", "-d", "-1"], "--duration"),
+    (["URL", "-d", "x"], "--duration x"), (["URL", "-t", "0"], "--timeout 0"), (["URL", "-t", "60", "-d", "10"], "longer than the test"), (["URL", "--rate", "0"], "--rate 0"),
+    (["URL", "--rate", "nan"], "--rate nan"), (["URL", "--workers", "0"], "--workers 0"), (["URL", "--workers", "9", "-c", "4"], "--workers 9"),
+    (["URL", "--stages", "10:5,x"], "--stages"), (["URL", "--stages", "10s:5", "-d", "3"], "--duration"), (["URL", "-m", "G ET"], "--method"),
+    (["URL", "--compare"], "two URLs"), (["URL", "--compare", "missing.json"], "missing.json"), (["URL", "--mix"], "--mix"), (["URL", "URL", "--mix", "1,0"], "--mix 1,0"),
+    (["URL", "--data", "missing.jsonl"], "missing.jsonl"), (["URL", "--targets", "missing.json"], "missing.json"), (["URL", "-o", "no/such/folder/x.json"], "no/such/folder"),
+    (["URL", "--fail-on", "slower"], "--compare"), (["URL", "--follow-redirects", "--engine", "raw"], "--follow-redirects"), (["URL", "--p99-ms", "-1"], "--p99-ms"),
+    (["URL", "--max-error-rate", "101"], "--max-error-rate 101"), (["URL/{{id}}"], "--data"), (["URL", "-o", "x.html", "--html", "./x.html"], "same file"),
+    (["URL", "--engine", "requests", "--workers", "2"], "one process"), (["URL", "--worker-of", "127.0.0.1"], "no URL"),
+    (["URL", "--expect-rate-limit", "--compare", "URL"], "several URLs"), (["URL", "--expect-rate-limit", "--rate", "5", "--warmup", "1"], "--rate, --warmup"),
+    (["URL", "--expect-rate-limit", "--engine", "locust"], "--engine locust"), (["URL", "--unknown"], "--unknown"),
+])
 def test_bad_input_is_refused_before_any_load(server, arguments, said):
     server.truth()
-    streams = Console(io.StringIO(), io.StringIO())
-    given = [argument.replace("URL", server.url + "/ok") for argument in arguments]
-    assert console.run(options.TOOL, options.parser(), command.load_test, [*given, "--json"], streams) == 2
-    report = json.loads(streams.out.getvalue())
-    assert said in report["error"]["message"] and report["status"] == "error"
-    assert "s3cret" not in streams.out.getvalue() + streams.err.getvalue() and not server.truth()
+    done = in_process(options.TOOL, options.parser(), command.load_test, *(argument.replace("URL", server.url + "/ok") for argument in arguments), "--json")
+    assert done.code == 2 and said in done.report["error"]["message"] and done.report["status"] == "error"
+    assert "s3cret" not in done.out + done.err and not server.truth()
 
 
 def test_nobody_there_is_the_environment():
@@ -180,8 +94,8 @@ def test_secrets_are_masked_everywhere(server, tmp_path):
     secrets = ["-H", "Authorization: Bearer hush", "-H", "Cookie: session=hush", "-H", "X-Api-Key: hush"]
     files = [tmp_path / "report.json", tmp_path / "page.html"]
     done = run(url, *secrets, "-d", 0.3, "-v", "-o", files[0], "--html", files[1])
-    assert done.returncode == 0 and "page=2" in done.stdout and "Bearer ***" in done.stdout
-    for text in (done.stdout, done.stderr, *(file.read_text(encoding="utf-8") for file in files), json.dumps(run_json(url, *secrets, "-d", 0.2))):
+    assert done.code == 0 and "page=2" in done.out and "Bearer ***" in done.out
+    for text in (done.out, done.err, *(file.read_text(encoding="utf-8") for file in files), json.dumps(run_json(url, *secrets, "-d", 0.2))):
         assert "hush" not in text and "aHVzaA" not in text
     assert "Authorization: Bearer hush" in server.truth()["/cookie"][3]
     run(url, "-d", 0.2)
@@ -209,7 +123,7 @@ def test_compare_two_urls_and_stored_runs(server, tmp_path):
     metric = report["comparison"]["metrics"]["latency_p50"]
     assert metric["verdict"] == "slower" and metric["b"] > 20 > metric["a"] and len(report["results"]) == 2
     assert set(report["comparison"]["metrics"]) == {"latency_p50", "latency_p95", "latency_p99", "requests_per_second", "error_rate"}
-    assert "slower" in page.read_text(encoding="utf-8") and "COMPARISON" in run("--compare", *arguments[:2], "-d", 0.5).stdout
+    assert "slower" in page.read_text(encoding="utf-8") and "COMPARISON" in run("--compare", *arguments[:2], "-d", 0.5).out
     run(server.url + "/slow", "-d", 0.5, "-o", stored)
     assert sum(second["answered"] for second in json.loads(stored.read_text())["results"][0]["timeline"]) > 0
     report = run_json(server.url + "/slow", "-d", 0.5, "--compare", stored, "--fail-on", "slower")
@@ -235,13 +149,8 @@ def test_rows_body_and_mix(server, tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to send to a process on Windows")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupted_runs_report_what_they_measured(server, workers):
-    process = subprocess.Popen(
-        [sys.executable, str(DOOR), server.url + "/slow", "-d", "30", "--json", "--workers", str(workers)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = subprocess.Popen([sys.executable, str(ROOT / "scripts/api_load_tester.py"), server.url + "/slow", "-d", "30", "--json", "--workers", str(workers)], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, start_new_session=True)
     server.truth()
     begin = time.monotonic()
     while server.truth().get("/slow", [0])[0] < 20 and time.monotonic() < begin + 20:
@@ -259,30 +168,8 @@ def test_interrupted_runs_report_what_they_measured(server, workers):
 def test_terminal_progress(server):
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
-    done = subprocess.run([sys.executable, str(DOOR), server.url + "/ok", "-d", "1.2"], stdout=subprocess.PIPE, stderr=theirs, stdin=subprocess.DEVNULL)
+    done = subprocess.run([sys.executable, str(ROOT / "scripts/api_load_tester.py"), server.url + "/ok", "-d", "1.2"], stdout=subprocess.PIPE, stderr=theirs, stdin=subprocess.DEVNULL)
     os.close(theirs)
     shown = os.read(ours, 65536).decode()
     os.close(ours)
     assert done.returncode == 0 and "requests/s" in shown and "p99" in shown and "0 errors" in shown
-
-
-def test_help_names_every_option_and_exit_code():
-    done = run("--help")
-    assert done.returncode == 0
-    for word in (
-        "--rate",
-        "--stages",
-        "--warmup",
-        "--mix",
-        "--data",
-        "--compare",
-        "--fail-on",
-        "--expect-rate-limit",
-        "--html",
-        "--engine",
-        "--export",
-        "--master",
-        "--worker-of",
-        "130",
-    ):
-        assert word in done.stdout

@@ -8,11 +8,19 @@ import re
 from json.decoder import scanstring
 from typing import Any
 
-from senior_backend.openapi.syntax import DEPTH_LIMIT, NODE_LIMIT, SyntaxProblem
-
+DEPTH_LIMIT = 200           # levels; the deepest document met has 110, and readers further on use the stack
+NODE_LIMIT = 3_000_000      # values; a value takes about 100 bytes, and 500 MB must do
 BLANKS = re.compile(r"[ \t\n\r]*")
 SURROGATE = re.compile("[\ud800-\udfff]")
 SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class SyntaxProblem(Exception):
+    """A text cannot be read. line counts from 1."""
+
+    def __init__(self, message: str, line: int = 1, hint: str = ""):
+        super().__init__(message)
+        self.message, self.line, self.hint = message, line, hint
 
 
 def parse_json(text: str) -> tuple[Any, list[tuple[dict, str]]]:
