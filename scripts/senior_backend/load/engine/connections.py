@@ -86,7 +86,7 @@ def resolve(target: Target, limit: float) -> list[Address]:
 
 
 def tls_context(verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    context = ssl.create_default_context() if verify else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["http/1.1"])
