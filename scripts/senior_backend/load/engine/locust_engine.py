@@ -27,7 +27,7 @@ from senior_backend.load.engine.threads import own_process
 from senior_backend.load.measure.assessment import one_after_the_other
 from senior_backend.load.measure.measurement import Measurement, Snapshot, added_up, plain, restored
 from senior_backend.load.measure.recorders import Progress
-from senior_backend.load.plan.model import Plan
+from senior_backend.load.plan.model import Plan, share
 
 MASTER_PORT = 5557
 ENDING_S = 10.0
@@ -124,7 +124,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-# What runs under Locust: messages between master and workers go over Locust's own connection, with names (load_...) that keep them apart from its own
+# What runs under Locust: its master and workers carry the messages, with names (load_...) that keep them apart from its own; the slots are greenlets of the workers
 
 
 def main() -> None:
@@ -150,24 +150,25 @@ def listen_for_stop(stop: Callable[[], None]) -> None:
 
 
 class Master:
-    """Waits for its workers, gives them the plan, starts them together, adds up what they measured."""
+    """Waits for its workers, gives them the plan and so starts them together, adds up what they measured."""
 
     def __init__(self, job: dict[str, Any]):
-        from locust import User
         from locust.env import Environment
 
-        self.plan = restored(Plan, job["plan"])
-        self.wanted, self.remote = job["workers"], job["host"] == "*"
+        self.plan, self.wanted = restored(Plan, job["plan"]), job["workers"]
+        self.limit_s = REMOTE_READY_S if job["host"] == "*" else READY_S
         self.ready: list[str] = []
-        self.reports: dict[str, list[dict[str, Any]]] = {}
+        self.reports: dict[str, list[Measurement]] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.stopped = False
-        # the class counts users and is not run here
-        self.runner = Environment(user_classes=[type("SlotUser", (User,), {})]).create_master_runner(job["host"], job["port"])
+        self.runner = Environment().create_master_runner(job["host"], job["port"])
         self.runner.register_message("load_hello", lambda environment, msg, **_: self.ready.append(msg.node_id))
         self.runner.register_message("load_progress", lambda environment, msg, **_: self.snapshots.__setitem__(msg.node_id, restored(Snapshot, msg.data)))
-        self.runner.register_message("load_measured", lambda environment, msg, **_: self.reports.__setitem__(msg.node_id, json.loads(msg.data["text"])))
+        self.runner.register_message("load_measured", self.on_measured)
         listen_for_stop(self.stop)
+
+    def on_measured(self, environment: Any, msg: Any, **_) -> None:
+        self.reports[msg.node_id] = restored(list[Measurement], json.loads(msg.data["text"]))
 
     def stop(self) -> None:
         self.stopped = True
@@ -175,80 +176,54 @@ class Master:
 
     def run(self) -> None:
         error = self.carry_out()
-        tell(error=error) if error else tell(measurements=plain(added_up([restored(list[Measurement], report) for report in self.reports.values()])))
+        tell(error=error) if error else tell(measurements=plain(added_up(list(self.reports.values()))))
         self.runner.quit()
 
     def carry_out(self) -> str:
         """The whole run; gives what went wrong."""
-        plan, runner = self.plan, self.runner
-        limit_s = REMOTE_READY_S if self.remote else READY_S
-        if not self.until(lambda: len(self.ready) >= self.wanted, limit_s):
-            return f"{len(self.ready)} of {self.wanted} workers came " + ("until it was stopped" if self.stopped else f"within {limit_s:g} s")
-        for node in self.ready:
-            runner.send_message("load_plan", {"text": json.dumps(plain(plan))}, client_id=node)
-        runner.start(plan.concurrency, spawn_rate=max(1, plan.concurrency))
-        if not self.until(lambda: sum(client.user_count for client in runner.clients.values()) >= plan.concurrency, READY_S):
-            return f"the workers did not start {plan.concurrency} users within {READY_S:g} s"
-        # the larger shares first, as the slots are shared out
-        for place, node in enumerate(sorted(self.ready, key=lambda node: -runner.clients[node].user_count)):
-            runner.send_message("load_go", {"worker": place, "workers": len(self.ready)}, client_id=node)
-        if not self.until(lambda: len(self.reports) >= len(self.ready), plan.warmup_s + plan.duration_s + plan.drain_s + REPORT_S, progress=True):
-            return f"{len(self.ready) - len(self.reports)} of {len(self.ready)} workers did not report what they measured"
+        plan = self.plan
+        if not self.until(lambda: self.stopped or len(self.ready) >= self.wanted, self.limit_s) or self.stopped:
+            return f"{len(self.ready)} of {self.wanted} workers came " + ("until it was stopped" if self.stopped else f"within {self.limit_s:g} s")
+        plan.workers = len(self.ready)
+        for place, node in enumerate(self.ready):
+            self.runner.send_message("load_go", {"worker": place, "plan": json.dumps(plain(plan))}, client_id=node)
+        if not self.until(lambda: len(self.reports) >= plan.workers, plan.warmup_s + plan.duration_s + plan.drain_s + REPORT_S):
+            return f"{plan.workers - len(self.reports)} of {plan.workers} workers did not report what they measured"
         return ""
 
-    def until(self, done: Callable[[], bool], limit_s: float, progress: bool = False) -> bool:
+    def until(self, done: Callable[[], bool], limit_s: float) -> bool:
+        """Whether it came to be done in time; once a second what the workers told goes on."""
         end, next_s = time.monotonic() + limit_s, time.monotonic() + 1
         while not done() and time.monotonic() < end:
             time.sleep(0.05)
-            if self.stopped and not progress:
-                return False
-            if progress and time.monotonic() >= next_s and self.snapshots:
+            if self.snapshots and time.monotonic() >= next_s:
                 next_s += 1
                 tell(snapshot=plain(Snapshot.together(list(self.snapshots.values()))))
         return done()
 
 
 class Worker:
-    """Connects to a master and does what it says, until it says quit. Its users wait for the start, then work as slots."""
+    """Connects to a master and does what it says, until it says quit."""
 
     def __init__(self, job: dict[str, Any]):
-        import gevent.event
         from locust.env import Environment
 
-        self.plan, self.slots, self.runner = Plan([]), None, None  # the plan comes later; the users' class must be there when the master starts them
-        self.users, self.started = 0, gevent.event.Event()
+        self.slots, self.runner = None, None
         listen_for_stop(self.leave)
-        self.runner = Environment(user_classes=[self.user_class()]).create_worker_runner(job["host"], job["port"])
-        for kind in ("plan", "go", "end"):
-            self.runner.register_message(f"load_{kind}", getattr(self, f"on_{kind}"), concurrent=True)
+        self.runner = Environment().create_worker_runner(job["host"], job["port"])
+        self.runner.register_message("load_go", self.on_go, concurrent=True)
+        self.runner.register_message("load_end", self.on_end, concurrent=True)
         self.runner.send_message("load_hello", {})
 
-    def user_class(self) -> type:
-        from locust import User, task
-        from locust.exception import StopUser
-
-        worker = self
-
-        class SlotUser(User):
-            def on_start(self) -> None:
-                self.number, worker.users = worker.users, worker.users + 1
-
-            @task
-            def work(self) -> None:
-                worker.started.wait()
-                worker.slots.work(self.number)
-                raise StopUser
-
-        return SlotUser
-
-    def on_plan(self, environment: Any, msg: Any, **_) -> None:
-        self.plan = restored(Plan, json.loads(msg.data["text"]))
-
     def on_go(self, environment: Any, msg: Any, **_) -> None:
-        self.plan.workers = msg.data["workers"]
-        self.slots = Slots(self.plan, msg.data["worker"], "locust", lambda snapshot: self.runner.send_message("load_progress", plain(snapshot)))
-        self.slots.begin(self.users)
-        self.started.set()
+        import gevent
+
+        plan, worker = restored(Plan, json.loads(msg.data["plan"])), msg.data["worker"]
+        count = share(plan.concurrency, worker, plan.workers)
+        self.slots = Slots(plan, worker, "locust", lambda snapshot: self.runner.send_message("load_progress", plain(snapshot)))
+        self.slots.begin(count)
+        for number in range(count):
+            gevent.spawn(self.slots.work, number)
         measured = plain(self.slots.wait())
         self.runner.send_message("load_measured", {"text": json.dumps(measured)})
         tell(sent=sum(one["accounting"]["started"] for one in measured))
