@@ -12,6 +12,7 @@ MAX_CHUNK_LINE = 8192
 CACHED_HEADS = 512
 HEAD_END = re.compile(rb"\r?\n\r?\n")
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: .*)?")
+FRAMING_FIELD = re.compile(rb"\n(connection|content-length|transfer-encoding)[ \t]*:(.*)")  # of a head in lower case
 CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?")
 WITHOUT_BODY = (204, 304)
 Pieces = Generator[None, bytes, None]
@@ -36,48 +37,29 @@ def parse_head(head: bytes, to_head_request: bool = False) -> Head:
     status_line = STATUS_LINE.fullmatch(first.rstrip(b"\r"))
     if not status_line:
         raise Malformed("status line")
-    status = int(status_line[2])
-    fields = interesting_fields(lines)
-    connection = {token.strip() for value in fields[b"connection"] for token in value.lower().split(b",")}
-    keep_alive = b"close" not in connection and (status_line[1] == b"1" or b"keep-alive" in connection)
-    length = body_length(fields[b"content-length"])
-    codings = [coding.strip() for value in fields[b"transfer-encoding"] for coding in value.lower().split(b",")]
+    if not all(b":" in line or line[:1] in (b" ", b"\t") for line in lines):  # a folded line belongs to the one before, which is none of ours
+        raise Malformed("header line")
+    tokens: dict[bytes, list[bytes]] = {b"connection": [], b"content-length": [], b"transfer-encoding": []}
+    for name, value in FRAMING_FIELD.findall(head.lower()):
+        tokens[name] += [token.strip() for token in value.split(b",")]
+    status, length, codings = int(status_line[2]), body_length(tokens[b"content-length"]), tokens[b"transfer-encoding"]
+    keep_alive = b"close" not in tokens[b"connection"] and (status_line[1] == b"1" or b"keep-alive" in tokens[b"connection"])
     if to_head_request or status in WITHOUT_BODY or status < 200:
         return Head(status, 0, keep_alive)
     if codings:
         # a length beside a transfer coding is overruled by it, and the connection is not to be trusted further
         framing = CHUNKED if codings[-1] == b"chunked" else UNTIL_CLOSE
         return Head(status, framing, keep_alive and length is None and framing == CHUNKED)
-    if length is None:
-        return Head(status, UNTIL_CLOSE, False)
-    return Head(status, length, keep_alive)
+    return Head(status, UNTIL_CLOSE, False) if length is None else Head(status, length, keep_alive)
 
 
-def interesting_fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:
-    """Values of the fields that decide about framing, in order."""
-    fields: dict[bytes, list[bytes]] = {b"connection": [], b"content-length": [], b"transfer-encoding": []}
-    for line in lines:
-        if line[:1] in (b" ", b"\t"):
-            continue  # obsolete line folding: none of these fields may use it
-        name, colon, value = line.partition(b":")
-        if not colon:
-            raise Malformed("header line")
-        values = fields.get(name.strip().lower())
-        if values is not None:
-            values.append(value.strip())
-    return fields
-
-
-def body_length(values: list[bytes]) -> int | None:
+def body_length(lengths: list[bytes]) -> int | None:
     """The one length that all Content-Length fields name; Malformed when one is no number or two differ."""
-    lengths = {length.strip() for value in values for length in value.split(b",")}
-    if not lengths:
-        return None
     if not all(length.isdigit() and len(length) < 19 for length in lengths):
         raise Malformed("content length")
-    if len({int(length) for length in lengths}) > 1:
+    if len(set(map(int, lengths))) > 1:
         raise Malformed("two content lengths")
-    return int(lengths.pop())
+    return int(lengths[0]) if lengths else None
 
 
 class HeadCache:
