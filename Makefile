@@ -2,8 +2,8 @@ PYTHON ?= python3
 
 .PHONY: demo test clean
 
-demo: ## scaffold the example API, install it, start it, and send it requests
-	@$(PYTHON) .ci/environment.py requirements.txt
+demo: ## the whole chain on the bookshop: decide, scaffold, serve, load test, change the database, write the documents
+	@$(PYTHON) .ci/environment.py requirements.txt examples/requirements.txt
 	@.venv/bin/python examples/demo.py
 
 test: ## everything: set up what the tests need, run them

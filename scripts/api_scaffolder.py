@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["PyYAML>=6"]
+# dependencies = ["PyYAML>=6", "psycopg[binary]>=3.2", "postgast==0.2.0", "tree-sitter==0.26.1", "tree-sitter-typescript==0.23.2"]
 # ///
-"""Turn an OpenAPI document into an Express, Fastify or Koa server in TypeScript: python scripts/api_scaffolder.py --help"""
+"""Turn an OpenAPI document, or a PostgreSQL database, into an Express, Fastify or Koa server in TypeScript: python scripts/api_scaffolder.py --help"""
 import os
 import sys
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -22,7 +23,7 @@ import postgres_setup  # noqa: E402
 from node_server import Server, SetupError, node_program, npm_packages  # noqa: E402
 from senior_backend import console  # noqa: E402
 from senior_backend.migrate import command, options  # noqa: E402
-from senior_backend.postgres import connection, scratch  # noqa: E402
+from senior_backend.postgres import cluster, connection, scratch  # noqa: E402
 
 COMPILERS = {"5.9": "typescript/bin/tsc", "7": "typescript7/bin/tsc"}
 COMPILER_OPTIONS = {
@@ -53,9 +54,9 @@ def from_npm():
 
 @pytest.fixture(scope="session")
 def node_modules(from_npm) -> pathlib.Path:
-    """node_modules with the three frameworks, zod, and TypeScript 5.9 (typescript) and 7 (typescript7), as pinned in tests/npm/package.json."""
+    """node_modules with the three frameworks, zod, pg, and TypeScript 5.9 (typescript) and 7 (typescript7), as pinned in tests/npm/package.json."""
     packages = json.loads((ROOT / "tests" / "npm" / "package.json").read_text(encoding="utf-8"))["dependencies"]
-    return from_npm("test", packages)
+    return from_npm(f"test-{hashlib.sha256(json.dumps(packages).encode()).hexdigest()[:8]}", packages)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,5 +205,42 @@ def new_database(postgres):
             url = postgres.url(stack.enter_context(postgres.database()))
             with contextlib.closing(connection.connect(url)) as session:
                 session.execute(sql or "SELECT 1")
+            return url
+        yield create
+
+
+def execute(url: str, sql: str) -> None:
+    with contextlib.closing(connection.connect(url)) as session:
+        session.execute(sql)
+
+
+@contextlib.contextmanager
+def special_postgres(**settings: str):
+    """A server with contrib extensions and settings of its own."""
+    usual = dict(cluster.SETTINGS)
+    with contextlib.ExitStack() as stack:
+        cluster.SETTINGS.update(settings)
+        try:
+            server = stack.enter_context(running_postgres("local"))
+        finally:
+            cluster.SETTINGS.clear()
+            cluster.SETTINGS.update(usual)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def counting():
+    """A server that counts statements."""
+    with special_postgres(shared_preload_libraries="pg_stat_statements") as server:
+        yield server
+
+
+@pytest.fixture
+def counted(counting):
+    """counted(sql) -> URL of a new database with pg_stat_statements, emptied after sql."""
+    with contextlib.ExitStack() as stack:
+        def create(sql: str) -> str:
+            url = counting.url(stack.enter_context(counting.database()))
+            execute(url, f"{sql}; create extension pg_stat_statements; select pg_stat_statements_reset()")
             return url
         yield create

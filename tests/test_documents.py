@@ -11,6 +11,7 @@ import pytest
 
 from senior_backend.console import CommandError
 from senior_backend.decide import command as decide_options
+from senior_backend.docs import command as docs_command
 from senior_backend.load import options
 from senior_backend.migrate import options as migrate_options
 from senior_backend.scaffold import command
@@ -18,7 +19,8 @@ from senior_backend.scaffold import command
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PATHS = sorted({path for pattern in ("*.md", "references/*.md", "agents/**/*.md", "commands/*.md") for path in ROOT.glob(pattern)})
 DOCUMENTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PATHS}
-PARSERS = {"api_scaffolder.py": command.parser(), "api_load_tester.py": options.parser(), "database_migration_tool.py": migrate_options.parser(), "backend_decision_engine.py": decide_options.parser()}
+PARSERS = {"api_scaffolder.py": command.parser(), "api_load_tester.py": options.parser(), "database_migration_tool.py": migrate_options.parser(), "backend_decision_engine.py": decide_options.parser(),
+           "scaffold_backend_docs.py": docs_command.parser()}
 INVOCATION = re.compile(r"""(?:python3?|uv run) +(?:<this skill>/|[^\s"'`]*?)scripts/(\w+\.py)((?: [^\n`|&;>]*)?)""")
 ELSEWHERE = {"--omit=dev", "--noEmit"}      # flags of npm and tsc
 

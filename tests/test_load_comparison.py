@@ -75,6 +75,12 @@ def test_a_silent_target_is_inconclusive_not_an_error():
     assert json.loads(json.dumps(found.as_json()))["metrics"]["latency_p50"]["interval"] == [None, None]
 
 
+def test_open_model_compares_what_was_answered_of_the_rate():
+    plan = Plan(PLAN.targets, mode="compare", model="open", rate_per_s=800, concurrency=40)
+    metric = paired.compare(plan, *run(11, broken=(0.0, 0.1))).metrics["requests_per_second"]
+    assert metric.a == pytest.approx(400) and metric.b == pytest.approx(360, rel=0.05) and metric.verdict == "slower"
+
+
 @pytest.mark.parametrize("interval, verdict", [((1.0, 8.0), "slower"), ((-8.0, -1.0), "faster"), ((-2.0, 2.0), "no difference"), ((1.0, 2.0), "no difference"), ((-1.0, 8.0), "inconclusive"),
                                                ((None, 2.0), "inconclusive"), ((4.0, None), "slower")])
 def test_verdict_of_an_interval(interval, verdict):

@@ -6,10 +6,9 @@ import io
 import json
 import re
 
-import postgres_setup
 import psycopg
 import pytest
-from conftest import CACHE, ROOT
+from conftest import ROOT, execute
 
 from senior_backend import console
 from senior_backend.console import CommandError
@@ -17,7 +16,7 @@ from senior_backend.migrate.analyze import measured, rules, workload
 from senior_backend.migrate.analyze.schema import Schema
 from senior_backend.migrate.command import answer
 from senior_backend.migrate.options import TOOL, parser
-from senior_backend.postgres import cluster, connection, live, loading, scratch, sql_files
+from senior_backend.postgres import connection, live, loading, sql_files
 
 SCHEMAS = ROOT.parent / "shared" / "corpora" / "postgres" / "schemas"
 # written without a look at the rules: the columns of each key against the first columns of each index, by attribute numbers
@@ -87,38 +86,6 @@ CASES = {
     "create table t (a int primary key); create function f() returns text language sql as $$select '\n SECURITY DEFINER'$$": "",
     "create unlogged table t (a int primary key) with (autovacuum_enabled = off)": "unlogged-table autovacuum-off",
 }
-
-
-@pytest.fixture(scope="module")
-def counting():
-    """A server that counts statements."""
-    program = postgres_setup.program("local", CACHE)
-    if program is None:
-        pytest.skip("no PostgreSQL with contrib")
-    usual = dict(cluster.SETTINGS)
-    cluster.SETTINGS["shared_preload_libraries"] = "pg_stat_statements"
-    try:
-        with scratch.server(program=program) as server:
-            yield server
-    finally:
-        cluster.SETTINGS.clear()
-        cluster.SETTINGS.update(usual)
-
-
-@pytest.fixture
-def counted(counting):
-    """counted(sql) -> URL of a new database with pg_stat_statements, emptied after sql."""
-    with contextlib.ExitStack() as stack:
-        def create(sql: str) -> str:
-            url = counting.url(stack.enter_context(counting.database()))
-            execute(url, f"{sql}; create extension pg_stat_statements; select pg_stat_statements_reset()")
-            return url
-        yield create
-
-
-def execute(url: str, sql: str) -> None:
-    with contextlib.closing(connection.connect(url)) as session:
-        session.execute(sql)
 
 
 def analyze(*arguments: str) -> tuple[int, str, str]:

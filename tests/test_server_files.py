@@ -58,7 +58,7 @@ def test_error_bodies_are_filled_by_the_names_of_their_fields(made):
 
 def test_tables_name_the_shapes_and_requirements(made):
     table = (made / "a.routes.ts").read_text(encoding="utf-8")
-    assert "security: [{ token: ['read', 'it\\'s'], oddName: [] }, {}]," in table
+    assert "security: [{ token: ['read', 'it\\'s'], 'odd-name': [] }, {}]," in table
     assert "route<FailRequest, FailReply, Principal | undefined>({" in table
     assert "400: errors.asPlain, 401: errors.asNested, 402: errors.asFields" in table.replace("\n      ", " ").replace(",\n", ", ")
 
@@ -68,7 +68,7 @@ def test_hooks_exist_for_the_schemes_in_use_and_refuse(made):
     assert "export const token: BearerHook<{ subject: string }> = () => undefined;" in hooks
     assert [f"const {name}:" in hooks for name in ("oddName", "digest", "tls", "unused")] == [True, True, True, False]
     schemes = (made / "security.ts").read_text(encoding="utf-8")
-    assert "oddName: apiKey('header', 'X-Key', hooks.oddName)," in schemes and "digest: authorizationScheme('digest', hooks.digest)," in schemes
+    assert "'odd-name': apiKey('header', 'X-Key', hooks.oddName)," in schemes and "digest: authorizationScheme('digest', hooks.digest)," in schemes
 
 
 @pytest.mark.parametrize("framework, compiler, flags", [("express", "5.9", ["--with-app"]), ("fastify", "7", ["--errors", "problem"]), ("koa", "7", ["--with-app", "--errors", "problem"])])

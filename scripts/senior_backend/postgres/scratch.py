@@ -54,11 +54,11 @@ class Server:
         return dependencies.require("psycopg").conninfo.make_conninfo("", user=role, dbname=database, **self.address)
 
     @contextlib.contextmanager
-    def database(self, template: str | None = None) -> Iterator[str]:
-        """The name of a new database, empty or a copy of template (to which nobody may be connected); dropped afterwards."""
+    def database(self, template: str | None = None, locale: str = "") -> Iterator[str]:
+        """The name of a new database, empty or a copy of template (to which nobody may be connected); dropped afterwards. locale: as CREATE DATABASE takes it."""
         name = f"{DATABASE_PREFIX}{secrets.token_hex(8)}"
         self.drop_left()
-        self.create(name, template)
+        self.create(name, template, locale)
         try:
             yield name
         finally:
@@ -66,10 +66,10 @@ class Server:
             if not self.own:
                 self.drop_left()
 
-    def create(self, name: str, template: str | None = None) -> None:
+    def create(self, name: str, template: str | None = None, locale: str = "") -> None:
         owner = f" OWNER {LOADER}" if self.own else ""
         try:
-            self.admin.execute(f"CREATE DATABASE {name} TEMPLATE {quote.ident(template or 'template0')}{owner}{self.file_copy()}")
+            self.admin.execute(f"CREATE DATABASE {name} TEMPLATE {quote.ident(template or 'template0')}{owner}{self.file_copy()}{locale}")
         except dependencies.require("psycopg").Error as error:
             raise CommandError(f"no database can be created on {self.name}: {str(error).strip()}", "--shadow needs a user with CREATEDB, on a server that nothing depends on", ExitCode.ENVIRONMENT,
                                "SHADOW_REFUSED") from None

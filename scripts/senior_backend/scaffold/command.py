@@ -10,34 +10,38 @@ from senior_backend import console
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.openapi.model import Api
 from senior_backend.openapi.reader import read_api
+from senior_backend.routes.command import generate_spec
 from senior_backend.scaffold.frameworks.base import FRAMEWORKS
-from senior_backend.scaffold.generate import Generated, Options, generate, generate_types
+from senior_backend.scaffold.generate import Generated, generate, generate_types
+from senior_backend.scaffold.plan import Options
 from senior_backend.scaffold.writing.writer import Writer, WriteResult
+from senior_backend.tables.options import add_database_arguments, check_arguments
 
 TOOL = "api_scaffolder"
+DEFAULT_OUTPUT = "./generated"
 LISTED_ROUTES, LISTED_WARNINGS = 100, 10
 EXPORTED_TYPE = re.compile(r"^export (?:interface|type) ", re.MULTILINE)
 
 
 def parser() -> argparse.ArgumentParser:
     made = console.argument_parser(
-        TOOL, "Turn an OpenAPI document into an Express, Fastify or Koa server in TypeScript: types, Zod validators, routes and handlers.",
+        TOOL, "Turn an OpenAPI document, or the tables of a PostgreSQL database, into an Express, Fastify or Koa server in TypeScript: types, Zod validators, routes and handlers.",
         ["python scripts/api_scaffolder.py openapi.yaml --framework express --output src/routes/", "python scripts/api_scaffolder.py openapi.yaml -f koa -o server --with-app",
-         "python scripts/api_scaffolder.py openapi.yaml -o src/routes/ --check", "python scripts/api_scaffolder.py openapi.yaml --types-only --json"],
+         "python scripts/api_scaffolder.py openapi.yaml -o src/routes/ --check", "python scripts/api_scaffolder.py openapi.yaml --types-only --json",
+         "python scripts/api_scaffolder.py --from-db postgresql://app@localhost/shop -o server --with-app", "python scripts/api_scaffolder.py src --generate-spec --output openapi.yaml"],
         {0: "done, or nothing to do", 1: "a generated file was edited by hand (see NAME.new), or --check found a difference",
-         2: "the document or the arguments cannot be used", 4: "a package is missing, or a file cannot be read or written", 70: "a fault of this program", 130: "interrupted"})
+         2: "the document, the tables or the arguments cannot be used", 4: "a package is missing, the database is out of reach, or a file cannot be read or written", 70: "a fault of this program", 130: "interrupted"})
     made.add_argument("source", nargs="?", metavar="SPEC", help="OpenAPI 3.0, 3.1 or Swagger 2.0 document, YAML or JSON; $ref to files below its folder are followed")
     made.add_argument("-f", "--framework", choices=sorted(FRAMEWORKS), default="express", help="what the server is built on (default: express)")
-    made.add_argument("-o", "--output", metavar="DIR", default="./generated", help="folder to write to (default: ./generated)")
+    made.add_argument("-o", "--output", metavar="DIR", help=f"folder to write to (default: {DEFAULT_OUTPUT}); with --generate-spec the document, YAML or JSON by its ending (default: stdout)")
     made.add_argument("--types-only", action="store_true", help="write types.ts alone")
     made.add_argument("--with-app", action="store_true", help="also write app.ts, server.ts, package.json and tsconfig.json, with handlers that answer examples")
     made.add_argument("--errors", choices=["envelope", "problem"], default="envelope", help="error bodies: {\"error\", \"meta\"}, or RFC 9457 problem details (default: envelope)")
     made.add_argument("--lenient", action="store_true", help="leave out the broken parts of a document, list them, and generate the rest")
-    made.add_argument("--check", action="store_true", help="write nothing; exit 1 when the files are not what the document gives")
+    made.add_argument("--check", action="store_true", help="write nothing; exit 1 when the files are not what the document gives (with --generate-spec: the document is not what the sources give)")
     made.add_argument("--force", action="store_true", help="overwrite generated files that were edited by hand")
-    # parsed so that the answer says what this version does, instead of "unrecognized arguments"
-    made.add_argument("--from-db", metavar="URL", help=argparse.SUPPRESS)
-    made.add_argument("--generate-spec", action="store_true", help=argparse.SUPPRESS)
+    add_database_arguments(made)
+    made.add_argument("--generate-spec", action="store_true", help="SPEC is a folder: read the routes of the Express, Fastify or Koa sources in it, and write or update their OpenAPI document")
     return made
 
 
@@ -47,18 +51,28 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def scaffold(arguments: argparse.Namespace, out: Console) -> Outcome:
-    source = document_path(arguments)
-    api = read_api(source, lenient=arguments.lenient, need_operations=not arguments.types_only)
+    check_arguments(arguments)
+    if arguments.generate_spec:
+        return generate_spec(arguments, out)
+    arguments.output = arguments.output or DEFAULT_OUTPUT
+    api, made = from_database(arguments, out) if arguments.from_db else from_document(arguments)
     out.detail(f"{api.title} {api.version} (OpenAPI {api.spec_version}): {len(api.operations)} operations, {len(api.schemas)} schemas")
-    made = generate_types(api) if arguments.types_only else generate(api, Options(arguments.framework, arguments.with_app, arguments.errors))
     result = Writer(pathlib.Path(arguments.output), check=arguments.check, force=arguments.force).write(made.files, made.owned, complete=not arguments.types_only)
     return outcome(arguments, out, api, made, result)
 
 
+def from_document(arguments: argparse.Namespace) -> tuple[Api, Generated]:
+    api = read_api(document_path(arguments), lenient=arguments.lenient, need_operations=not arguments.types_only)
+    return api, generate_types(api) if arguments.types_only else generate(api, Options(arguments.framework, arguments.with_app, arguments.errors))
+
+
+def from_database(arguments: argparse.Namespace, out: Console) -> tuple[Api, Generated]:
+    from senior_backend.tables import command          # with all that reads databases
+
+    return command.from_database(arguments, out)
+
+
 def document_path(arguments: argparse.Namespace) -> pathlib.Path:
-    for flag, given in (("--from-db", arguments.from_db), ("--generate-spec", arguments.generate_spec)):
-        if given:
-            raise CommandError(f"{flag} is not in version {console.VERSION}", "give an OpenAPI document: python scripts/api_scaffolder.py openapi.yaml", identifier="UNSUPPORTED")
     if arguments.source is None:
         raise CommandError("no document given: expected the path of an OpenAPI document", "python scripts/api_scaffolder.py openapi.yaml", identifier="USAGE")
     return pathlib.Path(arguments.source)
@@ -85,12 +99,13 @@ def lines(arguments: argparse.Namespace, out: Console, made: Generated, result: 
     """What a person reads on stdout."""
     folder = arguments.output.rstrip("/\\") + "/"
     if arguments.check:
-        return result.lines(folder) or [f"{folder} is what the document gives"]
+        return result.lines(folder) or [f"{folder} is what the {'database' if arguments.from_db else 'document'} gives"]
     said = []
     if made.routes:
         shown = made.routes if out.verbose else made.routes[:LISTED_ROUTES]
         said += [f"Generated {len(made.routes)} route handlers in {folder}"]
         said += [f"- {route['method']} {route['path']} ({route['operation']})" for route in shown]
         said += [f"  ... and {len(made.routes) - len(shown)} more (--verbose lists all)"] if len(shown) < len(made.routes) else []
+        said += [f"Created API document: {folder}openapi.yaml"] * bool(arguments.from_db)
         said += [f"Created validation middleware: {folder}validators.ts"]
     return [*said, f"Created TypeScript types: {folder}types.ts", *result.lines(folder)]

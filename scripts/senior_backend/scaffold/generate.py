@@ -5,18 +5,11 @@ import dataclasses
 
 from senior_backend.openapi.model import Api
 from senior_backend.scaffold.names import Names
-from senior_backend.scaffold.plan import OperationPlan, OwnedFile
+from senior_backend.scaffold.plan import OperationPlan, Options, OwnedFile
 from senior_backend.scaffold.planning import plan_operations
 from senior_backend.scaffold.server.files import server_files
 from senior_backend.scaffold.schemas.types import write_types
 from senior_backend.scaffold.schemas.validators import exported_schemas, write_validators
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    framework: str                     # a key of frameworks.base.FRAMEWORKS
-    with_app: bool
-    errors: str                        # "envelope" | "problem"
 
 
 @dataclasses.dataclass
@@ -33,7 +26,7 @@ def generate(api: Api, options: Options) -> Generated:
     names = Names(api)
     plans = plan_operations(api, names)
     validators, helpers = write_validators(api, names, plans)
-    files, owned = server_files(api, names, plans, options.framework, options.with_app, options.errors, helpers)
+    files, owned = server_files(api, names, plans, options, helpers)
     files |= {"types.ts": write_types(api, names, plans), "validators.ts": validators}
     return Generated(files, owned, [route(names, plan) for plan in plans], exported_schemas(api, names), True)
 

@@ -17,7 +17,7 @@ Headers HttpError Infinity InformationalStatus Intl JSON Map Math NaN NonNullabl
 Request RequestContext Required Reply Response ReturnType Route Router RouterOptions Routes ServerErrorStatus Set String SuccessStatus Symbol URL URLSearchParams Uint8Array WeakMap WeakSet
 """.split())
 TAKEN_VALUES = RESERVED | frozenset("""
-app Buffer console context express fastify format formats globalThis handler handlers hooks HttpError index isNaN koa mount notImplemented options process registerRoutes request reply
+apiDescription app Buffer console context express fastify format formats globalThis handler handlers hooks HttpError index isNaN koa mount notImplemented options process registerRoutes request reply
 response route router routes runtime schema security server then types undefined validators z
 """.split())
 TAKEN_FILES = frozenset(["security", "errors", "con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))])

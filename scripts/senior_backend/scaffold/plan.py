@@ -38,6 +38,7 @@ class OperationPlan:
     bodies: list[BodyPlan]
     body_required: bool
     replies: list[ReplyPlan]
+    reply_headers: dict[str, str]      # status -> export of validators.ts that checks the headers of the reply
 
     @property
     def request_type(self) -> str:
@@ -46,6 +47,26 @@ class OperationPlan:
     @property
     def reply_type(self) -> str:
         return f"{self.type_name}Reply"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Implementation:
+    """What a handler does, where that is known. imports: as those of OwnedBlock; parts: of the request that it takes ("path", "body"); context: whether it takes that too; body: what follows =>."""
+    imports: dict[str, list[str]]
+    parts: list[str]
+    context: bool
+    body: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """framework: a key of frameworks.base.FRAMEWORKS; errors: "envelope" | "problem"; implementations: by operationId; dependencies, dev_dependencies: npm packages besides the usual ones."""
+    framework: str
+    with_app: bool
+    errors: str
+    implementations: dict[str, Implementation] = dataclasses.field(default_factory=dict)
+    dependencies: dict[str, str] = dataclasses.field(default_factory=dict)
+    dev_dependencies: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(slots=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from senior_backend.openapi.model import Api, Body, MediaType, Operation, Parameter, Response, Schema
+from senior_backend.openapi.model import MISSING, Api, Body, MediaType, Operation, Parameter, Response, Schema
 from senior_backend.scaffold.schemas.media import codec_of
 from senior_backend.scaffold.names import Names, pascal
 from senior_backend.scaffold.schemas.parameters import parameters_shape
@@ -31,7 +31,8 @@ class Planner:
         validators = [self.parameters(operation, location, type_name + part) for location, part in PARTS]
         bodies = self.bodies(operation.body, type_name) if operation.body else []
         replies = [reply for response in operation.responses for reply in self.replies(operation, response, type_name)]
-        return OperationPlan(operation, self.names.operation(operation), type_name, operation.tag, *validators, bodies, bool(operation.body and operation.body.required), replies)
+        headers = {response.status: self.reply_headers(response, type_name) for response in operation.responses if response.headers}
+        return OperationPlan(operation, self.names.operation(operation), type_name, operation.tag, *validators, bodies, bool(operation.body and operation.body.required), replies, headers)
 
     def parameters(self, operation: Operation, location: str, name: str) -> str | None:
         parameters = [parameter for parameter in operation.parameters if parameter.location == location]
@@ -39,6 +40,16 @@ class Planner:
             return None
         self.declare(Declaration(name, parameters_shape(self.understanding.walks[View.REQUEST], parameters), ""))
         return f"{name}Schema"
+
+    def reply_headers(self, response: Response, type_name: str) -> str:
+        memory = (id(response.node), "headers")
+        if memory not in self.shared_contents:
+            prefix = pascal(response.component) if response.component and pascal(response.component) else type_name + status_name(response.status)
+            name = self.names.claim(f"{prefix}Headers")
+            headers = [Parameter(header.name, "header", header.required, header.schema, "simple", False, header.description, False, None, MISSING, response.node) for header in response.headers]
+            self.declare(Declaration(name, parameters_shape(self.understanding.walks[View.RESPONSE], headers), "", typed=False))
+            self.shared_contents[memory] = "", f"{name}Schema"
+        return self.shared_contents[memory][1]
 
     def bodies(self, body: Body, type_name: str) -> list[BodyPlan]:
         plans = []
@@ -87,9 +98,9 @@ class Planner:
         forgotten = view is View.REQUEST and forgets_type(target, self.understanding.facts.kinds(schema))
         if forgotten:
             walk.warn("read as an object although it has properties but no type; add `type: object`", target)
-        walk.binary = "file" if codec == "multipart" else "string"
+        walk.binary, walk.inline = "file" if codec == "multipart" else "string", True
         shape = walk.shape(schema, "object" if forgotten else "")
-        walk.binary = "string"
+        walk.binary, walk.inline = "string", False
         if isinstance(schema, dict) and "$ref" in schema and len(schema) == 1:
             if not forgotten:
                 return shape.type, shape.zod

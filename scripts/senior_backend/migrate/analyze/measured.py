@@ -150,15 +150,19 @@ def size(bytes: int | float) -> str:
 
 
 def read(session: psycopg.Connection[Any]) -> Statistics:
-    """All parts in one round trip; one by one where one of them is refused."""
-    queries = parts(session.info.server_version)
     missing: list[str] = []
+    return Statistics(gather(session, STATISTICS.read_text("utf-8"), NEEDED, missing), missing)
+
+
+def gather(session: psycopg.Connection[Any], text: str, needed: dict[str, str], missing: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """All parts of a text in one round trip; one by one where one of them is refused: missing gets the reason, and what lacks for it by needed."""
+    pieces = PART.split(live.suited(text, session.info.server_version, False))
+    queries = {name: f"SELECT json_agg(part)::text FROM (\n{query}) part" for name, query in zip(pieces[1::2], pieces[2::2])}
     session.execute("SET statement_timeout = '30s'; SET lock_timeout = '2s'; SET search_path = pg_catalog; SET default_transaction_read_only = on")
     try:
-        found = batch(session, list(queries.values()))
-        return Statistics(dict(zip(queries, found)), missing)
+        return dict(zip(queries, batch(session, list(queries.values()))))
     except dependencies.require("psycopg").Error:
-        return Statistics({name: alone for name, query in queries.items() if (alone := one_part(session, name, query, missing)) is not None}, missing)
+        return {name: alone for name, query in queries.items() if (alone := one_part(session, query, needed[name], missing)) is not None}
 
 
 def batch(session: psycopg.Connection[Any], queries: list[str]) -> list[list[dict[str, Any]]]:
@@ -170,17 +174,12 @@ def batch(session: psycopg.Connection[Any], queries: list[str]) -> list[list[dic
             return found
 
 
-def one_part(session: psycopg.Connection[Any], name: str, query: str, missing: list[str]) -> list[dict[str, Any]] | None:
+def one_part(session: psycopg.Connection[Any], query: str, lacking: str, missing: list[str]) -> list[dict[str, Any]] | None:
     try:
         return batch(session, [query])[0]
     except dependencies.require("psycopg").Error as error:
-        missing.append(f"{NEEDED[name]}: not assessed, the server says: {(error.diag.message_primary or str(error)).strip()} (GRANT pg_monitor lets a role read statistics)")
+        missing.append(f"{lacking}: not assessed, the server says: {(error.diag.message_primary or str(error)).strip()} (GRANT pg_monitor lets a role read statistics)")
         return None
-
-
-def parts(version: int) -> dict[str, str]:
-    pieces = PART.split(live.suited(STATISTICS.read_text("utf-8"), version, False))
-    return {name: f"SELECT json_agg(part)::text FROM (\n{query}) part" for name, query in zip(pieces[1::2], pieces[2::2])}
 
 
 def check(schema: Schema, statistics: Statistics) -> list[Finding]:

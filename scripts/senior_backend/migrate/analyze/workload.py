@@ -19,8 +19,9 @@ MOST_STATEMENTS, MOST_FINDINGS, SHOWN = 500, 20, 160
 SLOW_MS, HEAVY_SHARE, HEAVY_MS, FELT_MS = 100.0, 0.2, 10.0, 5.0
 N1_RATIO, N1_CALLS, FEW_ROWS, MANY_ROWS = 10, 50, 100, 5
 ENABLE = "shared_preload_libraries = 'pg_stat_statements', restart, CREATE EXTENSION pg_stat_statements"
+UTILITY = r"^\s*(create|alter|drop|grant|revoke|comment|set|reset|show|begin|commit|rollback|savepoint|release|copy|vacuum|analyze|truncate|lock|deallocate|discard|explain)\M"
 LITERAL = re.compile(r"""/\*.*?\*/|--[^\n]*|\b[eExXbB]?'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$|(?<![\w$."])\d+(?:\.\d+)?""", re.S)
-READ = re.compile(r"\s*(?:/\*.*?\*/\s*)*(?:select|with|insert|update|delete|merge)\b", re.I | re.S)
+READ = re.compile(r"(?:/\*.*?\*/|--[^\n]*\n|[\s(])*(?:select|with|insert|update|delete|merge|prepare|declare)\b", re.I | re.S)
 
 RULES.update((rule.code, rule) for rule in (
     Rule("slow-query", WARNING, "queries", "{mean:.0f}ms on average, {calls:,} calls, {total:.1f}s in all: {query}", "{fix}"),
@@ -66,22 +67,27 @@ class Workload:
         return next((one.mean for one in self.statements or () if set(columns) <= one.filters.get(table, set())), None)
 
 
-def read(session: psycopg.Connection[Any], schema: Schema) -> Workload:
+def counted(session: psycopg.Connection[Any]) -> tuple[list[tuple[Any, ...]] | None, str]:
+    """Statements that read or write rows, by total time: (text, calls, total ms, mean ms, rows); None, and why there are none; what of them is hidden."""
     try:
         found = session.execute("SELECT nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'pg_stat_statements'").fetchone()
         if not found:
-            return Workload(None, [f"slow queries and N+1: not assessable without pg_stat_statements; to enable it: {ENABLE}"])
+            return None, f"not assessable without pg_stat_statements; to enable it: {ENABLE}"
         rows = session.execute(f"""SELECT query, sum(calls)::bigint, sum(total_exec_time), sum(total_exec_time) / greatest(sum(calls), 1), sum(rows)::bigint
             FROM {qualified(found[0], 'pg_stat_statements')}
-            WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY queryid, query ORDER BY 3 DESC LIMIT {MOST_STATEMENTS}""").fetchall()
+            WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query !~* '{UTILITY}' GROUP BY queryid, query ORDER BY 3 DESC LIMIT {MOST_STATEMENTS}""").fetchall()
     except dependencies.require("psycopg").Error as error:
         said = (error.diag.message_primary or str(error)).strip()
-        return Workload(None, [f"slow queries and N+1: not assessable, pg_stat_statements says: {said}; to enable it: {ENABLE}; "
-                               "ALTER EXTENSION pg_stat_statements UPDATE after an upgrade"])
+        return None, f"not assessable, pg_stat_statements says: {said}; to enable it: {ENABLE}; ALTER EXTENSION pg_stat_statements UPDATE after an upgrade"
     hidden = sum(row[0] is None or row[0] == "<insufficient privilege>" for row in rows)
-    missing = [f"slow queries and N+1: {hidden} statements of other roles are not assessed (GRANT pg_read_all_stats)"] if hidden else []
+    return [row for row in rows if row[0] and READ.match(row[0])], f"{hidden} statements of other roles are not assessed (GRANT pg_read_all_stats)" if hidden else ""
+
+
+def read(session: psycopg.Connection[Any], schema: Schema) -> Workload:
+    rows, missing = counted(session)
     reader = Reader(schema)
-    return Workload([one for text, *figures in rows if text and READ.match(text) and (one := reader.statement(text, *figures))], missing)
+    found = None if rows is None else [one for text, *figures in rows if (one := reader.statement(text, *figures))]
+    return Workload(found, [f"slow queries and N+1: {missing}"] if missing else [])
 
 
 class Reader:

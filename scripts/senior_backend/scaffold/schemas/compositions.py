@@ -24,9 +24,9 @@ def all_of(walk, schema: dict, parts: list[Shape]) -> Shape:
     if walk.facts.closed(schema) or walk.drops_members(schema) or shares_members(walk, schema):
         generic = "" if typed == "unknown" else f"<{typed}>"
         walk.shared.casts.append(typed)
-        zod = call(f"{walk.helper('allOf')}{generic}", [part.zod for part in parts])
+        zod = call(f"{walk.helper('allOf')}{generic}", [part.noted for part in parts])
     else:
-        zod = parts[0].zod + "".join(f".and({part.zod})" for part in parts[1:])
+        zod = parts[0].noted + "".join(f".and({part.noted})" for part in parts[1:])
     return interface(walk, parts, Shape(typed, zod, rank, deferred, exact))
 
 
@@ -79,7 +79,7 @@ def alternatives(walk, schema: dict, keyword: str, assume: str) -> Shape:
         return chosen
     exclusive = keyword == "oneOf" and len(shapes) > 1 and not disjoint(walk, branches)
     if exclusive and any(shape.zod == "z.null()" for shape in shapes):
-        zods = [shape.zod for shape in shapes]
+        zods = [shape.noted for shape in shapes]
         return dataclasses.replace(union(shapes), zod=call("z.xor", zods))
     return union(shapes, "z.xor" if exclusive else "z.union")
 
@@ -106,7 +106,7 @@ def by_discriminator(walk, schema: dict, branches: list[Schema], shapes: list[Sh
     for name in names:
         chosen = by_literals(walk, branches, name) or discriminator and by_mapping(walk, discriminator, branches)
         if chosen and name not in ROOT_MEMBERS and all(requires(walk, branch, name) for branch in branches):
-            entries = "".join(f"  {key(value)}: () => {nested(shapes[place].zod)},\n" for value, place in chosen.items())
+            entries = "".join(f"  {key(value)}: () => {nested(shapes[place].noted)},\n" for value, place in chosen.items())
             whole = union(shapes)
             return Shape(whole.type, f"{walk.helper('discriminated')}({string(name)}, {{\n{entries}}})", whole.rank, exact=whole.exact)
     return None

@@ -8,6 +8,7 @@ from senior_backend.scaffold.schemas.shape import LINE_LENGTH, nested
 from senior_backend.scaffold.typescript import key, literal, string
 from senior_backend.scaffold.views import LISTS, MAPS, SINGLES
 
+NOTES = ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly")
 # keywords that are checked by the interpreter on top of a zod expression, with those that they cannot do without
 ON_TOP = {
     "not": (), "if": ("then", "else"), "dependentRequired": (), "dependentSchemas": (), "propertyNames": (), "patternProperties": (), "contains": ("minContains", "maxContains"),
@@ -38,14 +39,15 @@ def on_top(schema: dict) -> dict:
 
 
 def data(walk, schema: Schema) -> str:
-    """A schema as a TypeScript value: no annotations, references by name, patterns as regular expressions."""
+    """A schema as a TypeScript value: references by name, patterns as regular expressions."""
     if isinstance(schema, bool):
         return "true" if schema else "false"
     entries = []
     for keyword, value in schema.items():
         if keyword in ANNOTATIONS:
-            continue
-        text = keyword_data(walk, schema, keyword, value)
+            text = literal(value) if keyword in NOTES else ""
+        else:
+            text = keyword_data(walk, schema, keyword, value)
         if text:
             entries.append(f"{key(keyword)}: {text}")
     return braces(entries)

@@ -44,7 +44,7 @@ def without_members(walk, extra: Schema, patterns: dict | None) -> Shape:
         return Shape(f"{{ [key: string]: {nested(index_type(values or [UNKNOWN]))} }}", "z.record(z.string(), z.unknown())")
     value = walk.shape(extra)
     typed = index_type([value, *values])
-    return Shape(f"{{ [key: string]: {nested(typed)} }}", f"z.record(z.string(), {value.zod})", deferred=value.deferred)
+    return Shape(f"{{ [key: string]: {nested(typed)} }}", f"z.record(z.string(), {value.noted})", deferred=value.deferred)
 
 
 def with_members(walk, members: list[tuple[str, Schema, bool]], extra: Schema, patterns: dict | None) -> Shape:
@@ -53,14 +53,14 @@ def with_members(walk, members: list[tuple[str, Schema, bool]], extra: Schema, p
         shape = walk.shape(member)
         exact &= shape.exact
         shapes.append(shape)
-        zod, written = shape.zod if required else f"{shape.zod}.exactOptional()", key(name)
+        zod, written = shape.noted if required else f"{shape.noted}.exactOptional()", key(name)
         types.append(f"{walk.documentation(member)}  {written}{'' if required else '?'}: {nested(shape.type)};\n")
         zods.append(f"  get {written}() {{ return {nested(zod)}; }},\n" if shape.deferred else f"  {written}: {nested(zod)},\n")
     names = frozenset(name for name, _, _ in members)
     function, ending, deferred = ("z.strictObject" if extra is False else "z.looseObject" if extra is True else "z.object"), "", False
     if not isinstance(extra, bool):
         value = walk.shape(extra)
-        ending, deferred, names = f".catchall({value.zod})", value.deferred, None
+        ending, deferred, names = f".catchall({value.noted})", value.deferred, None
         loose = any(not required for _, _, required in members)
         types.append(f"  [key: string]: {nested(index_type([value, *shapes], loose))};\n")
     elif patterns and extra is False:
@@ -99,7 +99,7 @@ def items_of(schema: dict) -> Schema:
 def list_shape(walk, schema: dict) -> Shape:
     item = walk.shape(items_of(schema))
     low, high = schema.get("minItems"), schema.get("maxItems")
-    zod = f"z.array({item.zod})" + (f".min({number(low)})" if low else "") + (f".max({number(high)})" if high is not None and high <= SAFE_INTEGER else "")
+    zod = f"z.array({item.noted})" + (f".min({number(low)})" if low else "") + (f".max({number(high)})" if high is not None and high <= SAFE_INTEGER else "")
     return Shape(f"{atom(item)}[]", zod, deferred=item.deferred, exact=item.exact)
 
 
@@ -108,11 +108,11 @@ def tuple_shape(walk, schema: dict) -> Shape:
     prefix = [walk.shape(item) for item in schema["prefixItems"]]
     rest, low, high = items_of(schema), schema.get("minItems", 0), schema.get("maxItems")
     types = [atom(shape) + ("" if place < low else "?") if place >= low else shape.type for place, shape in enumerate(prefix)]
-    zod = call("z.tuple", [shape.zod if place < low else f"{shape.zod}.exactOptional()" for place, shape in enumerate(prefix)])
+    zod = call("z.tuple", [shape.noted if place < low else f"{shape.noted}.exactOptional()" for place, shape in enumerate(prefix)])
     deferred, exact = any(shape.deferred for shape in prefix), all(shape.exact for shape in prefix)
     if rest is not False:
         further = walk.shape(rest)
-        zod, deferred = f"{zod}.rest({further.zod})", deferred or further.deferred
+        zod, deferred = f"{zod}.rest({further.noted})", deferred or further.deferred
         types.append(f"...{atom(further)}[]")
     checks = [f"{walk.helper('minItems')}({number(low)})"] if low > len(prefix) else []
     checks += [f"{walk.helper('maxItems')}({number(high)})"] if high is not None else []

@@ -1,9 +1,12 @@
 """The parameters of one location (path, query, header, cookie) as one object."""
 from __future__ import annotations
 
-from senior_backend.openapi.model import Parameter, Schema
+import dataclasses
+
+from senior_backend.openapi.model import MISSING, Parameter, Schema
 from senior_backend.scaffold.schemas.facts import kind_of
 from senior_backend.scaffold.schemas.shape import Shape, nested
+from senior_backend.scaffold.schemas.walk import notes
 from senior_backend.scaffold.typescript import comment, flat_literal, key, literal
 
 
@@ -12,12 +15,21 @@ def parameters_shape(walk, parameters: list[Parameter]) -> Shape:
     types, zods = [], []
     for parameter in parameters:
         shape, default = walk.shape(parameter.schema), default_of(walk, parameter)
+        if default is not None and shape.meta and "$ref" not in parameter.schema:
+            shape = dataclasses.replace(shape, meta=notes(parameter.schema, ("default",)))
         given = parameter.required or default is not None
         written = key(parameter.name)
         ending = "" if parameter.required else f".default({default})" if default is not None else ".exactOptional()"
         types.append(f"{describe(walk, parameter)}  {written}{'' if given else '?'}: {nested(shape.type)};\n")
-        zods.append(f"  {written}: {nested(shape.zod)}{ending},\n")
+        zods.append(f"  {written}: {nested(shape.noted + ending + own_notes(parameter))},\n")
     return Shape("{\n" + "".join(types) + "}", "z.object({\n" + "".join(zods) + "})", members=frozenset(parameter.name for parameter in parameters))
+
+
+def own_notes(parameter: Parameter) -> str:
+    """What the document says of the parameter itself."""
+    notes = {"description": parameter.description, "deprecated": parameter.deprecated, **({} if parameter.example is MISSING else {"example": parameter.example})}
+    notes = {name: value for name, value in notes.items() if value or name == "example"}
+    return f".meta({literal(notes)})" if notes else ""
 
 
 def describe(walk, parameter: Parameter) -> str:

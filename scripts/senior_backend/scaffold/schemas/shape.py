@@ -25,11 +25,18 @@ class Shape:
     members: frozenset[str] | None = None  # names of the members, when the type is `{ ... }` without index signature
     bases: tuple[str, ...] = ()            # interfaces that the component's interface extends
     body: str = ""                         # `{ ... }` of the interface when it differs from `type`
+    meta: str = ""                         # what zod only notes: the argument of meta()
 
     @property
     def braced(self) -> bool:
         """Whether the type is one `{ ... }`, as an interface needs it."""
         return self.rank is Rank.ATOM and self.type.startswith("{") and self.type.endswith("}")
+
+
+    @property
+    def noted(self) -> str:
+        """The zod expression where it stands for this schema alone."""
+        return f"{self.zod}.meta({self.meta})" if self.meta else self.zod
 
 
 UNKNOWN = Shape("unknown", "z.unknown()")
@@ -84,7 +91,7 @@ def union(shapes: list[Shape], function: str = "z.union") -> Shape:
     if not rest:
         return NULL if shapes else NEVER
     text, rank = union_type(shapes)
-    zods = list(dict.fromkeys(shape.zod for shape in rest)) if function == "z.union" else [shape.zod for shape in rest]
+    zods = list(dict.fromkeys(shape.noted for shape in rest)) if function == "z.union" else [shape.noted for shape in rest]
     zod = zods[0] if len(zods) == 1 else call(function, zods)
     return Shape(text, zod + ".nullable()" if len(rest) < len(shapes) else zod, rank, any(shape.deferred for shape in shapes), all(shape.exact for shape in shapes))
 

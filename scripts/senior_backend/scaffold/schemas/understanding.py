@@ -10,6 +10,7 @@ from senior_backend.scaffold.schemas.facts import Facts
 from senior_backend.scaffold.schemas.media import codec_of
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.schemas.shape import Shape
+from senior_backend.scaffold.typescript import literal
 from senior_backend.scaffold.views import View, references
 from senior_backend.scaffold.schemas.walk import Shared, Walk
 
@@ -33,6 +34,8 @@ class Understanding:
         self.shared = Shared(api.report)
         self.shared.endless = endless_references(api.schemas)
         self.walks = {view: Walk(names, self.facts, view, self.shared) for view in View}
+        for walk in self.walks.values():
+            walk.whole = self.walks[View.WHOLE]
         self.binary = binary_components(api, names)
         self.components = {declaration.name: declaration for key, view in self.order() for declaration in [self.component(key, view)]}
         self.operations: list[Declaration] = []
@@ -66,7 +69,10 @@ class Understanding:
         shape = walk.shape(schema)
         walk.component, walk.binary = "", "string"
         if shape.deferred:
-            shape = dataclasses.replace(shape, zod=f"z.lazy(() => {shape.zod})")
+            shape = dataclasses.replace(shape, zod=f"z.lazy(() => {shape.noted})", meta="")
+        if name != key:
+            own = {"component": key, **({"view": view.value.lower()} if view.value else {})}
+            shape = dataclasses.replace(shape, zod=shape.noted, meta=literal(own))
         if shape.members is not None and (shape.bases or shape.braced):
             self.shared.interfaces[name] = shape.members
         self.shared.declared.add(name)

@@ -16,6 +16,7 @@ TYPED = """/** The compiler proves that a schema gives T by its output alone, wh
 const typed = <T>(schema: { _zod: { output: T } }) => schema as z.ZodType<T>;
 
 """
+OPERATIONS_BELOW = "// What follows belongs to one operation each.\n"
 SIMPLE = re.compile(r"(?:z\.(?:string|number|int|int32|boolean|unknown)\(\)(?!.*\.nullable)|jsonSchema\b|\w+Schema\Z)")
 TOKENS = re.compile(r"'(?:[^'\\]|\\.)*'|([^\W\d]\w*)")
 
@@ -23,8 +24,9 @@ TOKENS = re.compile(r"'(?:[^'\\]|\\.)*'|([^\W\d]\w*)")
 def write_validators(api: Api, names: Names, plans: list[OperationPlan]) -> tuple[str, set[str]]:
     """The text of validators.ts, and which of json-schema.ts and formats.ts it imports."""
     understanding = understand(names)
-    declarations = [declaration for declaration in [*understanding.components.values(), *understanding.operations] if declaration.validated]
-    statements = [validator_statement(declaration) for declaration in declarations]
+    components, operations = ([declaration for declaration in group if declaration.validated] for group in (understanding.components.values(), understanding.operations))
+    declarations = [*components, *operations]
+    statements = [*map(validator_statement, components), *[OPERATIONS_BELOW] * bool(operations), *map(validator_statement, operations)]
     definitions = definitions_statement(understanding)
     helpers = understanding.shared.helpers
     files = {"json-schema.ts"} if helpers.difference(FORMAT_HELPERS) else set()
@@ -40,11 +42,14 @@ def exported_schemas(api: Api, names: Names) -> dict[str, str]:
 def validator_statement(declaration: Declaration) -> str:
     annotation = declaration.name if declaration.typed else declaration.shape.type
     zod = declaration.shape.zod
+    meta = f".meta({declaration.shape.meta})" if declaration.shape.meta else ""
     cast = next((helper for helper in ("jsonSchema", "allOf") if zod.startswith(f"{helper}<{declaration.shape.type}>(")), None)
-    if cast:
+    if cast == "jsonSchema" and meta:           # what meta() belongs to is not inferred from the annotation
+        zod = f"jsonSchema<{annotation}>" + zod[len(cast) + len(declaration.shape.type) + 2:]
+    elif cast:
         zod = cast + (f"<{annotation}>" if cast == "allOf" else "") + zod[len(cast) + len(declaration.shape.type) + 2:]
     zod = zod if cast == "jsonSchema" or SIMPLE.match(zod) else f"typed<{annotation}>({zod})"
-    return f"export const {declaration.name}Schema: z.ZodType<{annotation}> = {zod};\n"
+    return f"export const {declaration.name}Schema: z.ZodType<{annotation}> = {zod}{meta};\n"
 
 
 def definitions_statement(understanding: Understanding) -> str:

@@ -10,9 +10,10 @@ from senior_backend.scaffold.schemas.facts import Facts, KEYWORDS_OF
 from senior_backend.scaffold.schemas.merging import merged
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.schemas.roles import Role
-from senior_backend.scaffold.schemas.scalars import admitted_values, number_shape, string_shape, values_shape
-from senior_backend.scaffold.schemas.shape import NEVER, NULL, Rank, Shape, UNKNOWN, checked, union
-from senior_backend.scaffold.typescript import literal, string
+from senior_backend.scaffold.schemas.scalars import FORMATS, admitted_values, number_shape, string_shape, values_shape
+from senior_backend.scaffold.schemas.shape import NEVER, NULL, Rank, Shape, UNKNOWN, checked, nested, union
+from senior_backend.scaffold.typescript import key, literal, string
+from senior_backend.scaffold.values.patterns import check_pattern
 from senior_backend.scaffold.views import HIDDEN_BY, View, references
 
 COMPOSITIONS = frozenset(("$ref", "allOf", "oneOf", "anyOf"))
@@ -20,6 +21,7 @@ PLAIN = frozenset(("type", "description", "title", "example", "examples", "defau
 ANY_OBJECT = "z.record(z.string(), z.unknown())"
 PROVEN_DEPTH = 8           # tsc gives up inferring zod objects that are nested some 16 levels deep
 BOOLEAN = Shape("boolean", "z.boolean()")
+NOTED = ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "discriminator", "externalDocs", "xml", "contentEncoding", "contentMediaType")
 GUARDS = {"object": "whenObject", "array": "whenArray", "string": "whenString", "number": "whenNumber"}
 
 
@@ -32,6 +34,8 @@ class Walk:
         self.binary, self.depth = "string", 0
         self.hides_members = view is not View.WHOLE
         self.drops = self.hides_members and view is View.REQUEST       # what a client has no say in is dropped, not refused
+        self.whole = self                      # the walk of the view that hides nothing
+        self.inline = False                    # whether what is written stands in an operation, not in a component
         self.component = ""                    # key of the component being written, while nothing stands between it and the schema at hand
 
     def shape(self, schema: Schema, assume: str = "", role: Role = Role.WHOLE) -> Shape:
@@ -40,7 +44,8 @@ class Walk:
             return NEVER if schema is False else UNKNOWN
         kind = schema.get("type")
         if kind.__class__ is str and kind != "object" and kind != "array" and schema.keys() <= PLAIN:
-            return self.plain_shape(kind, schema)
+            shape = self.plain_shape(kind, schema)
+            return dataclasses.replace(shape, meta=meta) if len(schema) > 1 and (meta := notes(schema)) else shape
         if "$ref" in schema and len(schema) == 1:
             return self.reference(schema["$ref"])
         return self.composed(schema, assume, role)
@@ -80,7 +85,17 @@ class Walk:
         elif left:
             shape = checked(shape, [self.keywords(left)])
         hidden = self.facts.hidden_members(schema, self.view) if role is not Role.PART and self.drops else []
-        return dataclasses.replace(shape, zod=f"{self.helper('without')}({literal(hidden)}, {shape.zod})") if hidden else shape
+        shape = dataclasses.replace(shape, zod=f"{self.helper('without')}({self.dropped(schema, hidden)}, {shape.zod})") if hidden else shape
+        meta = notes(schema)
+        return dataclasses.replace(shape, zod=shape.noted, meta=meta) if meta else shape
+
+    def dropped(self, schema: dict, names: list[str]) -> str:
+        """The names of members that are dropped; with their schemas where no component has them."""
+        members = schema.get("properties", {})
+        if not self.inline or any(name not in members for name in names):
+            return literal(names)
+        shapes = {name: self.whole.shape(members[name]).noted + ("" if name in schema.get("required", ()) else ".exactOptional()") for name in names}
+        return "{\n" + "".join(f"  {key(name)}: {nested(zod)},\n" for name, zod in shapes.items()) + "}"
 
     def joined(self, schema: dict, kinds: frozenset[str], assume: str, known_object: bool) -> Shape:
         """The schema's own keywords and its compositions; required members may be declared in any of them.
@@ -216,6 +231,28 @@ class Walk:
         if (id(node), message) not in self.shared.warned:
             self.shared.warned.add((id(node), message))
             self.shared.report.warn(message, node, key)
+
+
+def notes(schema: dict, without: tuple = ()) -> str:
+    """What zod has no words for, as the argument of meta(): annotations, and keywords that nothing checks."""
+    kept = {keyword: schema[keyword] for keyword in NOTED if keyword in schema and keyword not in without}
+    if "format" in schema and not checked_format(schema):
+        kept["format"] = schema["format"]
+    if "pattern" in schema and not stated_pattern(schema["pattern"]):
+        kept["pattern"] = schema["pattern"]
+    return literal(kept) if kept else ""
+
+
+def checked_format(schema: dict) -> bool:
+    kind, name = schema.get("type", "string"), schema["format"]
+    return "enum" not in schema and "const" not in schema and (name in FORMATS and "string" in kind or name in ("int32", "int64") and kind == "integer")
+
+
+def stated_pattern(source: str) -> bool:
+    """Whether the expression that checks a pattern spells it as the document does."""
+    pattern = check_pattern(source)
+    usable = pattern.expression is not None and not pattern.problem and pattern.danger != "exponential"
+    return usable and pattern.expression.rpartition("/")[0][1:].replace("\\/", "/") == source.replace("\\/", "/")
 
 
 class Shared:

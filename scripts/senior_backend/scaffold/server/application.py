@@ -7,7 +7,7 @@ import unicodedata
 
 from senior_backend.openapi.model import Api
 from senior_backend.scaffold.frameworks.base import Framework
-from senior_backend.scaffold.plan import OwnedFile
+from senior_backend.scaffold.plan import Options, OwnedFile
 from senior_backend.scaffold.server.runtime import asset
 
 DEPENDENCIES = {"zod": "^4.6.0"}
@@ -19,11 +19,11 @@ COMPILER_OPTIONS = {
 }
 
 
-def application_files(api: Api, framework: Framework) -> dict[str, OwnedFile]:
+def application_files(api: Api, framework: Framework, options: Options) -> dict[str, OwnedFile]:
     """app.ts, server.ts, package.json and tsconfig.json."""
     texts = {
         "app.ts": asset(framework.APP), "server.ts": asset(framework.SERVER),
-        "package.json": as_json(package(api, framework)), "tsconfig.json": as_json({"compilerOptions": COMPILER_OPTIONS, "include": ["*.ts"]}),
+        "package.json": as_json(package(api, framework, options)), "tsconfig.json": as_json({"compilerOptions": COMPILER_OPTIONS, "include": ["*.ts"]}),
     }
     return {name: OwnedFile(text, []) for name, text in texts.items()}
 
@@ -32,13 +32,13 @@ def as_json(value) -> str:
     return json.dumps(value, indent=2) + "\n"
 
 
-def package(api: Api, framework: Framework) -> dict:
+def package(api: Api, framework: Framework, options: Options) -> dict:
     """`start` compiles first, so that it works on Node 20; `dev` runs the sources, which needs Node 22.18."""
     return {
         "name": package_name(api.title), "version": package_version(api.version), "private": True, "type": "module", "engines": {"node": ">=20"},
         "scripts": {"start": "tsc && node dist/server.js", "dev": "node --watch server.ts", "check": "tsc --noEmit"},
-        "dependencies": dict(sorted({**framework.DEPENDENCIES, **DEPENDENCIES}.items())),
-        "devDependencies": dict(sorted({**framework.DEV_DEPENDENCIES, **DEV_DEPENDENCIES}.items())),
+        "dependencies": dict(sorted({**framework.DEPENDENCIES, **DEPENDENCIES, **options.dependencies}.items())),
+        "devDependencies": dict(sorted({**framework.DEV_DEPENDENCIES, **DEV_DEPENDENCIES, **options.dev_dependencies}.items())),
     }
 
 

@@ -1,29 +1,39 @@
 """<tag>.handlers.ts: a person's handlers, as they are first written."""
 from __future__ import annotations
 
+import re
+
 from senior_backend.openapi.model import Api, Response
 from senior_backend.scaffold.values.examples import Examples, Unsatisfiable
 from senior_backend.scaffold.names import Names
-from senior_backend.scaffold.plan import OperationPlan, OwnedBlock, OwnedFile, ReplyPlan
+from senior_backend.scaffold.plan import Implementation, OperationPlan, Options, OwnedBlock, OwnedFile, ReplyPlan
 from senior_backend.scaffold.server.routes import principal_type
 from senior_backend.scaffold.typescript import comment, key, literal, string
 
+TAG_LIKE = re.compile(r"(?m)^@(?=\w)")         # what JSDoc would take for a tag
 HANDLERS_HEADER = "// What the API does. This file is yours; generating again only appends handlers for new operations.\n"
 
 
-def handler_blocks(api: Api, names: Names, plans: list[OperationPlan], tag: str, with_app: bool) -> OwnedFile:
-    """The handlers of one tag: with an app they answer examples, else 501."""
-    examples = Examples(api) if with_app else None
-    return OwnedFile(HANDLERS_HEADER, [handler_block(plan, examples) for plan in plans if plan.tag == tag])
+def handler_files(api: Api, names: Names, plans: list[OperationPlan], options: Options) -> dict[str, OwnedFile]:
+    """The handlers of each tag: what is known of them, else with an app they answer examples, else 501."""
+    examples = Examples(api) if options.with_app else None
+    found: dict[str, OwnedFile] = {}
+    for plan in plans:
+        file = found.setdefault(f"{names.tag(plan.tag).file}.handlers.ts", OwnedFile(HANDLERS_HEADER, []))
+        file.blocks.append(handler_block(plan, examples, options.implementations.get(plan.operation.operation_id or "")))
+    return found
 
 
-def handler_block(plan: OperationPlan, examples: Examples | None) -> OwnedBlock:
+def handler_block(plan: OperationPlan, examples: Examples | None, known: Implementation | None) -> OwnedBlock:
     secured = bool(plan.operation.security)
     imports = {"./runtime.ts": ["type Handler"], "./types.ts": [f"type {plan.request_type}", f"type {plan.reply_type}"]}
     if secured:
         imports["./security.ts"] = ["type Principal"]
-    reply = example_reply(plan, examples) if examples else None
-    if reply is None:
+    reply = example_reply(plan, examples) if examples and not known else None
+    if known:
+        imports |= {module: names + imports.get(module, []) for module, names in known.imports.items()}
+        body = f"({{ {', '.join(known.parts)} }}{', context' * known.context}) => {known.body}".replace("=> \n", "=>\n")
+    elif reply is None:
         imports["./runtime.ts"].append("notImplemented")
         body = f"() => {{\n  throw notImplemented({string(plan.operation.operation_id or plan.name)});\n}}"
     else:
@@ -35,9 +45,11 @@ def handler_block(plan: OperationPlan, examples: Examples | None) -> OwnedBlock:
 
 def documentation(plan: OperationPlan) -> str:
     operation = plan.operation
-    parts = [operation.summary.strip(), operation.description.strip() if operation.description.strip() != operation.summary.strip() else "",
-             f"{operation.method.upper()} {operation.path}", "@deprecated" if operation.deprecated else ""]
-    return comment("\n\n".join(part for part in parts if part))
+    summary, description = (TAG_LIKE.sub(r"\\@", text.strip()) for text in (operation.summary, operation.description))
+    description = "" if description == summary else description
+    plain, route = summary and "\n" not in summary, f"{operation.method.upper()} {operation.path}"
+    parts = [summary, description, route] if plain else [route, summary and f"@summary {summary}", description and f"@description {description}"]
+    return comment("\n\n".join(part for part in [*parts, "@deprecated" if operation.deprecated else ""] if part))
 
 
 def example_reply(plan: OperationPlan, examples: Examples) -> tuple[str, str] | None:

@@ -1,17 +1,20 @@
 """<tag>.routes.ts: one tag's routes as a typed table."""
 from __future__ import annotations
 
-from senior_backend.openapi.model import Api, MediaType, Operation, Parameter
+import json
+
+from senior_backend.openapi.model import MISSING, Api, MediaType, Operation, Parameter
 from senior_backend.scaffold.server.error_shapes import ErrorShapes
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.writing.owned import import_line
 from senior_backend.scaffold.plan import BodyPlan, OperationPlan, ReplyPlan
-from senior_backend.scaffold.typescript import key, string
+from senior_backend.scaffold.schemas.shape import nested
+from senior_backend.scaffold.typescript import comment, key, string
 from senior_backend.scaffold.server.xml_shapes import XmlShapes
 
 HEADER = "// Generated from the API document: change the document, not this file.\n"
-LOCATIONS = {"path": "path", "query": "query", "header": "headers"}
-USUAL_STYLE = {"path": ("simple", False), "query": ("form", True), "header": ("simple", False)}
+LOCATIONS = {"path": "path", "query": "query", "header": "headers", "cookie": "cookies"}
+USUAL_STYLE = {"path": ("simple", False), "query": ("form", True), "header": ("simple", False), "cookie": ("form", True)}
 SCALARS = ("string", "integer", "number", "boolean")
 
 
@@ -56,10 +59,10 @@ class RouteTable:
         principal = f", {principal_type(operation)}" if operation.security else ""
         members = [
             f"method: '{operation.method.upper()}'", f"path: {string(operation.path)}", f"operationId: {string(operation.operation_id or plan.name)}",
-            self.parameters(), self.styles(), self.bodies(), "bodyRequired: true" if plan.bodies and plan.body_required else "",
-            self.replies(), self.security(), self.error_shapes(), f"handler: handlers.{plan.name}",
+            f"tag: {string(operation.tag)}" if operation.tag != "default" else "", self.parameters(), self.styles(), self.bodies(), "bodyRequired: true" if plan.bodies and plan.body_required else "",
+            self.replies(), self.reply_headers(), self.security(), self.error_shapes(), f"handler: handlers.{plan.name}",
         ]
-        inner = "".join(f"    {member},\n" for member in members if member)
+        inner = "".join("    " + member.replace("\n", "\n    ") + ",\n" for member in members if member)
         return f"  route<{plan.request_type}, {plan.reply_type}{principal}>({{\n{inner}  }}),\n"
 
     def parameters(self) -> str:
@@ -78,8 +81,6 @@ class RouteTable:
 
     def style(self, parameter: Parameter) -> str:
         """How the parameter is written, '' where that is the usual way or makes no difference."""
-        if parameter.location not in USUAL_STYLE:
-            return ""
         style, explode = USUAL_STYLE[parameter.location]
         if parameter.content_type is not None:
             is_json = parameter.content_type.endswith(("/json", "+json"))
@@ -97,15 +98,29 @@ class RouteTable:
         return isinstance(schema, dict) and schema.get("type") in SCALARS
 
     def bodies(self) -> str:
-        return braced("bodies", [f"{string(body.media.content_type)}: {self.content(body)}" for body in self.plan.bodies]) if self.plan.bodies else ""
+        if not self.plan.bodies:
+            return ""
+        return comment(self.operation.body.description) + braced("bodies", [self.documented(body) for body in self.plan.bodies])
 
     def replies(self) -> str:
-        statuses: dict[str, list[str]] = {}
+        statuses: dict[str, list[ReplyPlan]] = {}
         for reply in self.plan.replies:
-            contents = statuses.setdefault(status_key(reply.response.status), [])
-            if reply.media is not None:
-                contents.append(f"{string(reply.media.content_type)}: {self.content(reply)}")
-        return braced("replies", [f"{status}: {{ {', '.join(contents)} }}" if contents else f"{status}: {{}}" for status, contents in statuses.items()])
+            statuses.setdefault(reply.response.status, []).append(reply)
+        return braced("replies", [comment(replies[0].response.description) + entry_of(status_key(status), [self.documented(reply) for reply in replies if reply.media is not None])
+                                  for status, replies in statuses.items()])
+
+    def reply_headers(self) -> str:
+        headers = self.plan.reply_headers
+        self.validators.update(headers.values())
+        return braced("replyHeaders", [f"{status_key(status)}: {validator}" for status, validator in headers.items()]) if headers else ""
+
+    def documented(self, content: BodyPlan | ReplyPlan) -> str:
+        """A content type with its codec, and above it the document's example and how parts of a form are encoded."""
+        media = content.media
+        notes = [f"@encoding {json.dumps(name)} {encoding.content_type or json.dumps({'style': encoding.style})}" for name, encoding in media.encoding.items()
+                 if encoding.content_type or encoding.style == "deepObject"]
+        notes += [f"@example {json.dumps(media.example, indent=2)}"] if media.example is not MISSING else []
+        return comment("\n".join(notes)) + f"{string(media.content_type)}: {self.content(content)}"
 
     def content(self, content: BodyPlan | ReplyPlan) -> str:
         self.codecs.add(content.codec)
@@ -125,7 +140,7 @@ class RouteTable:
         return f"security: [{', '.join(self.requirement(requirement) for requirement in self.operation.security)}]"
 
     def requirement(self, requirement: dict[str, list[str]]) -> str:
-        schemes = [f"{self.names.scheme(scheme)}: [{', '.join(map(string, scopes))}]" for scheme, scopes in requirement.items()]
+        schemes = [f"{key(scheme)}: [{', '.join(map(string, scopes))}]" for scheme, scopes in requirement.items()]
         return f"{{ {', '.join(schemes)} }}" if schemes else "{}"
 
     def error_shapes(self) -> str:
@@ -149,7 +164,11 @@ def status_key(status: str) -> str:
 def braced(name: str, entries: list[str]) -> str:
     """A member whose value is an object, on one line when it fits."""
     line = f"{name}: {{ {', '.join(entries)} }}"
-    return line if len(line) <= 114 else f"{name}: {{\n" + "".join(f"      {entry},\n" for entry in entries) + "    }"
+    return line if len(line) <= 114 and "\n" not in line else f"{name}: {{\n" + "".join(f"  {nested(entry)},\n" for entry in entries) + "}"
+
+
+def entry_of(name: str, entries: list[str]) -> str:
+    return braced(name, entries) if any("\n" in entry for entry in entries) else f"{name}: {{ {', '.join(entries)} }}" if entries else f"{name}: {{}}"
 
 
 def field_styles(media: MediaType) -> str:

@@ -9,6 +9,7 @@ from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.plan import OperationPlan
 from senior_backend.scaffold.server.routes import HEADER
 from senior_backend.scaffold.server.security import used_schemes
+from senior_backend.scaffold.typescript import literal
 
 ASSETS = pathlib.Path(__file__).resolve().parents[4] / "assets" / "scaffold"
 SHARED = ("bodies.ts", "credentials.ts", "decode.ts", "http-error.ts", "media-types.ts", "numbers.ts", "parameters.ts", "routing.ts", "runtime.ts", "validation.ts")
@@ -39,9 +40,17 @@ def write_index(api: Api, names: Names, plans: list[OperationPlan], framework: F
     if len(listed) > 90:
         listed = "[\n" + "".join(f"    ...{tag.variable},\n" for tag in tags) + "  ]"
     lines += [
+        f"\n/** What the API document says of the API as a whole. */\nexport const apiDescription = {literal(described(api, plans))};\n",
         f"\nexport {{ {', '.join(framework.MOUNT_EXPORTS)} }} from './mount.ts';\nexport type {{ ServerOptions }} from './runtime.ts';\n",
         "\n/** Adds all routes to an app, the most specific paths first. Other paths stay the app's own. */\n",
         f"export function registerRoutes(app: {framework.APP_TYPE}, options: ServerOptions = {{}}): void {{\n",
         f"  const routes: readonly Route{'<Principal>' * secured}[] = {listed};\n  mount(app, routes, {{ schemes{'' if secured else ': {}'}, options }});\n}}\n",
     ]
     return "".join(lines)
+
+
+def described(api: Api, plans: list[OperationPlan]) -> dict:
+    """Title, version, description, servers, and the descriptions of the tags that operations have."""
+    used = {plan.tag for plan in plans}
+    made = {"title": api.title, "version": api.version, "description": api.description, "servers": api.servers, "tags": {tag: text for tag, text in api.tags.items() if text and tag in used}}
+    return {name: value for name, value in made.items() if value}

@@ -1,17 +1,21 @@
 """Security: security.ts, which ties the document's schemes to hooks, and the hooks of security.handlers.ts."""
 from __future__ import annotations
 
+import json
+
 from senior_backend.openapi.model import Api, SecurityScheme
 from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.plan import OwnedBlock, OwnedFile
 from senior_backend.scaffold.server.routes import HEADER
-from senior_backend.scaffold.typescript import comment, string
+from senior_backend.scaffold.typescript import comment, key, string
 
 HOOKS_HEADER = """// Who may call: one hook per security scheme of the API document. This file is yours; generating again only appends.
 // A hook gets the credential that a request carries (requests without one are refused before), and gives who it stands for:
 // context.principal in the handlers. It gives undefined for a credential that is not valid (401), and throws forbidden() for a
 // valid one that does not suffice, for example when it lacks one of context.scopes (403).
 """
+FLOWS = {"accessCode": "authorizationCode", "application": "clientCredentials", "password": "password"}        # Swagger 2.0's names
+FLOW_MEMBERS = ("authorizationUrl", "tokenUrl", "refreshUrl", "scopes")
 # (hook type, what the stub takes from the credential, who it stands for in the accepting stub)
 KINDS = {
     "bearer": ("BearerHook", "token", "token"), "basic": ("BasicHook", "user", "user"), "apiKey": ("ApiKeyHook", "key", "key"),
@@ -34,12 +38,24 @@ def hook_kind(scheme: SecurityScheme) -> str:
 def write_security(api: Api, names: Names) -> str:
     """security.ts, generated."""
     schemes = used_schemes(api)
-    entries = "".join(f"  {names.scheme(scheme.key)}: {scheme_expression(scheme, names.scheme(scheme.key))},\n" for scheme in schemes)
+    entries = "".join(f"{comment(documentation(scheme), '  ')}  {key(scheme.key)}: {scheme_expression(scheme, names.scheme(scheme.key))},\n" for scheme in schemes)
     helpers = sorted({"authorizationScheme" if (kind := hook_kind(scheme)) == "authorization" else kind for scheme in schemes})
     principals = " | ".join(f"PrincipalOf<typeof hooks.{names.scheme(scheme.key)}>" for scheme in schemes)
     return (f"{HEADER}import {{ {', '.join([*helpers, 'type PrincipalOf', 'type Schemes'])} }} from './credentials.ts';\nimport * as hooks from './security.handlers.ts';\n\n"
             f"/** Who is asking: what the hooks give. */\nexport type Principal = {principals};\n\n/** The security schemes of the API document. */\n"
             f"export const schemes: Schemes<Principal> = {{\n{entries}}};\n")
+
+
+def documentation(scheme: SecurityScheme) -> str:
+    """What the document says of a scheme besides how its credential is sent."""
+    node, notes = scheme.node, [scheme.description.strip()]
+    if scheme.kind == "oauth2":
+        notes.append("@flows " + json.dumps(node["flows"] if "flows" in node else {FLOWS.get(node.get("flow"), "implicit"): {name: node[name] for name in FLOW_MEMBERS if name in node}}))
+    elif scheme.kind == "openIdConnect":
+        notes.append(f"@openIdConnectUrl {node.get('openIdConnectUrl', '')}")
+    elif isinstance(node.get("bearerFormat"), str):
+        notes.append(f"@bearerFormat {node['bearerFormat']}")
+    return "\n\n".join(note for note in notes if note)
 
 
 def scheme_expression(scheme: SecurityScheme, name: str) -> str:

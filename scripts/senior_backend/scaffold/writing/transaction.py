@@ -32,8 +32,10 @@ def apply(folder: pathlib.Path, changes: list[Change]) -> None:
     """Make the changes under folder in their order, or none of them; CommandError CANNOT_WRITE says why not."""
     for change in changes:
         refuse_protected(change.path)
-    created = make_folders(folder)
+    created: list[pathlib.Path] = []
     try:
+        for parent in dict.fromkeys([folder, *(change.path.parent for change in changes if change.data is not None)]):
+            created += make_folders(parent)
         stage_and_rename(folder, changes)
     except BaseException as error:
         for path in reversed(created):
@@ -100,7 +102,7 @@ def read(path: pathlib.Path) -> bytes | None:
 def refuse_protected(path: pathlib.Path) -> None:
     """Renaming over a link would cut it, renaming over a read-only file would override its owner's wish."""
     if path.is_symlink():
-        raise CommandError(f"{path} is a symbolic link and would have to be changed; nothing was written", "replace the link by a file, or choose another --output", ExitCode.ENVIRONMENT, "CANNOT_WRITE")
+        raise CommandError(f"{path} is a symbolic link and would have to be changed; nothing was written", "replace the link by a file, or choose another folder", ExitCode.ENVIRONMENT, "CANNOT_WRITE")
     if path.exists() and not (path.stat().st_mode & 0o222 and os.access(path, os.W_OK)):
         raise CommandError(f"{path} is read-only and would have to be changed; nothing was written", f"make it writable: chmod u+w {path}", ExitCode.ENVIRONMENT, "CANNOT_WRITE")
 
@@ -127,5 +129,5 @@ def remove_abandoned(folder: pathlib.Path) -> None:
 
 
 def cannot_write(path: pathlib.Path, error: OSError) -> CommandError:
-    return CommandError(f"cannot write {path}: {error.strerror or error}; nothing was written", "free space, change the folder's permissions, or choose another --output",
+    return CommandError(f"cannot write {path}: {error.strerror or error}; nothing was written", "free space, change the folder's permissions, or choose another folder",
                         ExitCode.ENVIRONMENT, "CANNOT_WRITE")

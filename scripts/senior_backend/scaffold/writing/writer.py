@@ -14,6 +14,7 @@ from senior_backend.scaffold.plan import OwnedFile
 from senior_backend.scaffold.writing.transaction import Change, apply, read
 
 SAFE_NAME = re.compile(r"(?!\.\.?\Z)(?!(?i:con|prn|aux|nul|com\d|lpt\d)(?:\.|\Z))[^\x00-\x1f<>:\"/\\|?*]{0,199}[^\x00-\x1f<>:\"/\\|?*. ]\Z")
+IMPORT = re.compile(r"""from\s*['"]\./([^'"/]+)['"]""")
 LISTED = 20
 
 
@@ -101,19 +102,29 @@ class Writer:
 
     def plan_left_over(self, owned: dict[str, OwnedFile], old: Manifest, new: Manifest, complete: bool) -> None:
         """Files that an earlier run generated and this one does not."""
-        for name in sorted(old.generated.keys() - new.generated.keys() - owned.keys()):
-            if not is_safe(name):
-                continue
+        left = sorted(name for name in old.generated.keys() - new.generated.keys() - owned.keys() if is_safe(name))
+        imported = self.imported([*owned, *old.owned]) if left else set()
+        for name in left:
             present = read(self.folder / name)
             if present is None:
                 continue
-            if not complete:
+            if not complete or name in imported or not name.endswith((".ts", ".new")):           # a document that was generated may be the source now
                 new.generated[name] = old.generated[name]
             elif self.force or old.wrote(name, present):
                 self.change(name, None, present, "is no longer generated")
             else:
                 new.generated[name] = old.generated[name]
                 self.differs(name, "is no longer generated, but was edited by hand: move your lines and delete it")
+
+    def imported(self, names: list[str]) -> set[str]:
+        """The files of the folder that these import, directly or through one another."""
+        found: set[str] = set()
+        while names:
+            text = read(self.folder / name) or b"" if is_safe(name := names.pop()) else b""
+            fresh = set(IMPORT.findall(text.decode("utf-8", "replace"))) - found
+            found |= fresh
+            names += fresh
+        return found
 
     def plan_owned(self, owned: dict[str, OwnedFile], old: Manifest, new: Manifest, complete: bool) -> None:
         if not complete:
