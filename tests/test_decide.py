@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from senior_backend.decide import arithmetic, decision, inputs, json_files, kills, profile_checks, profiles, rules, sensitivity, verdict
+from senior_backend.decide import arithmetic, decision, inputs, json_files, profile_checks, profiles, rules, sensitivity, verdict
 from written import compare_golden
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -126,8 +126,8 @@ def test_no_weight_and_no_threshold_of_a_kill_can_change_unseen(monkeypatch):
         assert golden(LOADED, {**rules.WEIGHTS, name: rules.WEIGHTS[name] + by}) != right, name
     for name, by in itertools.product(("MICROSERVICES_TEAM", "EVENT_TEAM"), (1, -1)):
         with monkeypatch.context() as patch:
-            patch.setattr(kills, name, getattr(kills, name) + by)
-            patch.setattr(verdict, name, getattr(kills, name))
+            patch.setattr(rules, name, getattr(rules, name) + by)
+            patch.setattr(verdict, name, getattr(rules, name))
             assert golden(LOADED) != right, name
 
 
@@ -141,7 +141,7 @@ def test_every_class_of_inputs_has_exactly_one_outcome(capsys):
         best = made.ranking[0][1] if made.ranking else None
         leaders = tuple(name for name, points in made.ranking if points == best)
         assert classes > 0 and made.as_json()["approved"] is False
-        assert (made.status == "refused") == (made.profile is None and not made.tied) and (made.status != "refused" or made.code in kills.REFUSALS)
+        assert (made.status == "refused") == (made.profile is None and not made.tied) and (made.status != "refused" or made.code in rules.REFUSALS)
         assert (made.status == "tie") == (len(leaders) > 1) and made.tied == (leaders if len(leaders) > 1 else ())          # no undeclared tie
         assert made.profile is None or leaders == (made.profile,) and made.profile in NAMES and not made.kills
         met |= {made.code, *made.kills}
@@ -151,23 +151,23 @@ def test_every_class_of_inputs_has_exactly_one_outcome(capsys):
     with capsys.disabled():
         print(f"\n{sum(states.values()):.2e} classes of inputs, {len(states)} distinct sums, {seconds:.1f} s of processor time", end="")
     assert sum(states.values()) > 1e12 and tied and seconds < 15
-    assert profiles_met == {None, *NAMES} and met == {None, kills.TIE, kills.UNSTATED, *kills.REFUSALS} - {kills.MISSING}
+    assert profiles_met == {None, *NAMES} and met == {None, rules.TIE, rules.UNSTATED, *rules.REFUSALS} - {rules.MISSING}
 
 
 def plain_outcome(values: dict) -> tuple:
     """The same question answered without classes, groups or sums: gate by gate, fit by fit."""
     verdict.derive(values)
-    killed = tuple(kill.code for kill in kills.KILLS if kill.applies(values, ENGINE.offered))
+    killed = tuple(kill.code for kill in rules.KILLS if kill.applies(values, ENGINE.offered))
     if killed:
         return "refused", killed[0], None, ()
     scores = {profile.name: sum(fit.earned(values, rules.WEIGHTS) for fit in profile.fits) for profile in LOADED if all(gate.holds(values) for gate in profile.gates)}
     if not scores:
-        return "refused", kills.NO_PROFILE, None, ()
+        return "refused", rules.NO_PROFILE, None, ()
     best = [name for name in sorted(scores) if scores[name] == max(scores.values())]
     if len(best) > 1:
-        return "tie", kills.TIE, None, tuple(best)
+        return "tie", rules.TIE, None, tuple(best)
     open_ = any(values[name] is None for name in verdict.RESTS_ON)
-    return ("provisional", kills.UNSTATED, best[0], ()) if open_ else ("recommended", None, best[0], ())
+    return ("provisional", rules.UNSTATED, best[0], ()) if open_ else ("recommended", None, best[0], ())
 
 
 NUMBERS = {name: sorted({*ENGINE.edges[name], *(edge + beside for edge in ENGINE.edges[name] for beside in (-1, -0.01, 0.01, 1))}) for name in inputs.INPUTS

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from senior_backend.console import CommandError
-from senior_backend.decide import options as decide_options
+from senior_backend.decide import command as decide_options
 from senior_backend.docs import command as docs_command
 from senior_backend.load import options
 from senior_backend.migrate import options as migrate_options

@@ -13,9 +13,8 @@ from hypothesis import given, strategies as st
 
 from senior_backend.console import CommandError
 from senior_backend.load.compare import baseline, paired
-from senior_backend.load.compare.statistics import Ranks, score_interval, share_difference_interval, sign_flip_p_value, student_t, unrejected
-from senior_backend.load.compare.verdicts import judged
-from senior_backend.load.measure.measurement import BlockCounts, Measurement
+from senior_backend.load.compare.verdicts import Ranks, judged, score_interval, share_difference_interval, sign_flip_p_value, student_t, unrejected
+from senior_backend.load.measure.measurement import Measurement, Part, merged
 from senior_backend.load.plan.model import Plan, Target
 
 PLAN = Plan([Target("http://a/"), Target("http://b/")], mode="compare", concurrency=40)
@@ -27,7 +26,7 @@ def run(seed: int, ratio: float = 1.0, per_block: int = 400, drift: float = 0.1,
     for _ in range(20):
         level, stall = 5000 * math.exp(source.gauss(0, drift)), source.random() < 0.05
         for arm in arms:
-            arm.blocks.append(BlockCounts(seconds=0.5))
+            arm.blocks.append(Part(seconds=0.5))
         for number in range(per_block):
             which = source.random() < 0.5
             block = arms[which].blocks[-1]
@@ -56,7 +55,7 @@ def test_figures_are_those_of_the_report_and_the_interval_holds_the_difference()
     a, b = run(5, 1.08)
     for name, percent in (("latency_p50", 50), ("latency_p95", 95), ("latency_p99", 99)):
         metric = paired.compare(PLAN, a, b).metrics[name]
-        whole = [paired.joined([*arm.blocks]).histogram.percentile_ms(percent) for arm in (a, b)]
+        whole = [merged(block.histogram for block in arm.blocks).percentile_ms(percent) for arm in (a, b)]
         assert (metric.a, metric.b) == (pytest.approx(whole[0], abs=0.002), pytest.approx(whole[1], abs=0.002))
         assert metric.difference == pytest.approx(100 * (metric.b / metric.a - 1))
         lower, upper = metric.interval

@@ -21,10 +21,9 @@ from senior_backend.console import CommandError
 from senior_backend.load.engine import locust_engine, threads
 from senior_backend.load.engine.raw import BooksDoNotClose, check_books, run_plan
 from senior_backend.load.measure import assessment
-from senior_backend.load.measure.histogram import Histogram
-from senior_backend.load.measure.measurement import Accounting, Client, Measurement, Stall, overlaps, plain, restored
-from senior_backend.load.measure.recorders import Collector
-from senior_backend.load.plan import export, schedule
+from senior_backend.load.measure.measurement import Accounting, Client, Histogram, Measurement, Stall, overlaps, plain, restored
+from senior_backend.load.measure.recorders import Books
+from senior_backend.load.plan import export, model as schedule
 from senior_backend.load.plan.messages import message
 from senior_backend.load.plan.model import Plan, Stage, Target
 
@@ -233,11 +232,13 @@ def test_calibration_knows_when_the_client_is_the_limit(server):
 def test_measurements_and_plans_survive_the_way_between_processes():
     plan = Plan([Target("http://a/", "POST", [("A", "b")], b"\xff\x00", 2)], stages=[Stage(1.0, 2.0)], digest=("u", "p"), data=[{"a": 1}])
     assert restored(Plan, json.loads(json.dumps(plain(plan)))) == plan
-    collector = Collector(plan, plan.targets[0], "locust")
-    collector.start(0.1)
-    collector.answer(0.2, 200, 0.1, 0.1, 5)
-    collector.failure(0.3, "dns", 0.1)
-    measurement = collector.measurement
+    books = Books(plan, "locust")
+    (recorder,) = books.recorders
+    recorder.started = 2
+    recorder.answer(200, 100_000, 100_000, 5)
+    recorder.failure("dns", 0.1)
+    books.pour(1e9)
+    (measurement,) = books.close({}, {}, 10.0, False, Client())
     assert restored(Measurement, json.loads(json.dumps(plain(measurement)))) == measurement
 
 

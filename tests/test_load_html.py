@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html.parser
 import os
 import random
@@ -14,25 +15,28 @@ from node_server import locked
 
 from senior_backend.load.report import page
 from senior_backend.load.compare import paired
-from senior_backend.load.measure.recorders import Collector
+from senior_backend.load.measure.recorders import Books, Recorder
 from senior_backend.load.compare.verdicts import Comparison
-from senior_backend.load.measure.measurement import Measurement
+from senior_backend.load.measure.measurement import Client, Measurement
 from senior_backend.load.plan.model import Plan, Target
-from senior_backend.load.limit.analysis import Finding
+from senior_backend.load.limit import Finding
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; \u202e\x00"
 
 
 def measured(plan: Plan, target: Target, factor: float = 1.0, seed: int = 1) -> Measurement:
-    source, collector = random.Random(seed), Collector(plan, target, "raw")
+    source, books = random.Random(seed), Books(dataclasses.replace(plan, targets=[target]))
+    (recorder,) = books.recorders
     for number in range(int(plan.duration_s * 100)):
-        at, latency = number / 100, 0.005 * factor * source.lognormvariate(0, 0.3)
-        collector.start(at)
+        books.pour(number * 10_000_000)
+        recorder.started += 1
         if number % 50 == 0:
-            collector.failure(at + 0.1, "timeout response", 0.1)
+            recorder.failure("timeout response", 0.1)
         else:
-            collector.answer(at + latency, 503 if number % 49 == 0 else 200, latency, latency, 150)
-    return collector.measurement
+            latency_us = round(5000 * factor * source.lognormvariate(0, 0.3))
+            recorder.answer(503 if number % 49 == 0 else 200, latency_us, latency_us, 150)
+    books.end()
+    return books.close({}, {}, plan.duration_s, False, Client())[0]
 
 
 class Reader(html.parser.HTMLParser):
@@ -102,7 +106,7 @@ def test_everything_from_outside_is_escaped():
 
 def test_long_runs_and_many_targets_stay_small():
     plan = Plan([Target("http://a.example/" + "x" * 2000 + str(number)) for number in range(30)], duration_s=900, mode="mix")
-    measurements = [Collector(plan, target, "raw").measurement for target in plan.targets]
+    measurements = [Recorder(target, plan).measurement for target in plan.targets]
     for number, seen in enumerate(measurements):
         for place, second in enumerate(seen.timeline):
             second.answered = second.started = 1000 + place
@@ -119,7 +123,7 @@ def test_long_runs_and_many_targets_stay_small():
 
 def test_run_without_an_answer_has_a_page():
     plan = Plan([Target("http://a.example/")], duration_s=1)
-    seen = Collector(plan, plan.targets[0], "raw").measurement
+    seen = Recorder(plan.targets[0], plan).measurement
     assert "No request ended" in page.render(plan, [seen])
 
 

@@ -1,4 +1,4 @@
-"""backend_decision_engine: the order of its work."""
+"""backend_decision_engine: its options, the order of its work, and which specialist skills are installed."""
 from __future__ import annotations
 
 import argparse
@@ -6,22 +6,81 @@ import json
 import pathlib
 import re
 import sys
-from typing import Any
+from typing import Any, Iterator
 
 from senior_backend import console
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
-from senior_backend.decide.inputs import INPUTS, Answers, from_flags, from_object, from_text, missing, nothing, value_of
-from senior_backend.decide.kills import MISSING
-from senior_backend.decide.options import TOOL, parser
-from senior_backend.decide.profiles import Profile, load
+from senior_backend.decide.inputs import INPUTS, KINDS, Answers, from_flags, from_object, from_text, missing, nothing
+from senior_backend.decide.profiles import ASSETS, BUNDLE, Profile, load
+from senior_backend.decide.rules import MISSING
 from senior_backend.decide.verdict import Engine, Verdict
 
+TOOL = "backend_decision_engine"
+SEED = ("python scripts/backend_decision_engine.py --team-size 8 --qps-p99 50 --read-write-ratio 20 --tenancy shared-multi-tenant --data-sensitivity pii "
+        "--pattern modular-monolith --language-preference typescript")
+EXAMPLES = [
+    SEED,
+    "python scripts/backend_decision_engine.py --answers answers.json --output json",
+    "python scripts/backend_decision_engine.py --answers answers.json --adr docs/adr/0007-backend.md --measured load.json",
+    "python scripts/backend_decision_engine.py --answers answers.json --what-if team-size=12,16,25,40 --since decision.json",
+    "python scripts/backend_decision_engine.py --answers many.jsonl --json-lines",
+    "python scripts/backend_decision_engine.py --profiles-dir our-profiles --check-profiles",
+]
+EXIT_CODES = {
+    0: "a profile is recommended, or provisionally so; a list or a clean check was asked for",
+    1: "--check-profiles found something",
+    2: "the arguments, an answer or a file cannot be used",
+    3: "refused or a tie: a human must decide (missing answers, a kill criterion, no profile that fits)",
+    4: "a file cannot be written",
+    70: "a fault of this program",
+    130: "interrupted",
+}
+GROUPS = ("the arithmetic only", "question 1: traffic", "question 2: tenancy", "question 3: interaction", "question 4: data", "question 5: cut, team and language",
+          "question 6: loss and recovery", "question 7: objective")
+FLAG = {"action": "store_true"}
+OTHERS: dict[str, list[tuple[str, str, dict[str, Any]]]] = {                                    # title of a group -> (flag, help, what else argparse is to know)
+    "answers and figures from files": [
+        ("--answers", "a JSON object of answers; its keys are the flags with underscores; flags count more", {"metavar": "FILE"}),
+        ("--json-lines", "--answers holds one object per line; one outcome per line is printed", FLAG),
+        ("--measured", "report of api_load_tester.py --output, measured on one instance", {"metavar": "LOAD.json"}),
+        ("--profiles-dir", "further profiles beside the four built-in ones", {"metavar": "DIR"}),
+        ("--as-of", "the day (YYYY-MM-DD) on which support of the stack's picks is judged (default: the latest review of a profile)", {"metavar": "DATE"}),
+    ],
+    "output": [
+        ("--output", "json is the same as --json (default: markdown)", {"choices": ["markdown", "json"]}),
+        ("--adr", "also write an architecture decision record (MADR, status proposed); nothing is written when nothing is recommended", {"metavar": "FILE"}),
+        ("--what-if", "a table of the outcomes with these values; may be given several times", {"action": "append", "default": [], "metavar": "INPUT=A,B,..."}),
+        ("--since", "say what has changed since an older decision's JSON", {"metavar": "OLD.json"}),
+    ],
+    "instead of a decision": [
+        ("--sample", "decide with a full set of sample answers", FLAG),
+        ("--list-profiles", "the loaded profiles and what they are for", FLAG),
+        ("--check-profiles", "contradictions, dominated and unreachable profiles, picks past their support", FLAG),
+        ("--composition", "which specialist skills are installed, and what this bundle does for the others", FLAG),
+    ],
+}
+INSTEAD = ("--list-profiles", "--check-profiles", "--composition")
 SAMPLE = {
     "read_write_ratio": 20, "qps_p99": 50, "tenancy": "shared-multi-tenant", "interaction": "queue", "data_sensitivity": "pii", "compliance_owner": "Ada Lovelace",
-    "pattern": "modular-monolith", "team_size": 8,
-    "platform_team": False, "language_preference": "typescript", "needs_admin_panel": False, "rpo_minutes": 15, "rto_minutes": 60, "slo": 99.5, "slo_window_days": 30,
-    "error_budget_owner": "Grace Hopper",
+    "pattern": "modular-monolith", "team_size": 8, "platform_team": False, "language_preference": "typescript", "needs_admin_panel": False, "rpo_minutes": 15, "rto_minutes": 60,
+    "slo": 99.5, "slo_window_days": 30, "error_budget_owner": "Grace Hopper",
 }
+
+
+def parser() -> argparse.ArgumentParser:
+    made = console.argument_parser(TOOL, "Decide a backend's architecture from seven answers: deterministic, every number with its source, never approved by itself.", EXAMPLES,
+                                   EXIT_CODES)
+    for question in (*range(1, len(GROUPS)), 0):
+        group = made.add_argument_group(GROUPS[question])
+        for one in (one for one in INPUTS.values() if one.question == question):
+            told = one.help + (" (required)" if one.required else "") + (": " + ", ".join(one.choices) if one.choices else "")
+            group.add_argument(one.flag, metavar=KINDS[one.kind].metavar, help=told)
+    for title, options in OTHERS.items():
+        group = made.add_argument_group(title)
+        group = group.add_mutually_exclusive_group() if title == "instead of a decision" else group
+        for flag, told, more in options:
+            group.add_argument(flag, help=told, **more)
+    return made
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,7 +93,8 @@ def main(argv: list[str] | None = None) -> int:
 def run(arguments: argparse.Namespace, out: Console) -> Outcome:
     refuse_contradictions(arguments)
     if arguments.composition:
-        return composition()
+        found = composition()
+        return Outcome({"composition": found}, composition_lines(found))
     profiles = load(arguments.profiles_dir)
     as_of = day(arguments.as_of) or max(profile.reviewed for profile in profiles)
     if arguments.list_profiles:
@@ -45,9 +105,7 @@ def run(arguments: argparse.Namespace, out: Console) -> Outcome:
     if arguments.check_profiles:
         return checked(engine, as_of)
     measured = figures(arguments)
-    if arguments.json_lines:
-        return many(arguments, engine, measured, out)
-    return one(arguments, engine, measured, as_of)
+    return many(arguments, engine, measured, out) if arguments.json_lines else one(arguments, engine, measured, as_of)
 
 
 def usage(message: str, hint: str) -> CommandError:
@@ -55,17 +113,18 @@ def usage(message: str, hint: str) -> CommandError:
 
 
 def refuse_contradictions(arguments: argparse.Namespace) -> None:
+    def given(*flags: str) -> list[str]:
+        return [flag for flag in flags if getattr(arguments, flag[2:].replace("-", "_")) not in (None, False, [])]
+
+    stated, instead = given(*(one.flag for one in INPUTS.values())), given(*INSTEAD)
+    single = given("--adr", "--what-if", "--since", "--sample") + stated
+    deciding = single + given("--answers", "--measured")
     if arguments.json and arguments.output == "markdown":
         raise usage("--json and --output markdown: only one can be printed", "leave one of them out")
     if arguments.json_lines and not arguments.answers:
         raise usage("--json-lines says how --answers FILE is read, and there is no --answers", "--answers many.jsonl --json-lines")
-    single = [flag for flag, given in (("--adr", arguments.adr), ("--what-if", arguments.what_if), ("--since", arguments.since), ("--sample", arguments.sample)) if given]
-    stated = [item.flag for item in INPUTS.values() if getattr(arguments, item.name) is not None]
-    if arguments.json_lines and single + stated:
-        raise usage(f"{(single + stated)[0]} is about one decision, --json-lines about many", "put the answers into the lines, or leave out --json-lines")
-    instead = [flag for flag, given in (("--list-profiles", arguments.list_profiles), ("--check-profiles", arguments.check_profiles), ("--composition", arguments.composition))
-               if given]
-    deciding = single + stated + [flag for flag, given in (("--answers", arguments.answers), ("--measured", arguments.measured)) if given]
+    if arguments.json_lines and single:
+        raise usage(f"{single[0]} is about one decision, --json-lines about many", "put the answers into the lines, or leave out --json-lines")
     if instead and deciding:
         raise usage(f"{deciding[0]} is about a decision, and {instead[0]} makes none", f"leave out {instead[0]}, or {deciding[0]}")
     if arguments.sample and (arguments.answers or stated):
@@ -86,13 +145,6 @@ def figures(arguments: argparse.Namespace) -> Any:
     return measured(arguments.measured)
 
 
-def composition() -> Outcome:
-    from senior_backend.decide.composition import lines, report
-
-    found = report()
-    return Outcome({"composition": found}, lines(found))
-
-
 def listed(profiles: list[Profile]) -> Outcome:
     rows = [{"profile_name": one.name, "version": one.version, "format": one.format, "file": str(one.path), "description": one.description, "constraints": one.constraints,
              "success_thresholds": one.thresholds}
@@ -107,8 +159,8 @@ def checked(engine: Engine, as_of: str) -> Outcome:
     from senior_backend.decide.profile_checks import check
 
     found = check(engine, as_of)
-    lines = [finding.line() for finding in found] + [f"{len(engine.profiles)} profiles checked as of {as_of}, {len(found)} findings"]
-    return Outcome({"checked": len(engine.profiles), "as_of": as_of, "findings": [finding.as_json() for finding in found]}, lines, ExitCode.FOUND if found else ExitCode.DONE)
+    lines = [f"{one['place']}: {one['kind']}: {one['message']}" for one in found] + [f"{len(engine.profiles)} profiles checked as of {as_of}, {len(found)} findings"]
+    return Outcome({"checked": len(engine.profiles), "as_of": as_of, "findings": found}, lines, ExitCode.FOUND if found else ExitCode.DONE)
 
 
 def one(arguments: argparse.Namespace, engine: Engine, measured: Any, as_of: str) -> Outcome:
@@ -119,7 +171,7 @@ def one(arguments: argparse.Namespace, engine: Engine, measured: Any, as_of: str
     answers.values.update(load_values(measured))
     made = decision.decide(decision.Case(engine, answers, measured, as_of))
     if arguments.what_if:
-        made["what_if"] = what_ifs(arguments.what_if, engine, answers)
+        made["what_if"] = [row for text in arguments.what_if for row in what_if(text, engine, answers)]
     if arguments.since:
         made["since"] = documents.since(pathlib.Path(arguments.since), made)
     error = decision.failure(made)
@@ -134,25 +186,24 @@ def load_values(measured: Any) -> dict[str, float]:
     return {} if measured is None else {"measured_p99_ms": measured.p99_ms, "measured_rps": measured.rps}
 
 
-def what_ifs(texts: list[str], engine: Engine, answers: Answers) -> list[dict[str, Any]]:
-    """One row for each value of each --what-if."""
-    from senior_backend.decide import sensitivity
+def what_if(text: str, engine: Engine, answers: Answers) -> list[dict[str, Any]]:
+    """One row for each value of a --what-if."""
+    from senior_backend.decide.sensitivity import JUDGED
 
-    rows = []
-    for text in texts:
-        name, _, listed_values = text.partition("=")
-        item = INPUTS.get(name.removeprefix("--").replace("-", "_"))
-        if item is None or item not in sensitivity.JUDGED:
-            raise usage(f"--what-if {text}: no input {name} that the outcome rests on",
-                        "--what-if team-size=16,25,40; inputs: " + ", ".join(one.flag[2:] for one in sensitivity.JUDGED))
-        try:
-            tried = [value_of(item, from_text(item, value.strip())) for value in listed_values.split(",")]
-        except ValueError as error:
-            raise usage(f"--what-if {text}: expected {item.expected}", f"--what-if {item.flag[2:]}={item.example}") from error
-        if lacking := [one.flag for one in missing({**answers.values, item.name: tried[0]})]:
-            raise usage(f"--what-if {text}: not stated: {', '.join(lacking)}", "state what is required first")
-        rows += sensitivity.table(engine, answers.values, item, tried)
-    return rows
+    name, _, values = text.partition("=")
+    item = INPUTS.get(name.removeprefix("--").replace("-", "_"))
+    if item is None or item not in JUDGED:
+        raise usage(f"--what-if {text}: no input {name} that the outcome rests on", "--what-if team-size=16,25,40; inputs: " + ", ".join(one.flag[2:] for one in JUDGED))
+    try:
+        tried = [from_text(item, value.strip()) for value in values.split(",")]
+    except ValueError as error:
+        raise usage(f"--what-if {text}: expected {item.expected}", f"--what-if {item.flag[2:]}={item.example}") from error
+    if lacking := [one.flag for one in missing({**answers.values, item.name: tried[0]})]:
+        raise usage(f"--what-if {text}: not stated: {', '.join(lacking)}", "state what is required first")
+    return [{"input": item.name, "value": value, "outcome": engine.judge({**answers.values, item.name: value}).as_json()} for value in tried]
+
+
+# Many answers
 
 
 def many(arguments: argparse.Namespace, engine: Engine, measured: Any, out: Console) -> Outcome:
@@ -202,3 +253,36 @@ def judged(line: str, engine: Engine, measured: dict[str, float]) -> Verdict | s
     if problems:
         return "; ".join(problem for _, problem in problems)
     return MISSED if missing(values) else engine.judge({**values, **measured})
+
+
+# Which specialist skills are really installed, and what this bundle does itself for the others
+
+# below the project's folder and below the home folder: where agents look for skills
+SKILL_FOLDERS = (".claude/skills", ".agents/skills", ".codex/skills", ".gemini/skills")
+PLUGIN_PATTERNS = ("cache/*/*/skills", "cache/*/*/*/skills", "marketplaces/*/skills", "marketplaces/*/*/skills", "marketplaces/*/plugins/*/skills")
+
+
+def places() -> Iterator[pathlib.Path]:
+    """The folders that hold skills, those of plugins included, and the one that this bundle itself is installed in."""
+    try:
+        homes = [pathlib.Path.cwd(), pathlib.Path.home()]
+    except RuntimeError:                # no home folder is known
+        homes = [pathlib.Path.cwd()]
+    yield from (home / folder for home in homes for folder in SKILL_FOLDERS)
+    for pattern in PLUGIN_PATTERNS:
+        yield from sorted((homes[-1] / ".claude/plugins").glob(pattern))
+    if BUNDLE.parent.as_posix().endswith(tuple(f"/{folder}" for folder in SKILL_FOLDERS)):
+        yield BUNDLE.parent
+
+
+def composition() -> list[dict[str, Any]]:
+    """[{concern, order, skills, installed: {skill: its folder}, here}] in the order in which specialists are asked."""
+    folders = list(places())[::-1]
+    rows = json.loads((ASSETS / "composition.json").read_text(encoding="utf-8"))
+    installed = [{name: str(folder / name) for name in row["skills"] for folder in folders if (folder / name / "SKILL.md").is_file()} for row in rows]
+    return [{"concern": row["concern"], "order": row["order"], "skills": row["skills"], "installed": found, "here": row["here"]} for row, found in zip(rows, installed)]
+
+
+def composition_lines(found: list[dict[str, Any]]) -> list[str]:
+    return [f"{row['order']:2}. {row['concern']}: " + (", ".join(f"{name} ({folder})" for name, folder in row["installed"].items())
+                                                       or f"{' or '.join(row['skills'])} not installed; here: {row['here']}") for row in found]

@@ -8,13 +8,11 @@ from typing import Any
 
 from senior_backend.decide import arithmetic, sensitivity
 from senior_backend.decide.inputs import DEFAULT_WINDOW, INPUTS, QUESTIONS, TIERS, Answers, Input, budget_micro, minutes, missing
-from senior_backend.decide.kills import KILLS, MISSING, NO_PROFILE, TIE
-from senior_backend.decide.profiles import BUNDLE, Profile, tier_index
-from senior_backend.decide.rules import WEIGHTS, rule_of, unit
+from senior_backend.decide.profiles import ASSETS, Profile, tier_index
+from senior_backend.decide.rules import KILLS, MISSING, NO_PROFILE, TIE, WEIGHTS, rule_of
 from senior_backend.decide.verdict import RESTS_ON, Engine, Values, Verdict, derive, points_of
 
-ASSETS = BUNDLE / "assets" / "decide"
-LATENCIES = (("p50_ms", "p50_api_latency_ms"), ("p95_ms", "p95_api_latency_ms"), ("p99_ms", "p99_api_latency_ms"))
+LATENCIES = {name: f"{name[:3]}_api_latency_ms" for name in ("p50_ms", "p95_ms", "p99_ms")}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,29 +63,22 @@ def decide(case: Case) -> dict[str, Any]:
 def targets_of(profile: Profile, case: Case) -> dict[str, dict[str, Any]]:
     """p50_ms, p95_ms, p99_ms, uptime, rpo_minutes, rto_minutes: each {value, source}. What the user stated wins; the rest follows from it."""
     values, thresholds, own = case.values, profile.thresholds, f"profile {profile.name} {profile.version}".rstrip()
-    made = {}
-    asked, usual = values["p99_ms"], thresholds["p99_api_latency_ms"]
-    for name, key in LATENCIES:
-        if asked is None or name != "p99_ms" and asked >= usual:
-            made[name] = {"value": thresholds[key], "source": own}
-        elif name == "p99_ms":
-            made[name] = {"value": asked, "source": case.answers.source("p99_ms")}
-        else:
-            made[name] = {"value": max(1, math.floor(thresholds[key] * asked / usual)), "source": f"{own}, scaled by {asked:g} / {usual:g} ({case.answers.source('p99_ms')})"}
-    made["uptime"] = stated_or(case, "slo", thresholds["uptime_target"], own)
-    made["rpo_minutes"] = stated_or(case, "rpo_minutes", thresholds["rpo_minutes_max"], own)
-    made["rto_minutes"] = stated_or(case, "rto_minutes", thresholds["rto_minutes_max"], own)
-    budget = minutes(budget_micro(made["uptime"]["value"], values["slo_window_days"] or DEFAULT_WINDOW))
-    if made["rto_minutes"]["value"] > budget:
-        was = made["rto_minutes"]
-        why = f"error budget of {budget:g} minutes ({made['uptime']['value']:g} %, {made['uptime']['source']}); {was['value']:g} ({was['source']}) would be above it"
+
+    def target(key: str, name: str) -> dict[str, Any]:
+        return {"value": thresholds[key], "source": own} if values[name] is None else {"value": values[name], "source": case.answers.source(name)}
+
+    made = {name: {"value": thresholds[key], "source": own} for name, key in LATENCIES.items()} | {"p99_ms": target(LATENCIES["p99_ms"], "p99_ms")}
+    asked, usual = made["p99_ms"]["value"], thresholds[LATENCIES["p99_ms"]]
+    if asked < usual:
+        source = f"{own}, scaled by {asked:g} / {usual:g} ({made['p99_ms']['source']})"
+        made |= {name: {"value": max(1, math.floor(made[name]["value"] * asked / usual)), "source": source} for name in ("p50_ms", "p95_ms")}
+    made |= {"uptime": target("uptime_target", "slo"), **{name: target(f"{name}_max", name) for name in ("rpo_minutes", "rto_minutes")}}
+    uptime, rto = made["uptime"], made["rto_minutes"]
+    budget = minutes(budget_micro(uptime["value"], values["slo_window_days"] or DEFAULT_WINDOW))
+    if rto["value"] > budget:
+        why = f"error budget of {budget:g} minutes ({uptime['value']:g} %, {uptime['source']}); {rto['value']:g} ({rto['source']}) would be above it"
         made["rto_minutes"] = {"value": math.floor(budget), "source": why}
     return made
-
-
-def stated_or(case: Case, name: str, own: float, source: str) -> dict[str, Any]:
-    value = case.values[name]
-    return {"value": own, "source": source} if value is None else {"value": value, "source": case.answers.source(name)}
 
 
 def kill_json(code: str, case: Case) -> dict[str, Any]:
@@ -99,7 +90,7 @@ def gates_json(profile: Profile, values: Values) -> dict[str, Any]:
     """Every failing gate of a profile with its distance."""
     derive(values)
     failing = [{"input": gate.input, "required": gate.required, "value": gate.value(values), "distance": gate.distance(values),
-                "unit": "minutes" if "budget" in gate.required else unit(gate.input),
+                "unit": gate.unit,
                 "source": f"profile {profile.name}: constraints.{gate.key}"} for gate in profile.gates if not gate.holds(values)]
     return {"profile": profile.name, "passed": not failing, "checked": len(profile.gates), "failing": failing}
 
@@ -113,16 +104,18 @@ def points_json(case: Case, name: str, total: int) -> dict[str, Any]:
 
 
 def compliance(tier: str | None) -> list[dict[str, Any]]:
-    """The controls of a data tier and of all tiers below it, with the clauses that apply to it. A higher tier never has fewer."""
+    """The controls of a data tier and of all tiers below it, with the clauses that apply to it. A higher tier never has fewer.
+
+    verified: the clause's text was opened at the source when the control was written.
+    """
     data = json.loads((ASSETS / "controls.json").read_text(encoding="utf-8"))
     below = closure(data["tiers"], tier) if tier else set()
-    return [{**{key: one[key] for key in ("id", "control", "evidence")}, "clauses": [clause_json(clause, data["sources"]) for clause in one["clauses"] if clause["tier"] in below]}
-            for one in data["controls"] if one["tier"] in below]
-
-
-def clause_json(clause: dict[str, Any], sources: dict[str, str]) -> dict[str, Any]:
-    """verified: the clause's text was opened at the source when the control was written."""
-    return {"clause": clause["clause"], "verified": not clause.get("unverified", False), "source": sources[clause["source"]]}
+    made = []
+    for one in (one for one in data["controls"] if one["tier"] in below):
+        sources = [(clause, data["sources"][name]) for clause, name in one["clauses"].items()]
+        clauses = [{"clause": clause, "verified": source["verified"], "source": source["where"]} for clause, source in sources if source["tier"] in below]
+        made.append({"id": one["id"], "control": one["control"], "evidence": one["evidence"], "clauses": clauses})
+    return made
 
 
 def closure(tiers: dict[str, list[str]], tier: str) -> set[str]:
@@ -142,7 +135,7 @@ def stack(profile: Profile, values: Values, as_of: str) -> list[dict[str, Any]]:
                 until = pick.get("supported_until")
                 picks.append({"concern": pick["concern"], "pick": pick["pick"], "for": name or "all", "supported_until": until,
                               "supported": None if until is None else as_of <= until,
-                              "source": pick.get("source", f"profile {profile.name}")})
+                              "source": pick.get("source", f"policy of profile {profile.name}")})
     return picks
 
 
@@ -159,10 +152,9 @@ def approvers(profile: Profile, values: Values) -> list[dict[str, Any]]:
 
 def open_questions(case: Case, verdict: Verdict, single: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is still to be asked: first what breaks a tie, then what targets and gates rest on."""
-    names = tie_breaker(case.values, single) if verdict.code == TIE else []
-    names += [name for name in RESTS_ON if case.values[name] is None and name not in names]
-    breaking = set(names[:1]) if verdict.code == TIE else set()
-    return [{**missing_json(INPUTS[name]), "breaks_tie": name in breaking} for name in names]
+    breaker = tie_breaker(case.values, single) if verdict.code == TIE else []
+    names = breaker + [name for name in RESTS_ON if case.values[name] is None and name not in breaker]
+    return [{**missing_json(INPUTS[name]), "breaks_tie": name in breaker} for name in names]
 
 
 def tie_breaker(values: Values, single: list[dict[str, Any]]) -> list[str]:
@@ -172,7 +164,7 @@ def tie_breaker(values: Values, single: list[dict[str, Any]]) -> list[str]:
 
 
 def missing_json(one: Input) -> dict[str, Any]:
-    return {"input": one.name, "question": one.question, "ask": QUESTIONS[one.question - 1].ask, "flag": one.flag, "example": f"{one.flag} {one.example}", "expected": one.expected}
+    return {"input": one.name, "question": one.question, "ask": QUESTIONS[one.question], "flag": one.flag, "example": f"{one.flag} {one.example}", "expected": one.expected}
 
 
 def failure(decision: dict[str, Any]) -> dict[str, str] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-from typing import Any
+from typing import Any, Callable
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.decide.decision import spoken
@@ -43,28 +43,12 @@ def outcome_text(outcome: dict[str, Any]) -> str:
     return f"{outcome['status']}: {what}" + (f" ({outcome['code']})" if outcome["code"] and outcome["code"] != what else "")
 
 
-def markdown(decision: Decision) -> list[str]:
-    """The whole decision, section by section; a section without entries is left out."""
-    outcome, error = decision["outcome"], decision.get("error")
-    lines = [f"# {plain(outcome_text(outcome))}", "", "Approved: no. A person named under Approvers must."]
-    if outcome["runner_up"]:
-        lines.append(f"Runner-up, within 15 % of the points: {plain(outcome['runner_up'])}.")
-    lines.append("")
-    if error:
-        lines += [f"> {plain(error['message'])}", ">", f"> {plain(error['hint'])}", ""]
-    for title, section in SECTIONS.items():
-        body = section(decision)
-        lines += [f"## {title}", "", *body] if body else []
-    return lines[:-1]
+# Sections
 
 
 def since_lines(decision: Decision) -> list[str]:
     changed = [f"{plain(one['what'])}: {plain(one['from'])} -> {plain(one['to'])}" for one in decision.get("since", ())]
     return items(changed or (["Nothing has changed."] if "since" in decision else []))
-
-
-def what_if_lines(decision: Decision) -> list[str]:
-    return table("Input | Value | Outcome", [[one["input"], one["value"], outcome_text(one["outcome"])] for one in decision.get("what_if", ())])
 
 
 def kill_lines(decision: Decision) -> list[str]:
@@ -77,10 +61,6 @@ def question_lines(decision: Decision) -> list[str]:
                   for one in decision["missing"] or decision["open_questions"]])
 
 
-def target_lines(decision: Decision) -> list[str]:
-    return table("Target | Value | Source", [[name, one["value"], one["source"]] for name, one in decision["targets"].items()])
-
-
 def gate_lines(decision: Decision) -> list[str]:
     rows = [[one["profile"], gate["input"], gate["value"], gate["required"], f"{spoken(gate['distance'])} {gate['unit']}".strip(), gate["source"]]
             for one in decision["gates"] for gate in one["failing"]]
@@ -89,48 +69,17 @@ def gate_lines(decision: Decision) -> list[str]:
 
 
 def point_lines(decision: Decision) -> list[str]:
-    rows = [[one["profile"], item["input"], f"{item['points']} of {item['of']}", earned_text(item), item["kind"], item["source"]]
-            for one in decision["points"] for item in one["items"]]
+    rows = []
+    for one in decision["points"]:
+        for item in one["items"]:
+            reason = f"{item['wanted']}: {item['reason']}" if item["met"] else f"{'not stated' if item['met'] is None else 'not met'}: {item['wanted']}"
+            rows.append([one["profile"], item["input"], f"{item['points']} of {item['of']}", reason, item["kind"], item["source"]])
     totals = ", ".join(f"{plain(one['profile'])} {one['total']}" for one in decision["points"])
     return ([f"{totals}.", ""] if totals else []) + table("Profile | Input | Points | Reason | Kind | Source", rows)
 
 
-def earned_text(item: dict[str, Any]) -> str:
-    if item["met"]:
-        return f"{item['wanted']}: {item['reason']}"
-    return f"{'not stated' if item['met'] is None else 'not met'}: {item['wanted']}"
-
-
-def stack_lines(decision: Decision) -> list[str]:
-    return table("Concern | Pick | Supported until | Source", [[one["concern"], one["pick"] + ("" if one["for"] == "all" else f" (for {one['for']})"), support_text(one),
-                                                                one["source"]]
-                                                               for one in decision["stack"]])
-
-
-def support_text(pick: dict[str, Any]) -> str:
-    return "" if pick["supported_until"] is None else pick["supported_until"] + ("" if pick["supported"] else ": PAST ITS SUPPORT")
-
-
 def anti_lines(decision: Decision) -> list[str]:
     return items([f"Not {plain(one['avoid'])}" + (f": {plain(one['instead'])}" if one["instead"] else "") for one in decision["anti_patterns"]])
-
-
-def approver_lines(decision: Decision) -> list[str]:
-    return table("Action | Approvers", [[one["action"], ", ".join(one["approvers"])] for one in decision["approvers"]])
-
-
-def arithmetic_lines(decision: Decision) -> list[str]:
-    return table("Figure | Formula | Numbers | Result | Source", [[row["name"], row["formula"], row["numbers"], f"{spoken(row['result'])} {row['unit']}".strip(), row["source"]]
-                                                                  for row in decision["arithmetic"]])
-
-
-def compliance_lines(decision: Decision) -> list[str]:
-    return table("Control | What | Evidence to collect | Clauses", [[one["id"], one["control"], one["evidence"], "; ".join(map(clause_text, one["clauses"])) or "practice"]
-                                                                    for one in decision["compliance"]])
-
-
-def clause_text(clause: dict[str, Any]) -> str:
-    return f"{clause['clause']} ({'verified' if clause['verified'] else 'unverified'})"
 
 
 def sensitivity_lines(decision: Decision) -> list[str]:
@@ -142,11 +91,57 @@ def sensitivity_lines(decision: Decision) -> list[str]:
     return lines + items([f"Were {plain(one['input'])} worth {one['to']} points instead of {one['from']}, {plain(one['leader'])} would lead." for one in found["weights"]])
 
 
-SECTIONS = {
-    "Changed since then": since_lines, "What if": what_if_lines, "Kill criteria": kill_lines, "Questions to answer": question_lines, "Targets": target_lines, "Gates": gate_lines,
-    "Points": point_lines, "Stack": stack_lines, "Anti-patterns": anti_lines, "Approvers": approver_lines, "Arithmetic": arithmetic_lines, "Compliance floor": compliance_lines,
+def pick_row(one: dict[str, Any]) -> list[str]:
+    support = "" if one["supported_until"] is None else one["supported_until"] + ("" if one["supported"] else ": PAST ITS SUPPORT")
+    return [one["concern"], one["pick"] + ("" if one["for"] == "all" else f" (for {one['for']})"), support, one["source"]]
+
+
+def control_row(one: dict[str, Any]) -> list[str]:
+    clauses = [f"{clause['clause']} ({'verified' if clause['verified'] else 'unverified'})" for clause in one["clauses"]]
+    return [one["id"], one["control"], one["evidence"], "; ".join(clauses) or "practice"]
+
+
+def figure_row(one: dict[str, Any]) -> list[str]:
+    return [one["name"], one["formula"], one["numbers"], f"{spoken(one['result'])} {one['unit']}".strip(), one["source"]]
+
+
+def rows_of(key: str, heads: str, row: Callable[[dict[str, Any]], list[Any]]) -> Callable[[Decision], list[str]]:
+    """A section that is a table of the decision's entries under a key."""
+    return lambda decision: table(heads, [row(one) for one in decision.get(key, ())])
+
+
+# in their order; one without entries is left out
+SECTIONS: dict[str, Callable[[Decision], list[str]]] = {
+    "Changed since then": since_lines,
+    "What if": rows_of("what_if", "Input | Value | Outcome", lambda one: [one["input"], one["value"], outcome_text(one["outcome"])]),
+    "Kill criteria": kill_lines,
+    "Questions to answer": question_lines,
+    "Targets": lambda decision: table("Target | Value | Source", [[name, one["value"], one["source"]] for name, one in decision["targets"].items()]),
+    "Gates": gate_lines,
+    "Points": point_lines,
+    "Stack": rows_of("stack", "Concern | Pick | Supported until | Source", pick_row),
+    "Anti-patterns": anti_lines,
+    "Approvers": rows_of("approvers", "Action | Approvers", lambda one: [one["action"], ", ".join(one["approvers"])]),
+    "Arithmetic": rows_of("arithmetic", "Figure | Formula | Numbers | Result | Source", figure_row),
+    "Compliance floor": rows_of("compliance", "Control | What | Evidence to collect | Clauses", control_row),
     "What would change the outcome": sensitivity_lines,
 }
+
+
+def markdown(decision: Decision) -> list[str]:
+    """The whole decision, section by section."""
+    outcome, error = decision["outcome"], decision.get("error")
+    lines = [f"# {plain(outcome_text(outcome))}", "", "Approved: no. A person named under Approvers must."]
+    lines += [f"Runner-up, within 15 % of the points: {plain(outcome['runner_up'])}.", ""] if outcome["runner_up"] else [""]
+    if error:
+        lines += [f"> {plain(error['message'])}", ">", f"> {plain(error['hint'])}", ""]
+    for title, section in SECTIONS.items():
+        body = section(decision)
+        lines += [f"## {title}", "", *body] if body else []
+    return lines[:-1]
+
+
+# The record
 
 
 def adr(decision: Decision) -> str:
@@ -158,18 +153,22 @@ def adr(decision: Decision) -> str:
             "informed": "everyone who works on the system"}
     stated = [[key, one["value"], one["source"]] for key, one in inputs.items() if one["value"] is not None]
     references = [f"[{plain(one['title'])}]({one['url']})" if one["url"] else plain(one["title"]) for one in decision["references"]]
+
+    def sections(*titles: str) -> list[str]:
+        return [line for title in titles for line in SECTIONS[title](decision)]
+
     lines = [
         "---", *(f"{key}: {json.dumps(value)}" for key, value in head.items()), "---", f"# Build on the profile {plain(name)}", "",
         "## Context and Problem Statement", "", "A backend is to be built or rebuilt. Which cut of the code, which stack and which targets suit these answers?", "",
         *table("Answer | Value | Source", stated),
-        "## Decision Drivers", "", *target_lines(decision),
+        "## Decision Drivers", "", *sections("Targets"),
         "## Considered Options", "", *items(sorted((plain(one["profile"]) for one in decision["gates"]), key=lambda option: option != plain(name))),
         "## Decision Outcome", "", *outcome_lines(decision),
-        "### Consequences", "", *consequence_lines(decision), *stack_lines(decision), *anti_lines(decision),
-        "### Confirmation", "", "Load tests with `api_load_tester.py --targets`, timed restores, and this evidence:", "", *compliance_lines(decision),
+        "### Consequences", "", *consequence_lines(decision), *sections("Stack", "Anti-patterns"),
+        "### Confirmation", "", "Load tests with `api_load_tester.py --targets`, timed restores, and this evidence:", "", *sections("Compliance floor"),
         "## Pros and Cons of the Options", "",
         *(line for one in decision["gates"] for line in (f"### {plain(one['profile'])}", "", *option_lines(decision, one))),
-        "## More Information", "", *approver_lines(decision), *question_lines(decision), *arithmetic_lines(decision), *sensitivity_lines(decision), *items(references),
+        "## More Information", "", *sections("Approvers", "Questions to answer", "Arithmetic", "What would change the outcome"), *items(references),
     ]
     return "\n".join(lines)
 
@@ -200,15 +199,16 @@ def write_adr(path: pathlib.Path, decision: Decision) -> None:
     """Write the record; one that says something else already stays. Raises CommandError OUTPUT."""
     text = adr(decision)
     try:
-        if path.exists():
-            if path.read_text(encoding="utf-8") != text:
-                raise CommandError(f"--adr {path}: there is already another text", "records are superseded, not rewritten: give the new one a name of its own", identifier="OUTPUT")
-            return
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        if not path.exists():
+            path.write_text(text, encoding="utf-8", newline="\n")
+        elif path.read_text(encoding="utf-8") != text:
+            raise CommandError(f"--adr {path}: there is already another text", "records are superseded, not rewritten: give the new one a name of its own", identifier="OUTPUT")
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"--adr {path}: cannot be written ({getattr(error, 'strerror', None) or error})", "give a path in a folder that you may write to",
                            ExitCode.ENVIRONMENT, "OUTPUT") from error
+
+
+# What has changed
 
 
 def since(path: pathlib.Path, decision: Decision) -> list[dict[str, Any]]:
@@ -222,17 +222,19 @@ def since(path: pathlib.Path, decision: Decision) -> list[dict[str, Any]]:
 
 
 def facts(decision: Decision) -> dict[str, Any]:
-    """What two decisions are compared by: one flat mapping."""
-    def entries(key: str) -> list[dict[str, Any]]:
+    """What two decisions are compared by: one flat mapping. An old one may hold anything: what has not the expected form is left out."""
+    lists = {
+        "points": lambda one: (f"points of {one.get('profile')}", one.get("total")),
+        "profiles": lambda one: (f"profile {one.get('profile_name')}", one.get("version")),
+        "compliance": lambda one: (f"control {one.get('id')}", "required"),
+        "stack": lambda one: (f"pick for {one.get('concern')} ({one.get('for')})", one.get("pick")),
+    }
+    made = {f"outcome.{name}": value for name, value in decision["outcome"].items() if not isinstance(value, list)}
+    for key in ("inputs", "targets"):
         found = decision.get(key)
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-    def values(key: str) -> dict[str, Any]:
+        made |= {f"{key}.{name}": one.get("value") for name, one in (found if isinstance(found, dict) else {}).items()
+                 if isinstance(one, dict) and (key != "inputs" or name in INPUTS)}
+    for key, fact in lists.items():
         found = decision.get(key)
-        return {f"{key}.{name}": one.get("value") for name, one in found.items() if isinstance(one, dict)} if isinstance(found, dict) else {}
-    outcome = {f"outcome.{name}": value for name, value in decision["outcome"].items() if not isinstance(value, list)}
-    return {**outcome, **{name: value for name, value in values("inputs").items() if name.partition(".")[2] in INPUTS}, **values("targets"),
-            **{f"points of {one.get('profile')}": one.get("total") for one in entries("points")},
-            **{f"profile {one.get('profile_name')}": one.get("version") for one in entries("profiles")},
-            **{f"control {one.get('id')}": "required" for one in entries("compliance")},
-            **{f"pick for {one.get('concern')} ({one.get('for')})": one.get("pick") for one in entries("stack")}}
+        made |= dict(fact(one) for one in (found if isinstance(found, list) else ()) if isinstance(one, dict))
+    return made

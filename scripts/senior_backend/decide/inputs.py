@@ -5,7 +5,7 @@ import argparse
 import dataclasses
 import math
 import pathlib
-from typing import Any
+from typing import Any, Callable, Iterable
 
 from senior_backend.console import CommandError
 from senior_backend.decide import json_files
@@ -19,8 +19,30 @@ INTERACTIONS = ("sync", "queue", "event")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Kind:
+    """What an input can be. expected: for people, with the input's own bounds; from_text(text) may raise ValueError; kept: the form of an accepted value."""
+    metavar: str
+    expected: str
+    from_text: Callable[[str], Any]
+    accepts: Callable[[Input, Any], bool]
+    kept: Callable[[Any], Any] = lambda value: value
+
+
+KINDS = {
+    "integer": Kind("N", "a whole number from {0.low:,.0f} to {0.high:,.0f}", int, lambda one, raw: type(raw) is int and one.low <= raw <= one.high),
+    "number": Kind("X", "a number from {0.low:,g} to {0.high:,g}", float, lambda one, raw: type(raw) in (int, float) and one.low <= raw <= one.high,
+                   lambda value: int(value) if value == int(value) else value),
+    "choice": Kind("WHICH", "one of {1}", str, lambda one, raw: raw in one.choices),
+    "flag": Kind("true|false", "true or false", lambda text: {"true": True, "false": False}.get(text), lambda one, raw: type(raw) is bool),
+    "text": Kind("NAME", "a name of 1 to 200 characters", str, lambda one, raw: type(raw) is str and raw.strip() != "" and len(raw) <= 200 and raw.isprintable(), str.strip),
+    "list": Kind("PERCENT,...", "percentages from {0.low:g} to {0.high:g}", lambda text: [float(part) for part in text.split(",")],
+                 lambda one, raw: type(raw) is list and raw != [] and all(type(part) in (int, float) and one.low <= part <= one.high for part in raw)),
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Input:
-    """One input. kind: integer, number, choice, flag, text or list; question: 1 to 7, 0 when only the arithmetic reads it.
+    """One input. kind: a key of KINDS; question: 1 to 7, 0 when only the arithmetic reads it.
 
     low, high: what is accepted, both included; step: the grid on which nearest flips are looked for.
     """
@@ -41,18 +63,7 @@ class Input:
 
     @property
     def expected(self) -> str:
-        return {"choice": "one of " + ", ".join(self.choices), "flag": "true or false", "text": "a name of 1 to 200 characters",
-                "list": f"percentages from {self.low:g} to {self.high:g}",
-                "integer": f"a whole number from {self.low:,.0f} to {self.high:,.0f}", "number": f"a number from {self.low:,g} to {self.high:,g}"}[self.kind]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Question:
-    """One of the seven. kills: codes that its answer can bring about; recommended: what to answer when nothing speaks against it."""
-    number: int
-    ask: str
-    recommended: str
-    kills: tuple[str, ...] = ()
+        return KINDS[self.kind].expected.format(self, ", ".join(self.choices))
 
 
 INPUTS = {one.name: one for one in (
@@ -79,19 +90,15 @@ INPUTS = {one.name: one for one in (
 )}
 MEASURED = ("measured_p99_ms", "measured_rps")      # come from --measured only
 
-QUESTIONS = (
-    Question(1, "How many reads per write are there, and what is the p99 of requests per second one year from now?",
-             "measure today's traffic and multiply by the growth the business plans with"),
-    Question(2, "Do tenants share one database, have their own, or is there only one tenant?", "shared-multi-tenant, with row-level security"),
-    Question(3, "Does the caller wait for the result, is work queued, or do many consumers read events?", "sync, and a queue for what takes longer than a request may",
-             ("EVENT_DRIVEN_UNSTAFFED",)),
-    Question(4, "What is the most sensitive data it will ever hold, and who answers for it?", "the highest tier that any field has; name the owner now",
-             ("COMPLIANCE_OWNER_MISSING",)),
-    Question(5, "Which cut of the code can this team build and run, in which language, with whose platform?", "modular-monolith, in the language the team knows",
-             ("MICROSERVICES_UNSTAFFED", "PATTERN_WITHOUT_PROFILE", "LANGUAGE_WITHOUT_PROFILE")),
-    Question(6, "How many minutes of writes may be lost, and after how many minutes must it serve again?", "RPO 15 and RTO 60 until a restore has been timed"),
-    Question(7, "Which SLO do users get, and who decides what its error budget is spent on?", "99.5 over 30 days, owned by the product's manager", ("RTO_EXCEEDS_ERROR_BUDGET",)),
-)
+QUESTIONS = {
+    1: "How many reads per write are there, and what is the p99 of requests per second one year from now?",
+    2: "Do tenants share one database, have their own, or is there only one tenant?",
+    3: "Does the caller wait for the result, is work queued, or do many consumers read events?",
+    4: "What is the most sensitive data it will ever hold, and who answers for it?",
+    5: "Which cut of the code can this team build and run, in which language, with whose platform?",
+    6: "How many minutes of writes may be lost, and after how many minutes must it serve again?",
+    7: "Which SLO do users get, and who decides what its error budget is spent on?",
+}
 
 
 @dataclasses.dataclass(slots=True)
@@ -116,7 +123,7 @@ def from_flags(arguments: argparse.Namespace) -> Answers:
         raw = getattr(arguments, one.name)
         if raw is not None:
             try:
-                answers.values[one.name], answers.sources[one.name] = value_of(one, from_text(one, raw)), one.flag
+                answers.values[one.name], answers.sources[one.name] = from_text(one, raw), one.flag
             except ValueError:
                 problems.append(f"{one.flag} {raw}: expected {one.expected}{guess(one, raw)}")
     if problems:
@@ -143,7 +150,7 @@ def from_object(stated: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str,
         elif raw is not None:
             try:
                 values[name] = value_of(one, raw)
-            except (ValueError, TypeError):
+            except ValueError:
                 problems.append((name, f"{name} {json_files.shown(raw)}: expected {one.expected}{guess(one, raw)}"))
     return values, problems
 
@@ -156,38 +163,17 @@ def guess(one: Input, raw: Any) -> str:
     return json_files.suggestion(raw, one.choices) if one.kind == "choice" and isinstance(raw, str) else ""
 
 
-def from_text(one: Input, raw: str) -> Any:
-    """What a flag's text stands for. Raises ValueError."""
-    if one.kind == "integer":
-        return int(raw)
-    if one.kind == "number":
-        return float(raw)
-    if one.kind == "flag":
-        return {"true": True, "false": False}[raw] if raw in ("true", "false") else raw
-    return [float(part) for part in raw.split(",")] if one.kind == "list" else raw
-
-
 def value_of(one: Input, raw: Any) -> Any:
     """The value when the input accepts it. Raises ValueError."""
-    kind, type_ = one.kind, type(raw)
-    if kind == "choice":
-        if raw in one.choices:
-            return raw
-    elif kind == "integer":
-        if type_ is int and one.low <= raw <= one.high:
-            return raw
-    elif kind == "number":
-        if (type_ is int or type_ is float and math.isfinite(raw)) and one.low <= raw <= one.high:
-            return int(raw) if raw == int(raw) else raw
-    elif kind == "flag":
-        if type_ is bool:
-            return raw
-    elif kind == "text":
-        if type_ is str and raw.strip() and len(raw) <= 200 and raw.isprintable():
-            return raw.strip()
-    elif type_ is list and raw and all(type(part) in (int, float) and one.low <= part <= one.high for part in raw):
-        return raw
-    raise ValueError(raw)
+    kind = KINDS[one.kind]
+    if not kind.accepts(one, raw):
+        raise ValueError(raw)
+    return kind.kept(raw)
+
+
+def from_text(one: Input, text: str) -> Any:
+    """The value that a flag's text stands for. Raises ValueError."""
+    return value_of(one, KINDS[one.kind].from_text(text))
 
 
 def missing(values: dict[str, Any]) -> list[Input]:
@@ -212,3 +198,11 @@ def budget_micro(slo: float, window_days: int) -> int:
 def minutes(value_micro: int) -> float:
     value = value_micro / 1_000_000
     return int(value) if value == int(value) else value
+
+
+def around(one: Input, edges: Iterable[float], step: float) -> list[float]:
+    """The least and greatest value of a number and, as far as it accepts them, those of a grid that lie on and beside each edge."""
+    per = round(1 / step)
+    near = {number if per == 1 else number / per for edge in edges for number in range(math.floor(edge * per) - 1, math.floor(edge * per) + 3)}
+    tried = {int(value) if value == int(value) else round(value, 6) for value in near | {one.low, one.high}}
+    return sorted(value for value in tried if one.low <= value <= one.high)

@@ -11,13 +11,12 @@ from senior_backend.json_text import SyntaxProblem, json_lines, parse_json
 
 Pointer = tuple[str | int, ...]
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
-BOUNDS = {                                                     # keyword -> (whether the value breaks it, what is expected)
-    "minimum": (lambda value, bound: value < bound, "at least {}"), "maximum": (lambda value, bound: value > bound, "at most {}"),
-    "minLength": (lambda value, bound: len(value) < bound, "at least {} characters"), "maxLength": (lambda value, bound: len(value) > bound, "at most {} characters"),
-    "minItems": (lambda value, bound: len(value) < bound, "at least {} entries"), "pattern": (lambda value, bound: not re.search(bound, value), "text that matches {}"),
-    "minProperties": (lambda value, bound: len(value) < bound, "at least {} keys"),
+BOUNDS: dict[str, tuple] = {                                   # keyword -> (types it speaks of, whether a value breaks it, what is expected)
+    "minimum": ((int, float), lambda value, bound: value < bound, "at least {}"), "maximum": ((int, float), lambda value, bound: value > bound, "at most {}"),
+    "minLength": (str, lambda value, bound: len(value) < bound, "at least {} characters"), "maxLength": (str, lambda value, bound: len(value) > bound, "at most {} characters"),
+    "minItems": (list, lambda value, bound: len(value) < bound, "at least {} entries"), "minProperties": (dict, lambda value, bound: len(value) < bound, "at least {} keys"),
+    "pattern": (str, lambda value, bound: not re.search(bound, value), "text that matches {}"),
 }
-OF_TYPE = {"minimum": (int, float), "maximum": (int, float), "minLength": str, "maxLength": str, "pattern": str, "minItems": list, "minProperties": dict}
 
 
 class Duplicate(ValueError):
@@ -105,8 +104,8 @@ def violations(value: Any, schema: dict[str, Any], root: dict[str, Any], pointer
     if "enum" in schema and value not in schema["enum"] or "const" in schema and value != schema["const"]:
         allowed = schema.get("enum", [schema.get("const")])
         yield pointer, f"expected {', '.join(map(shown, allowed))}, found {shown(value)}{suggestion(value, allowed) if isinstance(value, str) else ''}"
-    for keyword, (breaks, expected) in BOUNDS.items():
-        if keyword in schema and isinstance(value, OF_TYPE[keyword]) and not isinstance(value, bool) and breaks(value, schema[keyword]):
+    for keyword, (kinds, breaks, expected) in BOUNDS.items():
+        if keyword in schema and isinstance(value, kinds) and not isinstance(value, bool) and breaks(value, schema[keyword]):
             yield pointer, f"expected {expected.format(schema[keyword])}, found {shown(value)}"
     if isinstance(value, dict):
         yield from object_violations(value, schema, root, pointer)

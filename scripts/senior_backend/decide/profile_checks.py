@@ -1,13 +1,13 @@
 """--check-profiles: contradictions within a profile, profiles that another one always beats or that no input leads to, picks past their support."""
 from __future__ import annotations
 
-import dataclasses
+import collections
 import itertools
-from typing import Any, Iterator
+from typing import Any, Iterator, Sequence
 
-from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, budget_micro, micro, minutes
+from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, Input, around, budget_micro, micro, minutes
 from senior_backend.decide.profiles import Profile
-from senior_backend.decide.verdict import BITS, GROUPS, TEXTS, Effect, Engine, Values, derive
+from senior_backend.decide.verdict import BITS, GROUPS, NOTHING, Effect, Engine, Values, derive
 
 NOT_ABOVE = (                           # within success_thresholds and constraints: the first is at most the second
     ("p50_api_latency_ms", "p95_api_latency_ms"), ("p95_api_latency_ms", "p99_api_latency_ms"), ("team_size_min", "team_size_max"), ("qps_p99_min", "qps_p99_max"),
@@ -16,18 +16,7 @@ NOT_ABOVE = (                           # within success_thresholds and constrai
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    kind: str                           # contradiction, dominated, unreachable, support
-    profile: str
-    place: str                          # file:line
-    message: str
-
-    def as_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    def line(self) -> str:
-        return f"{self.place}: {self.kind}: {self.message}"
+Finding = dict[str, Any]                # kind (contradiction, dominated, unreachable, support), profile, place (file:line), message
 
 
 def check(engine: Engine, as_of: str) -> list[Finding]:
@@ -38,27 +27,29 @@ def check(engine: Engine, as_of: str) -> list[Finding]:
         stronger = next((other.name for other in engine.profiles if other is not profile and dominates(engine, groups, other, profile)), None)
         if profile.name not in reached:
             why = f"{stronger} passes wherever it does and always earns as much or more" if stronger else "its gates exclude each other, or others earn more wherever it passes"
-            found.append(Finding("dominated" if stronger else "unreachable", profile.name, profile.place("constraints"), f"no input leads to {profile.name}: {why}"))
+            found.append(finding("dominated" if stronger else "unreachable", profile, ("constraints",), f"no input leads to {profile.name}: {why}"))
         elif stronger:
-            found.append(Finding("dominated", profile.name, profile.place("constraints"),
-                                 f"{profile.name} can at best tie: {stronger} passes wherever it does and never earns less"))
+            found.append(finding("dominated", profile, ("constraints",), f"{profile.name} can at best tie: {stronger} passes wherever it does and never earns less"))
     return found
+
+
+def finding(kind: str, profile: Profile, pointer: tuple, message: str) -> Finding:
+    return {"kind": kind, "profile": profile.name, "place": profile.place(*pointer), "message": message}
 
 
 def contradictions(profile: Profile) -> Iterator[Finding]:
     figures = {**profile.constraints, **profile.thresholds}
     for low, high in NOT_ABOVE:
-        if figures.get(low) is not None and figures.get(high) is not None and figures[low] > figures[high]:
+        if None not in (figures.get(low), figures.get(high)) and figures[low] > figures[high]:
             section = "constraints" if low in profile.constraints else "success_thresholds"
-            yield Finding("contradiction", profile.name, profile.place(section, low), f"{low} {figures[low]:g} is above {high} {figures[high]:g}")
-    budget = budget_micro(figures["uptime_target"], DEFAULT_WINDOW)
-    if micro(figures["rto_minutes_max"]) > budget:
-        yield Finding("contradiction", profile.name, profile.place("success_thresholds", "rto_minutes_max"),
-                      f"rto_minutes_max {figures['rto_minutes_max']:g} is above the error budget of {minutes(budget):g} minutes "
-                      f"(uptime_target {figures['uptime_target']:g} over {DEFAULT_WINDOW} days)")
+            yield finding("contradiction", profile, (section, low), f"{low} {figures[low]:g} is above {high} {figures[high]:g}")
+    budget, rto = budget_micro(figures["uptime_target"], DEFAULT_WINDOW), figures["rto_minutes_max"]
+    if micro(rto) > budget:
+        yield finding("contradiction", profile, ("success_thresholds", "rto_minutes_max"),
+                      f"rto_minutes_max {rto:g} is above the error budget of {minutes(budget):g} minutes (uptime_target {figures['uptime_target']:g} over {DEFAULT_WINDOW} days)")
     for index, fit in enumerate(profile.fits):
         if fit.rule.key.startswith("fits[") and not earnable(profile, fit.rule.input, fit.rule):
-            yield Finding("contradiction", profile.name, profile.place("fits", index), f"{fit.rule.key}: no {fit.rule.input} that passes the gates is {fit.rule.required}")
+            yield finding("contradiction", profile, ("fits", index), f"{fit.rule.key}: no {fit.rule.input} that passes the gates is {fit.rule.required}")
 
 
 def earnable(profile: Profile, name: str, rule: Any) -> bool:
@@ -73,7 +64,7 @@ def ended_support(profile: Profile, as_of: str) -> Iterator[Finding]:
         key = f"stack_{language}" if language else "stack"
         for index, pick in enumerate(picks):
             if pick.get("supported_until") and pick["supported_until"] < as_of:
-                yield Finding("support", profile.name, profile.place(key, index), f"{pick['pick']} is supported until {pick['supported_until']} only (as of {as_of})")
+                yield finding("support", profile, (key, index), f"{pick['pick']} is supported until {pick['supported_until']} only (as of {as_of})")
 
 
 def dominates(engine: Engine, groups: list[dict[Effect, int]], strong: Profile, weak: Profile) -> bool:
@@ -100,7 +91,7 @@ def leading(engine: Engine, groups: list[dict[Effect, int]]) -> set[str]:
 
 def states(engine: Engine, groups: list[dict[Effect, int]]) -> dict[Effect, int]:
     """Every sum of effects that inputs can bring about -> how many classes of inputs do. Group by group, equal sums merged: billions of classes, thousands of sums."""
-    summed: dict[Effect, int] = {(0, -1, 0, 0): 1}
+    summed: dict[Effect, int] = {NOTHING: 1}
     for some in groups:
         wider: dict[Effect, int] = {}
         for (kills, passing, earned, open_), count in summed.items():
@@ -113,16 +104,10 @@ def states(engine: Engine, groups: list[dict[Effect, int]]) -> dict[Effect, int]
 
 def effects(engine: Engine, index: int) -> dict[Effect, int]:
     """The effects of one group -> how many classes of its inputs have it. Every class is met: its values are tried on and on both sides of each threshold."""
-    seen: dict[tuple, Effect] = {}
     for values in group_values(engine, GROUPS[index]):
         derive(values)
-        key = engine.key(GROUPS[index], values)
-        if key not in seen:
-            seen[key] = engine.effect(index, GROUPS[index], values)
-    counted: dict[Effect, int] = {}
-    for effect in seen.values():
-        counted[effect] = counted.get(effect, 0) + 1
-    return counted
+        engine.effect(index, values)
+    return collections.Counter(engine.effects[index].values())
 
 
 def group_values(engine: Engine, group: tuple[str, ...]) -> Iterator[Values]:
@@ -134,24 +119,19 @@ def group_values(engine: Engine, group: tuple[str, ...]) -> Iterator[Values]:
         return
     for window in (None, *range(1, 367)):
         crossings = [100 - least / 1_000_000 * 100 / ((window or DEFAULT_WINDOW) * 1440) for least in engine.edges["error_budget"]]
-        for slo in (None, *around(INPUTS["slo"], [*engine.edges["slo"], *crossings])):
+        for slo in values_of(engine, "slo", crossings):
             budget = budget_micro(DEFAULT_SLO if slo is None else slo, window or DEFAULT_WINDOW) / 1_000_000
-            for rto in (None, *around(INPUTS["rto_minutes"], [*engine.edges["rto_minutes"], budget])):
+            for rto in values_of(engine, "rto_minutes", [budget]):
                 yield {"slo": slo, "slo_window_days": window, "rto_minutes": rto}
 
 
-def values_of(engine: Engine, name: str) -> list[Any]:
-    one = INPUTS.get(name)
-    if name in TEXTS:
-        return [None, "somebody"]
-    if one is not None and one.kind in ("choice", "flag"):
-        return [None, *(one.choices or (True, False))] if not one.required else list(one.choices)
-    return [*([] if one is not None and one.required else [None]), *around(one, engine.edges[name])]
-
-
-def around(one: Any, edges: list[float]) -> list[float]:
-    """The least and greatest value and, on and beside each edge, the next: a millionth away where the input is no whole number."""
-    low, high = (one.low, one.high) if one is not None else (0, 1e9)
-    step = 1 if one is not None and one.kind == "integer" else 1e-6
-    tried = {low, high} | {round(edge + beside * step, 6) for edge in edges for beside in (-1, 0, 1)}
-    return sorted(int(value) if step == 1 else value for value in tried if low <= value <= high)
+def values_of(engine: Engine, name: str, more_edges: Sequence[float] = ()) -> list[Any]:
+    """A value of each class of an input: a millionth beside each edge where it is no whole number."""
+    one = INPUTS.get(name, Input(name, "number", 0, "", "", 0, 1e9))
+    if one.kind == "text":
+        found = ["somebody"]
+    elif one.kind in ("choice", "flag"):
+        found = [*(one.choices or (True, False))]
+    else:
+        found = around(one, [*engine.edges[name], *more_edges], 1 if one.kind == "integer" else 1e-6)
+    return found if one.required else [None, *found]

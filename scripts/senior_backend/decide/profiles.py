@@ -9,13 +9,12 @@ from typing import Any, Iterator
 
 from senior_backend.console import CommandError
 from senior_backend.decide import json_files
-from senior_backend.decide.inputs import INPUTS, INTERACTIONS, LANGUAGES, PATTERNS, TENANCIES, TIERS
-from senior_backend.decide.rules import BudgetRule, Fit, Rule, fits_of_constraints, gates_of, stated_fits, target_fits
+from senior_backend.decide.inputs import INPUTS, LANGUAGES, TIERS
+from senior_backend.decide.rules import SETS, BudgetRule, Fit, Rule, fits_of_constraints, gates_of, stated_fits, target_fits
 
 BUNDLE = pathlib.Path(__file__).resolve().parents[3]
-BUILT_IN = BUNDLE / "profiles"
+ASSETS, BUILT_IN = BUNDLE / "assets" / "decide", BUNDLE / "profiles"
 SCHEMA = BUILT_IN / "profile.schema.json"
-VALUES = {"pattern": PATTERNS, "tenancy": TENANCIES, "languages": LANGUAGES, "interactions": INTERACTIONS}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,31 +92,30 @@ def misfits(data: dict[str, Any]) -> Iterator[tuple[json_files.Pointer, str]]:
 
 
 def from_v2(path: pathlib.Path, data: dict[str, Any], text: str) -> Profile:
-    constraints, thresholds = data["constraints"], data["success_thresholds"]
     stacks = {key.removeprefix("stack").removeprefix("_"): picks for key, picks in data.items() if key.startswith("stack")}
-    fits = (*stated_fits(data["fits"]), *target_fits(thresholds))
+    constraints, thresholds = data["constraints"], data["success_thresholds"]
     return Profile(data["profile_name"], data["version"], data["description"], 2, path, data["reviewed"], constraints, thresholds, stacks, data["anti_recommendations"],
-                   data["named_approver_chain"], data["canon_references"], tuple(gates_of(constraints, thresholds)), fits, text)
+                   data["named_approver_chain"], data["canon_references"], tuple(gates_of(constraints, thresholds)),
+                   (*stated_fits(data["fits"], data["profile_name"]), *target_fits(thresholds)), text)
 
 
 def from_v1(path: pathlib.Path, data: dict[str, Any], text: str, faults: list[str]) -> Profile:
     """A profile in the first format: what it demands is what it is good at, its stack names its languages, its approvers approve everything."""
     stacks = {key.removeprefix("stack").removeprefix("_"): picks_of(value) for key, value in data.items() if key == "stack" or key.startswith("stack_")}
     constraints = {**data["constraints"], "languages": languages_of(data, stacks)}
-    for name, allowed in VALUES.items():
-        values = constraints.get(name) or []
-        values = [spelled(value) for value in ([values] if isinstance(values, str) else values)]
-        constraints[name] = [] if "any" in values else values
-        for value in constraints[name]:
-            if value not in allowed:
-                faults.append(f"{path}:{json_files.line_of(text, ('constraints', name))}: constraints.{name}: expected {', '.join(allowed)} or any, found "
-                              f'"{value}"{json_files.suggestion(value, allowed)}')
-    thresholds = {key: fraction_to_percent(value) if key == "uptime_target" else value for key, value in data["success_thresholds"].items()}
-    fits = (*fits_of_constraints(constraints), *target_fits(thresholds))
-    anti = [{"avoid": entry, "instead": ""} if isinstance(entry, str) else entry for entry in data.get("anti_recommendations", [])]
+    for name, key in SETS.items():
+        values, allowed = constraints.get(key) or [], INPUTS[name].choices
+        values = ["-".join(value.lower().replace("_", " ").split()) for value in ([values] if isinstance(values, str) else values)]
+        constraints[key] = [] if "any" in values else values
+        faults += [f"{path}:{json_files.line_of(text, ('constraints', key))}: constraints.{key}: expected {', '.join(allowed)} or any, found "
+                   f'"{value}"{json_files.suggestion(value, allowed)}' for value in constraints[key] if value not in allowed]
+    uptime = data["success_thresholds"]["uptime_target"]
+    thresholds = {**data["success_thresholds"], "uptime_target": round(uptime * 100, 6) if 0 < uptime <= 1 else uptime}          # a fraction, or percent
+    anti = [{"avoid": entry, "instead": ""} for entry in data.get("anti_recommendations", [])]
     references = [{"title": title, "url": ""} for title in data.get("canon_references", [])]
     return Profile(data["profile_name"], str(data.get("version", "")), data.get("description", ""), 1, path, "", constraints, thresholds, stacks, anti,
-                   {"every action": data.get("named_approver_chain", [])}, references, tuple(gates_of(constraints, thresholds)), fits, text)
+                   {"every action": data.get("named_approver_chain", [])}, references, tuple(gates_of(constraints, thresholds)),
+                   (*fits_of_constraints(constraints), *target_fits(thresholds)), text)
 
 
 def languages_of(data: dict[str, Any], stacks: dict[str, Any]) -> list[str]:
@@ -131,14 +129,6 @@ def languages_of(data: dict[str, Any], stacks: dict[str, Any]) -> list[str]:
 def picks_of(stack: dict[str, Any] | list[Any]) -> list[dict[str, Any]]:
     pairs = stack.items() if isinstance(stack, dict) else (("pick", entry) for entry in stack)
     return [{"concern": key, "pick": value if isinstance(value, str) else ", ".join(map(str, value)) if isinstance(value, list) else json.dumps(value)} for key, value in pairs]
-
-
-def spelled(value: str) -> str:
-    return "-".join(value.lower().replace("_", " ").split())
-
-
-def fraction_to_percent(value: float) -> float:
-    return round(value * 100, 6) if 0 < value <= 1 else value
 
 
 def tier_index(profile: Profile) -> int:

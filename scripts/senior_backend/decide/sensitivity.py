@@ -5,13 +5,11 @@ Exact: an outcome is constant between the thresholds that profiles and kill crit
 from __future__ import annotations
 
 import itertools
-import math
 from typing import Any, Iterator
 
-from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, Input, minutes
-from senior_backend.decide.kills import KILLS
+from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, INPUTS, Input, around, minutes
 from senior_backend.decide.profiles import Profile
-from senior_backend.decide.rules import MEETS, WEIGHTS
+from senior_backend.decide.rules import KILLS, MEETS, WEIGHTS
 from senior_backend.decide.verdict import GROUPS, Engine, Values, Verdict, derive, points_of
 
 SOMEBODY = "a named person"
@@ -24,11 +22,8 @@ def flips(engine: Engine, values: Values) -> list[dict[str, Any]]:
     found = []
     for one in JUDGED:
         for way in ways(engine, values, one):
-            for value in way:
-                verdict = engine.judge({**values, one.name: value})
-                if verdict.signature != now:
-                    found.append({"input": one.name, "from": values[one.name], "to": value, "outcome": brief(verdict)})
-                    break
+            tried = ((value, engine.judge({**values, one.name: value})) for value in way)
+            found += [{"input": one.name, "from": values[one.name], "to": value, "outcome": brief(verdict)} for value, verdict in tried if verdict.signature != now][:1]
     return found
 
 
@@ -39,32 +34,19 @@ def ways(engine: Engine, values: Values, one: Input) -> list[list[Any]]:
         return [[value] for value in (one.choices or (True, False)) if value != now]
     if one.kind == "text":
         return [[SOMEBODY if now is None else None]]
-    tried = sorted(candidates(engine, values, one))
-    if now is not None:
-        return [[value for value in reversed(tried) if value < now], [value for value in tried if value > now]]
-    start = in_effect(engine, values, one.name)
-    return [tried] if start is None else [[value for value in reversed(tried) if value < start], [start, *(value for value in tried if value > start)]]
+    tried = around(one, thresholds(engine, values, one.name), one.step)
+    start = in_effect(engine, values, one.name) if now is None else now
+    if start is None:
+        return [tried]
+    return [[value for value in reversed(tried) if value < start], ([start] if now is None else []) + [value for value in tried if value > start]]
 
 
 def in_effect(engine: Engine, values: Values, name: str) -> float | None:
     """What counts while a number is not stated: the target of the profile in the lead, the default of the window."""
-    leader = engine.judge(dict(values)).profile
     if name == "slo_window_days":
         return DEFAULT_WINDOW
-    key = next((key for asked, key, _ in MEETS if asked == name), None)
+    leader, (key, _) = engine.judge(dict(values)).profile, MEETS.get(name, (None, False))
     return next((profile.thresholds.get(key) for profile in engine.profiles if profile.name == leader), None)
-
-
-def candidates(engine: Engine, values: Values, one: Input) -> set[float]:
-    """The grid values on and beside each threshold of an input, as far as the input accepts them."""
-    per = round(1 / one.step)
-    nearby = {math.floor(edge * per) + beside for edge in thresholds(engine, values, one.name) for beside in (-1, 0, 1, 2)}
-    near = {number if per == 1 else whole(number / per) for number in nearby}
-    return {value for value in near | {whole(one.low), whole(one.high)} if one.low <= value <= one.high}
-
-
-def whole(value: float) -> float:
-    return int(value) if value == int(value) else round(value, 6)
 
 
 def thresholds(engine: Engine, values: Values, name: str) -> Iterator[float]:
@@ -153,8 +135,3 @@ def matched(profile: Profile, values: Values) -> dict[str, int]:
     for fit, earned in points_of(profile, values):
         met[fit.rule.input] = met.get(fit.rule.input, 0) + (earned > 0)
     return met
-
-
-def table(engine: Engine, values: Values, one: Input, tried: list[Any]) -> list[dict[str, Any]]:
-    """--what-if: one row for each value."""
-    return [{"input": one.name, "value": value, "outcome": engine.judge({**values, one.name: value}).as_json()} for value in tried]

@@ -11,12 +11,12 @@ import dataclasses
 from typing import Any
 
 from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, budget_micro, micro
-from senior_backend.decide.kills import EVENT_TEAM, KILLS, MICROSERVICES_TEAM, NO_PROFILE, TIE, UNSTATED, Offered
 from senior_backend.decide.profiles import Profile
-from senior_backend.decide.rules import WEIGHTS, Fit
+from senior_backend.decide.rules import EVENT_TEAM, KILLS, MICROSERVICES_TEAM, NO_PROFILE, SETS, TIE, UNSTATED, WEIGHTS, Fit
 
 Values = dict[str, Any]
 Effect = tuple[int, int, int, int]          # bits of kills, bits of profiles that pass, points (BITS per profile), 1 when an answer that targets or gates rest on is open
+NOTHING: Effect = (0, -1, 0, 0)
 BITS = 16
 RUNNER_UP_PERCENT = 15
 GROUPS = (
@@ -54,7 +54,7 @@ class Engine:
 
     def __init__(self, profiles: list[Profile], weights: dict[str, int] = WEIGHTS):
         self.profiles, self.weights = profiles, weights
-        self.offered = Offered(offer(profiles, "pattern"), offer(profiles, "languages"))
+        self.offered = {name: offer(profiles, key) for name, key in SETS.items()}
         self.edges = {name: sorted({edge for profile in profiles for rule in rules_of(profile) for edge in rule.edges(name)}) for group in GROUPS for name in group}
         self.edges["team_size"] = sorted({*self.edges["team_size"], MICROSERVICES_TEAM, EVENT_TEAM})
         self.effects: list[dict[tuple, Effect]] = [{} for _ in GROUPS]
@@ -64,13 +64,10 @@ class Engine:
     def judge(self, values: Values) -> Verdict:
         """The one outcome of these values; the required ones are stated."""
         derive(values)
-        kills, passing, points, open_ = 0, -1, 0, 0
-        for index, group in enumerate(GROUPS):
-            some = self.effect(index, group, values)
-            kills |= some[0]
-            passing &= some[1]
-            points += some[2]
-            open_ |= some[3]
+        kills, passing, points, open_ = NOTHING
+        for index in range(len(GROUPS)):
+            more_kills, still_passing, more_points, more_open = self.effect(index, values)
+            kills, passing, points, open_ = kills | more_kills, passing & still_passing, points + more_points, open_ | more_open
         state = self.settled(kills, passing, points, open_)
         verdict = self.verdicts.get(state)
         if verdict is None:
@@ -87,17 +84,13 @@ class Engine:
             self.masks[passing] = sum(((1 << BITS) - 1) << number * BITS for number in range(len(self.profiles)) if passing >> number & 1)
         return self.masks[passing]
 
-    def effect(self, index: int, group: tuple[str, ...], values: Values) -> Effect:
-        key = self.key(group, values)
-        known = self.effects[index]
+    def effect(self, index: int, values: Values) -> Effect:
+        """The effect of a group, computed once for each class of its values."""
+        key, known = tuple([self.class_of(name, values[name]) for name in GROUPS[index]]), self.effects[index]
         effect = known.get(key)
         if effect is None:
-            effect = known[key] = self.compute(group, values)
+            effect = known[key] = self.compute(GROUPS[index], values)
         return effect
-
-    def key(self, group: tuple[str, ...], values: Values) -> tuple:
-        """The class of a group's values."""
-        return tuple([self.class_of(name, values[name]) for name in group])
 
     def class_of(self, name: str, value: Any) -> Any:
         """Two values of one class lead to the same effect: even numbers are between thresholds, odd ones on them."""

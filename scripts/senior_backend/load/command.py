@@ -1,4 +1,4 @@
-"""api_load_tester: the order of its work."""
+"""api_load_tester: the order of its work, and how a run ends."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import pathlib
 from typing import Any
 
 from senior_backend import console
-from senior_backend.console import Console, Outcome
-from senior_backend.load.engine.addresses import Unreachable
-from senior_backend.load.expectations import Limit, ended, judge, limits_from, never_reached
-from senior_backend.load.measure.assessment import recommendations
-from senior_backend.load.measure.measurement import Measurement
-from senior_backend.load.options import TOOL, parser
-from senior_backend.load.plan.arguments import plan_from, usage
+from senior_backend.console import Console, ExitCode, Outcome
+from senior_backend.load.engine.connections import Unreachable
+from senior_backend.load.measure.assessment import judge, judgement_line, recommendations
+from senior_backend.load.measure.measurement import Accounting, Measurement
+from senior_backend.load.options import TOOL, Limit, limits_from, parser, plan_from, usage
+from senior_backend.load.plan.messages import masked_url
 from senior_backend.load.plan.model import Plan
 from senior_backend.load.report import output
 from senior_backend.load.report.output import ProgressLine, check_writable, progress_line, write_report, write_text
+
+UNREACHED = ("connect ", "dns", "tls ", "timeout connect", "timeout tls")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,7 +39,7 @@ def load_test(arguments: argparse.Namespace, out: Console) -> Outcome:
     try:
         finding, measurements = run(arguments, plan, out, line)
     except Unreachable as failure:
-        failure.data = {"results": [output.result(plan, never_reached(failure))]}
+        failure.data = {"results": [output.rounded(output.figures(plan, Measurement(failure.target, Accounting(started=1, failed=1), errors={failure.kind: 1})))]}
         raise
     finally:
         if line:
@@ -61,15 +62,15 @@ def baseline_from(arguments: argparse.Namespace):
         return None
     from senior_backend.load.compare import baseline
 
-    return baseline.read(pathlib.Path(arguments.compare))
+    return baseline.read(arguments.compare)
 
 
 def run(arguments: argparse.Namespace, plan: Plan, out: Console, line: ProgressLine | None) -> tuple[Any, list[Measurement]]:
     """Send the load: (what was found about a rate limit or None, measurements)."""
     if arguments.expect_rate_limit:
-        from senior_backend.load.limit import search
+        from senior_backend.load import limit
 
-        finding, measurement = search.find(plan, out.detail)
+        finding, measurement = limit.find(plan, out.detail)
         return finding, [measurement]
     engine = engine_for(arguments, plan, out)
     if engine == "raw":
@@ -93,7 +94,7 @@ def engine_for(arguments: argparse.Namespace, plan: Plan, out: Console) -> str:
         raise usage(f"--engine {engine} cannot do {asked}", "leave out --engine, or use --engine requests")
     if engine == "requests" and plan.workers > 1:
         raise usage(f"--workers {plan.workers}: engine requests is one process", "leave out --workers, or use --engine raw or locust")
-    if arguments.master is not None and (engine != "locust" or arguments.master < 1):
+    if arguments.master and engine != "locust":
         raise usage(f"--master {arguments.master}: expected the number of workers to wait for, with --engine locust")
     if asked and not arguments.engine:
         out.progress(f"engine requests, for {asked}: slower than raw, since its threads share one processor")
@@ -109,18 +110,20 @@ def reported(arguments: argparse.Namespace, out: Console, plan: Plan, limits: li
 
     judgements = [one for measurement in measurements for one in judge(measurement, limits, plan.expect_status)]
     p99_ms = next((limit.most for limit in limits if limit.name == "p99_ms"), None)
-    data: dict[str, Any] = {"results": [output.result(plan, measurement) for measurement in measurements], "run": stored.record(plan, measurements)}
+    advice = [recommendations(plan, measurement, p99_ms) if finding is None else [] for measurement in measurements]
+    figures = [output.figures(plan, measurement) for measurement in measurements]
+    data: dict[str, Any] = {"results": list(map(output.rounded, figures)), "run": stored.record(plan, measurements)}
     comparisons = compared(plan, measurements, data, baseline, stored)
     data |= {"comparison": comparisons[0].as_json()} if comparisons else {}
     data |= {"comparisons": [one.as_json() for one in comparisons]} if len(comparisons) > 1 else {}
     data |= {"rate_limit": finding.as_json()} if finding else {}
-    advice = [recommendations(plan, measurement, p99_ms) if finding is None else [] for measurement in measurements]
-    data |= {"expectations": [one.as_json() for one in judgements], "recommendations": [text for texts in advice for text in texts]}
-    sections = [output.lines(plan, measurement, texts, out.verbose) for measurement, texts in zip(measurements, advice)]
+    data |= {"expectations": judgements, "recommendations": [text for texts in advice for text in texts]}
+    sections = [output.lines(plan, measurement, told, texts, out.verbose) for measurement, told, texts in zip(measurements, figures, advice)]
     sections += [one.lines() for one in (*comparisons, finding) if one]
-    sections += [["EXPECTATIONS", *(f"  {one.line()}" for one in judgements)]] if judgements else []
+    sections += [["EXPECTATIONS", *(f"  {judgement_line(one)}" for one in judgements)]] if judgements else []
     slower = arguments.fail_on == "slower" and any(one.slower for one in comparisons)
-    holds = all(one.holds for one in judgements) and not slower and (any(one.accounting.ok for one in measurements) if finding is None else finding.found)
+    found = any(one.accounting.ok for one in measurements) if finding is None else finding.found
+    holds = found and not slower and all(one["holds"] for one in judgements)
     outcome = ended(Outcome(data, [line for section in sections for line in (*section, "")][:-1]), measurements, holds)
     if arguments.html:
         from senior_backend.load.report import page
@@ -140,6 +143,27 @@ def compared(plan: Plan, measurements: list[Measurement], data: dict[str, Any], 
     from senior_backend.load.compare import paired
 
     return [paired.compare(plan, *measurements)]
+
+
+def ended(outcome: Outcome, measurements: list[Measurement], holds: bool) -> Outcome:
+    """The outcome with the exit code that the run deserves, and the error that it carries. A run in which nothing was answered is never a success."""
+    silent = next((measurement for measurement in measurements if not measurement.latency), None)
+    if any(measurement.interrupted for measurement in measurements):
+        code, identifier, message, hint = ExitCode.INTERRUPTED, "INTERRUPTED", "interrupted: the report is about what was measured until then", ""
+    elif silent:
+        unreached = bool(silent.errors) and all(kind.startswith(UNREACHED) for kind in silent.errors)
+        code, identifier, hint = ExitCode.ENVIRONMENT if unreached else ExitCode.FOUND, "NO_ANSWER", "see whether the target runs and answers: curl -v URL"
+        message = f"no request to {masked_url(silent.target.url)} was answered: {what_happened(silent)}"
+    else:
+        return Outcome(outcome.data, outcome.lines, ExitCode.DONE if holds else ExitCode.FOUND)
+    return Outcome({**outcome.data, "error": {"code": identifier, "message": message, "hint": hint}}, [*outcome.lines, "", message], code)
+
+
+def what_happened(silent: Measurement) -> str:
+    if not silent.accounting.started:
+        return "none was sent, the load was too little or too short"
+    kinds = ", ".join(f"{kind} ({count:,})" for kind, count in silent.errors.items())
+    return kinds or f"{silent.accounting.in_flight:,} requests still without an answer at the end"
 
 
 def work_for_master(arguments: argparse.Namespace, out: Console) -> Outcome:

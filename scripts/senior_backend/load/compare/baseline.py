@@ -13,25 +13,22 @@ import datetime
 import json
 import math
 import os
-import pathlib
 import platform
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from senior_backend.console import CommandError
-from senior_backend.load.compare.verdicts import Comparison, Interval, Metric, judged, unknown
-from senior_backend.load.measure.histogram import Histogram
-from senior_backend.load.plan.masking import masked_url
+from senior_backend.load.compare.verdicts import QUANTILES, Comparison, Interval, Metric, judged, share_difference_interval, student_t, unknown
 from senior_backend.load.measure.measurement import Measurement
+from senior_backend.load.options import file_text
+from senior_backend.load.plan.messages import masked_url
 from senior_backend.load.plan.model import Plan
-from senior_backend.load.compare.statistics import share_difference_interval, student_t
 
 ALPHA = 0.02  # of any false verdict, split over the five metrics
 TYPICAL_SPREAD = {"latency_p50": 0.05, "latency_p95": 0.08, "latency_p99": 0.15, "requests_per_second": 0.05, "error_rate": 0.0005}
 TYPICAL_WEIGHT = 4
 MARGINS = {"latency_p50": 10.0, "latency_p95": 15.0, "latency_p99": 25.0, "requests_per_second": 10.0, "error_rate": 0.5}
-QUANTILES = {"latency_p50": 50, "latency_p95": 95, "latency_p99": 99}
 STALE = datetime.timedelta(hours=1)
 METHOD = (
     "sequential: this run against {runs}, made at another time; intervals from the spread between runs (Student's t, {degrees} degrees of freedom: "
@@ -43,39 +40,23 @@ METHOD = (
 
 
 def record(plan: Plan, measurements: Sequence[Measurement]) -> dict[str, Any]:
-    """The key "run" of a report: when, on what host, with what plan, and how much each result's figures varied within the run."""
+    """The key "run" of a report: when, on what host, with what plan, and how much each result's figures varied within the run. No headers or bodies, which may
+    hold secrets."""
+    kept = ("mode", "model", "concurrency", "workers", "rate_per_s", "stages", "duration_s", "warmup_s", "timeout_s")
+    described = {name: getattr(plan, name) for name in kept} | {"stages": [[stage.seconds, stage.value] for stage in plan.stages or []]}
+    targets = [f"{target.method} {masked_url(target.url)}" for target in plan.targets]
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
     return {
         "recorded_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "host": host(),
-        "plan": described(plan, measurements),
+        "host": {"name": platform.node(), "system": system, "cpus": os.cpu_count() or 0, "python": platform.python_version()},
+        "plan": {"targets": targets, "engine": measurements[0].engine, **described},
         "spread": [within_run(measurement) for measurement in measurements],
-    }
-
-
-def host() -> dict[str, Any]:
-    return {"name": platform.node(), "system": f"{platform.system()} {platform.release()} {platform.machine()}", "cpus": os.cpu_count() or 0, "python": platform.python_version()}
-
-
-def described(plan: Plan, measurements: Sequence[Measurement]) -> dict[str, Any]:
-    """What makes two runs comparable; no headers or bodies, which may hold secrets."""
-    return {
-        "targets": [f"{target.method} {masked_url(target.url)}" for target in plan.targets],
-        "engine": measurements[0].engine if measurements else "raw",
-        "mode": plan.mode,
-        "model": plan.model,
-        "concurrency": plan.concurrency,
-        "workers": plan.workers,
-        "rate_per_s": plan.rate_per_s,
-        "stages": [[stage.seconds, stage.value] for stage in plan.stages or []],
-        "duration_s": plan.duration_s,
-        "warmup_s": plan.warmup_s,
-        "timeout_s": plan.timeout_s,
     }
 
 
 def within_run(measurement: Measurement) -> dict[str, float]:
     """{metric: standard error of its logarithm}, from the parts of the run."""
-    parts: list[Histogram] = [part.histogram for part in (measurement.blocks or measurement.timeline) if part.histogram]
+    parts = [part.histogram for part in measurement.blocks if part.histogram]
     if len(parts) < 2:
         return {}
     figures = {name: [part.percentile_ms(percent) for part in parts] for name, percent in QUANTILES.items()}
@@ -94,27 +75,25 @@ class Baseline:
     runs: list[dict[str, Any]]
 
 
+HINT = "a baseline is a report of this target, written with --output baseline.json"
+
+
 def unusable(message: str) -> CommandError:
-    return CommandError(message, "a baseline is a report of this target, written with --output baseline.json", identifier="BASELINE")
+    return CommandError(message, HINT, identifier="BASELINE")
 
 
-def read(path: pathlib.Path) -> Baseline:
+def read(path: str) -> Baseline:
     """One report, a JSON list of reports, or reports written one after the other in one file; CommandError when it is none of these."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise unusable(f"the baseline {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise unusable(f"the baseline {path} is not UTF-8 text (byte {error.start})") from error
-    runs = [run for value in json_values(text, path) for run in (value if isinstance(value, list) else [value])]
+    values = json_values(file_text("--compare", path, HINT), path)
+    runs = [run for value in values for run in (value if isinstance(value, list) else [value])]
     for number, run in enumerate(runs, 1):
         check_run(run, f"{path}, run {number}")
     if not runs:
         raise unusable(f"the baseline {path} holds no run")
-    return Baseline(str(path), sorted(runs, key=lambda run: str((run.get("run") or {}).get("recorded_at", ""))))
+    return Baseline(path, sorted(runs, key=lambda run: str((run.get("run") or {}).get("recorded_at", ""))))
 
 
-def json_values(text: str, path: pathlib.Path) -> list[Any]:
+def json_values(text: str, path: str) -> list[Any]:
     """The JSON values of a text that holds one or several."""
     decoder, values, place = json.JSONDecoder(), [], 0
     while place < len(text):
@@ -134,11 +113,11 @@ def check_run(run: Any, where: str) -> None:
     results = run.get("results") if isinstance(run, dict) else None
     if not isinstance(results, list) or not results or not all(isinstance(result, dict) for result in results):
         raise unusable(f'{where}: not a report of this program (expected an object with a list "results")')
+    numbers = ("total_requests", "failed_requests", *QUANTILES, "requests_per_second")
     for result in results:
-        missing = [name for name in ("target_url", "total_requests", "failed_requests", *QUANTILES, "requests_per_second") if name not in result]
-        wrong = [name for name in ("total_requests", "failed_requests", *QUANTILES, "requests_per_second") if not isinstance(result.get(name, 0), (int, float))]
-        if missing or wrong:
-            raise unusable(f"{where}: a result without a usable {', '.join(missing or wrong)}")
+        missing = [name for name in ("target_url", *numbers) if name not in result] or [name for name in numbers if not isinstance(result[name], (int, float))]
+        if missing:
+            raise unusable(f"{where}: a result without a usable {', '.join(missing)}")
 
 
 # Comparing
@@ -150,39 +129,34 @@ def compare(report: dict[str, Any], baseline: Baseline) -> list[Comparison]:
 
 
 def compare_result(report: dict[str, Any], place: int, baseline: Baseline) -> Comparison:
-    new = report["results"][place]
-    stored = [matching(run, new, place, len(report["results"])) for run in baseline.runs]
-    old = [result for result in stored if result is not None]
+    new, count = report["results"][place], len(report["results"])
+    old = [found for run in baseline.runs if (found := matching(run["results"], new, place, count))]
     if not old:
         known = sorted({f"{result.get('method', 'GET')} {result['target_url']}" for run in baseline.runs for result in run["results"]})
         raise unusable(f"{baseline.source} has no run of {new.get('method', 'GET')} {new['target_url']}; it has: {', '.join(known[:5])}")
-    spread = (report.get("run") or {}).get("spread") or []
-    within = spread[place] if place < len(spread) else {}
-    objection = limited_by_client(old, new)
+    within, objection = dict(enumerate(report["run"]["spread"])).get(place, {}), limited_by_client(old, new)
     metrics = {name: relative_metric(name, [result[name] for result in old], new[name], within.get(name, 0.0), objection) for name in MARGINS if name != "error_rate"}
     metrics["error_rate"] = error_metric(old, new, objection)
     runs = "one stored run" if len(old) == 1 else f"{len(old)} stored runs"
     method = METHOD.format(runs=runs, degrees=TYPICAL_WEIGHT + len(old) - 1, weight=TYPICAL_WEIGHT)
-    return Comparison(method, ALPHA, f"{baseline.source} ({runs} of {old[-1]['target_url']})", new["target_url"], metrics, warnings(report, baseline, old, new))
+    return Comparison(method, ALPHA, f"{baseline.source} ({runs} of {old[-1]['target_url']})", new["target_url"], metrics, warnings(report["run"], baseline, old, new))
 
 
-def matching(run: dict[str, Any], new: dict[str, Any], place: int, count: int) -> dict[str, Any] | None:
-    """The run's result of the same method and URL; where there is none, the one in the same place of a report of as many."""
-    for result in run["results"]:
-        if result["target_url"] == new["target_url"] and result.get("method") == new.get("method"):
-            return result
-    return run["results"][place] if len(run["results"]) == count else None
+def matching(results: list[dict[str, Any]], new: dict[str, Any], place: int, count: int) -> dict[str, Any] | None:
+    """The result of the same method and URL; where there is none, the one in the same place of a report of as many."""
+    same = [result for result in results if (result["target_url"], result.get("method")) == (new["target_url"], new.get("method"))]
+    return same[0] if same else results[place] if len(results) == count else None
 
 
 def limited_by_client(old: list[dict[str, Any]], new: dict[str, Any]) -> str:
     """Why no verdict can be had: figures of a load tester that was itself the limit are not the target's."""
-    told = [(noun, result.get("client") or {}) for noun, results in (("this run", [new]), ("a stored run", old)) for result in results]
-    return next((f"in {noun} the client was the limit: {client.get('reason')}" for noun, client in told if client.get("saturated")), "")
+    told = [("this run", new.get("client")), *(("a stored run", result.get("client")) for result in old)]
+    return next((f"in {noun} the client was the limit: {client.get('reason')}" for noun, client in told if client and client.get("saturated")), "")
 
 
 def relative_metric(name: str, old: list[float], new: float, within: float, objection: str) -> Metric:
     if not new or not all(old):
-        return unknown(statistics.fmean(old) or None, new or None, MARGINS[name], "a run gave no complete answer")
+        return unknown(name, statistics.fmean(old) or None, new or None, MARGINS[name], "a run gave no complete answer")
     logs = [math.log(value) for value in old]
     centre = statistics.fmean(logs)
     half = half_width(logs, TYPICAL_SPREAD[name], within)
@@ -204,7 +178,7 @@ def error_metric(old: list[dict[str, Any]], new: dict[str, Any], objection: str)
     name = "error_rate"
     ended = [(int(result["failed_requests"]), int(result["total_requests"])) for result in (*old, new)]
     if not all(total for _, total in ended):
-        return unknown(None, None, MARGINS[name], "a run ended no request")
+        return unknown(name, None, None, MARGINS[name], "a run ended no request")
     shares = [failed / total for failed, total in ended]
     difference = shares[-1] - statistics.fmean(shares[:-1])
     half = half_width(shares[:-1], TYPICAL_SPREAD[name], 0.0)
@@ -214,40 +188,32 @@ def error_metric(old: list[dict[str, Any]], new: dict[str, Any], objection: str)
     return judged(name, statistics.fmean(shares[:-1]), shares[-1], 100 * difference, ends, MARGINS[name], objection)
 
 
-def warnings(report: dict[str, Any], baseline: Baseline, old: list[dict[str, Any]], new: dict[str, Any]) -> list[str]:
-    """What speaks against taking a difference for the target's own."""
-    now = report.get("run") or {}
+def warnings(now: dict[str, Any], baseline: Baseline, old: list[dict[str, Any]], new: dict[str, Any]) -> list[str]:
+    """What speaks against taking a difference for the target's own. now: the new report's "run"."""
     records = [run.get("run") or {} for run in baseline.runs]
     found = [f"the baseline's target is {result['target_url']}, not {new['target_url']}" for result in old if result["target_url"] != new["target_url"]][:1]
     for part, noun in (("host", "on another host or system"), ("plan", "with another plan")):
-        changed = sorted(
-            {
-                f"{key}: {shown(record_part.get(key))}, now {shown((now.get(part) or {}).get(key))}"
-                for record_part in (one.get(part) or {} for one in records)
-                for key in record_part
-                if record_part.get(key) != (now.get(part) or {}).get(key)
-            }
-        )
+        stated = [(key, value) for record in records for key, value in (record.get(part) or {}).items()]
+        changed = sorted({f"{key}: {shown(value)}, now {shown(now[part].get(key))}" for key, value in stated if value != now[part].get(key)})
         if changed:
             found.append(f"the baseline was made {noun} ({'; '.join(changed[:4])}{'; ...' if len(changed) > 4 else ''})")
     if not all(records):
         found.append("the baseline does not say when, where and with what plan it was made")
-    age = elapsed(records[-1].get("recorded_at"), now.get("recorded_at"))
+    age = elapsed(records[-1].get("recorded_at"), now["recorded_at"])
     if age is not None and age > STALE:
         found.append(f"the baseline's newest run is {in_words(age)} old: what changed since then besides the target is not known")
     if len(old) < 3:
         found.append(f"the baseline holds {len(old)} run{'s' if len(old) > 1 else ''}: five or more make the interval narrower (several reports in one file)")
-    found.append("runs at different times: to compare two versions exactly, run both and give both URLs with --compare")
-    return found
+    return [*found, "runs at different times: to compare two versions exactly, run both and give both URLs with --compare"]
 
 
 def shown(value: Any) -> str:
     return str(value if not isinstance(value, list) else ", ".join(map(str, value)) or "none")[:80]
 
 
-def elapsed(before: str | None, after: str | None) -> datetime.timedelta | None:
+def elapsed(before: str | None, after: str) -> datetime.timedelta | None:
     try:
-        return datetime.datetime.fromisoformat(after or "") - datetime.datetime.fromisoformat(before or "")
+        return datetime.datetime.fromisoformat(after) - datetime.datetime.fromisoformat(before or "")
     except (ValueError, TypeError):
         return None
 

@@ -1,13 +1,139 @@
-"""What a comparison says of B against A: per metric two figures, a difference, its interval, and one of four verdicts."""
+"""The statistics of comparisons, and what they allow to be said of B against A: per metric two figures, a difference, its interval, and one of four verdicts.
+
+Paired block tests: requests went to A or B by the toss of a coin, so if A and B are alike, swapping the two labels within a block of time changes nothing
+in the distribution of what was seen, however much the machine drifted or stalled. Hence each block's difference B - A may have its sign flipped, and the
+share of the 2**n sign patterns that give a sum at least as large as the one seen is an exact p-value. An interval holds all the effects that such a test
+does not reject.
+"""
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
+
+WIDEST = math.log(1000)  # an effect beyond a factor of 1000 is not searched for
+LEAST = 0.01  # microseconds: 0 has no logarithm
+RESOLUTION = 1e-4  # intervals end within 0.01 % of where the test stops rejecting
+FIRST_STEP = 0.005
+ANGLES = 20_000
+
+
+def sign_flip_p_value(differences: Sequence[float]) -> float:
+    """Two-sided exact p-value of sum(differences) being 0 when each sign is a coin toss; 1.0 when nothing differs.
+
+    At most some 24 differences: the 2**n sums are counted as pairs of two halves.
+    """
+    present = [abs(difference) for difference in differences if difference]
+    observed = abs(math.fsum(differences))
+    if not present or not observed:
+        return 1.0
+    threshold = observed - 1e-9 * math.fsum(present)  # sums that differ by rounding alone are the same
+    middle = len(present) // 2
+    left, right = signed_sums(present[:middle]), sorted(signed_sums(present[middle:]))
+    reached = sum(len(right) - bisect.bisect_left(right, threshold - part) for part in left)
+    return min(1.0, 2 * reached / 2 ** len(present))
+
+
+def signed_sums(values: Sequence[float]) -> list[float]:
+    sums = [0.0]
+    for value in values:
+        sums = [part + value for part in sums] + [part - value for part in sums]
+    return sums
+
+
+def unrejected(p_value: Callable[[float], float], estimate: float, alpha: float) -> tuple[float | None, float | None]:
+    """The effects around the estimate whose p-value is above alpha: (lower, upper), None for an end beyond WIDEST."""
+    ends = (edge(lambda effect: p_value(effect) > alpha, estimate, step) for step in (-FIRST_STEP, FIRST_STEP))
+    return tuple(end and end[1] for end in ends)
+
+
+def root(falling: Callable[[float], float], near: float) -> float:
+    """Where a function that never rises changes its sign; `near` when it does not within WIDEST of it."""
+    direction = 1 if falling(near) > 0 else -1
+    found = edge(lambda x: falling(x) * direction > 0, near, direction * FIRST_STEP) if falling(near) else None
+    return sum(found) / 2 if found else near
+
+
+def edge(holds: Callable[[float], bool], start: float, step: float) -> tuple[float, float] | None:
+    """The (last place where it holds, first where it does not) of what holds at the start, going from there in steps that double; None within WIDEST of it."""
+    inside = start
+    while holds(inside + step):
+        inside += step
+        step *= 2
+        if abs(inside + step - start) > WIDEST:
+            return None
+    outside = inside + step
+    while abs(outside - inside) > RESOLUTION:
+        middle = (inside + outside) / 2
+        inside, outside = (middle, outside) if holds(middle) else (inside, middle)
+    return inside, outside
+
+
+class Ranks:
+    """Values in whole microseconds with their counts, as a distribution that is continuous: a value v stands for [v - 0.5, v + 0.5)."""
+
+    def __init__(self, counts: dict[int, int]):
+        self.values = sorted(counts)
+        self.counts = [counts[value] for value in self.values]
+        self.below = list(itertools.accumulate(self.counts, initial=0))
+        self.total = self.below[-1]
+
+    def count_below(self, x: float) -> float:
+        """How many are below x, a value that x lies within counted in part."""
+        index = bisect.bisect_left(self.values, x - 0.5)
+        if index == len(self.values):
+            return self.total
+        part = x - (self.values[index] - 0.5)
+        return self.below[index] + (self.counts[index] * part if part > 0 else 0)
+
+    def quantile(self, share: float) -> float:
+        """The x above 0 below which the share of all lies; ValueError when there is nothing."""
+        if not self.total:
+            raise ValueError("no values")
+        wanted = share * self.total
+        index = min(bisect.bisect_left(self.below, wanted, 1), len(self.values)) - 1
+        return max(LEAST, self.values[index] - 0.5 + (wanted - self.below[index]) / self.counts[index])
+
+
+def score_interval(failures: int, trials: int, alpha: float) -> tuple[float, float]:
+    """Wilson's interval of a share; (0, 1) when there were no trials."""
+    if not trials:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf(1 - alpha / 2)
+    share, scale = failures / trials, 1 + z * z / trials
+    centre = (share + z * z / (2 * trials)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def share_difference_interval(a: tuple[int, int], b: tuple[int, int], alpha: float) -> tuple[float, float]:
+    """Newcombe's interval of the difference of two shares, B - A; a and b are (failures, trials)."""
+    (low_a, high_a), (low_b, high_b) = score_interval(*a, alpha), score_interval(*b, alpha)
+    share_a, share_b = (failures / trials if trials else 0.5 for failures, trials in (a, b))
+    difference = share_b - share_a
+    return (difference - math.hypot(share_b - low_b, high_a - share_a), difference + math.hypot(high_b - share_b, share_a - low_a))
+
+
+@functools.cache
+def student_t(share: float, degrees: int) -> float:
+    """The value below which the share of Student's t distribution lies: sqrt(degrees) tan(angle), where the angle's density goes with cos(angle) ** (degrees - 1)."""
+    weights = [math.cos((number + 0.5) / ANGLES * math.pi / 2) ** (degrees - 1) for number in range(ANGLES)]
+    reached = list(itertools.accumulate(weights, initial=0.0))
+    wanted = abs(2 * share - 1) * reached[-1]
+    place = bisect.bisect_left(reached, wanted, 1) - 1
+    angle = (place + (wanted - reached[place]) / weights[place]) / ANGLES * math.pi / 2
+    return math.copysign(math.sqrt(degrees) * math.tan(angle), share - 0.5)
+
+
+# Verdicts
 
 FASTER, SLOWER, SAME, OPEN = "faster", "slower", "no difference", "inconclusive"
-OPPOSITE = {FASTER: SLOWER, SLOWER: FASTER}
-UNITS = {"latency_p50": "ms", "latency_p95": "ms", "latency_p99": "ms", "requests_per_second": "/s", "error_rate": "%"}
-MORE_IS = dict.fromkeys(UNITS, SLOWER) | {"requests_per_second": FASTER}  # what B is when its figure is the greater one; for error_rate "slower" means: fails more
+QUANTILES = {"latency_p50": 50, "latency_p95": 95, "latency_p99": 99}
 Interval = tuple[float | None, float | None]
 
 
@@ -19,6 +145,7 @@ class Metric:
     margin: an interval within +- margin is "no difference".
     """
 
+    name: str
     a: float | None
     b: float | None
     difference: float | None
@@ -28,19 +155,26 @@ class Metric:
     reason: str = ""
 
     def as_json(self) -> dict:
-        data = {
-            "a": rounded(self.a, 6),
-            "b": rounded(self.b, 6),
-            "difference_percent": rounded(self.difference, 3),
-            "interval": [rounded(end, 3) for end in self.interval],
-            "verdict": self.verdict,
-            "margin": self.margin,
-        }
+        a, b = rounded(6, self.a, self.b)
+        difference, *interval = rounded(3, self.difference, *self.interval)
+        data = {"a": a, "b": b, "difference_percent": difference, "interval": interval, "verdict": self.verdict, "margin": self.margin}
         return data | ({"reason": self.reason} if self.reason else {})
 
+    def cells(self) -> list[str]:
+        """A, B, difference and interval as people read them."""
+        digits, unit = (2, "points") if self.name == "error_rate" else (1, "%")
+        low, high = ("unbounded" if end is None else f"{end:+.{digits}f}" for end in self.interval)
+        difference = "-" if self.difference is None else f"{round(self.difference, digits) + 0.0:+.{digits}f} {unit}"  # + 0.0 makes a plain 0 of -0
+        return [self.figure(self.a), self.figure(self.b), difference, "-" if self.interval == (None, None) else f"{low} .. {high}"]
 
-def rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
+    def figure(self, value: float | None) -> str:
+        if value is None:
+            return "-"
+        return f"{value:.2%}" if self.name == "error_rate" else f"{value:,.{2 if value < 100 else 1}f} {'ms' if self.name in QUANTILES else '/s'}"
+
+
+def rounded(digits: int, *values: float | None) -> list[float | None]:
+    return [None if value is None else round(value, digits) for value in values]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,77 +199,50 @@ class Comparison:
         """The metrics in which B is slower (or fails more)."""
         return [name for name, metric in self.metrics.items() if metric.verdict == SLOWER]
 
+    def margins(self, names: dict[str, str] | None = None) -> str:
+        return ", ".join(f"{(names or {}).get(name, name)} {metric.margin:g} {'points' if name == 'error_rate' else '%'}" for name, metric in self.metrics.items())
+
     def as_json(self) -> dict:
-        return {
-            "a": self.a,
-            "b": self.b,
-            "method": self.method,
-            "alpha": self.alpha,
-            "metrics": {name: metric.as_json() for name, metric in self.metrics.items()},
-            "warnings": self.warnings,
-            "notes": self.notes,
-        }
+        metrics = {name: metric.as_json() for name, metric in self.metrics.items()}
+        return {"a": self.a, "b": self.b, "method": self.method, "alpha": self.alpha, "metrics": metrics, "warnings": self.warnings, "notes": self.notes}
 
     def lines(self) -> list[str]:
         """The table that the console shows."""
-        rows = [("", "A", "B", "difference", "interval", "verdict on B")]
-        rows += [
-            (name, figure(name, metric.a), figure(name, metric.b), signed(name, metric.difference), span(name, metric.interval), metric.verdict)
-            for name, metric in self.metrics.items()
-        ]
+        rows = [["", "A", "B", "difference", "interval", "verdict on B"], *([name, *metric.cells(), metric.verdict] for name, metric in self.metrics.items())]
         widths = [max(map(len, column)) for column in zip(*rows)]
-        table = ["  " + "  ".join(cell.ljust(width) if place in (0, 5) else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
-        margins = ", ".join(f"{name} {metric.margin:g} {'points' if name == 'error_rate' else '%'}" for name, metric in self.metrics.items())
-        notes = [f'  "no difference": the interval lies within +- {margins}', f'  chance of any false "faster" or "slower": {self.alpha:.0%}']
-        return [
-            "COMPARISON",
-            f"  A: {self.a}",
-            f"  B: {self.b}",
+        table = ["  ".join(cell.ljust(width) if place in (0, 5) else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
+        said = [
+            f"A: {self.a}",
+            f"B: {self.b}",
             *table,
-            *notes,
-            *(f"  inconclusive: {reason}" for reason in self.reasons),
-            *(f"  {note}" for note in self.notes),
-            *(f"  warning: {warning}" for warning in self.warnings),
+            f'"no difference": the interval lies within +- {self.margins()}',
+            f'chance of any false "faster" or "slower": {self.alpha:.0%}',
+            *(f"inconclusive: {reason}" for reason in self.reasons),
+            *self.notes,
+            *(f"warning: {warning}" for warning in self.warnings),
         ]
-
-
-def figure(name: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.2%}" if name == "error_rate" else f"{value:,.{2 if value < 100 else 1}f} {UNITS[name]}"
-
-
-def signed(name: str, percent: float | None) -> str:
-    if percent is None:
-        return "-"
-    digits = 2 if name == "error_rate" else 1
-    return f"{round(percent, digits) + 0.0:+.{digits}f} {'points' if name == 'error_rate' else '%'}"  # + 0.0 makes a plain 0 of -0
-
-
-def span(name: str, interval: Interval) -> str:
-    digits = 2 if name == "error_rate" else 1
-    low, high = ("unbounded" if end is None else f"{end:+.{digits}f}" for end in interval)
-    return "-" if interval == (None, None) else f"{low} .. {high}"
+        return ["COMPARISON", *(f"  {line}" for line in said)]
 
 
 def judged(name: str, a: float, b: float, difference: float, interval: Interval, margin: float, objection: str = "") -> Metric:
     """The Metric with its verdict. objection: why nothing can be concluded, whatever the interval."""
     lower, upper = interval
+    more, less = (FASTER, SLOWER) if name == "requests_per_second" else (SLOWER, FASTER)  # what B is when its figure is the greater or the smaller one
     verdict, reason = OPEN, objection
     if objection:
         pass
     elif lower is not None and upper is not None and -margin <= lower and upper <= margin:
         verdict = SAME
     elif lower is not None and lower > 0:
-        verdict = MORE_IS[name]
+        verdict = more
     elif upper is not None and upper < 0:
-        verdict = OPPOSITE[MORE_IS[name]]
+        verdict = less
     elif interval == (None, None):
         reason = "too few blocks of time hold requests that slow: no bound on the difference"
     else:
         reason = "the interval holds both no difference and one beyond the margin"
-    return Metric(a, b, difference, interval, verdict, margin, reason)
+    return Metric(name, a, b, difference, interval, verdict, margin, reason)
 
 
-def unknown(a: float | None, b: float | None, margin: float, reason: str) -> Metric:
-    return Metric(a, b, None, (None, None), OPEN, margin, reason)
+def unknown(name: str, a: float | None, b: float | None, margin: float, reason: str) -> Metric:
+    return Metric(name, a, b, None, (None, None), OPEN, margin, reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Generator
 
 CHUNKED, UNTIL_CLOSE = -1, -2
 MAX_HEAD = 65536
@@ -11,8 +12,10 @@ MAX_CHUNK_LINE = 8192
 CACHED_HEADS = 512
 HEAD_END = re.compile(rb"\r?\n\r?\n")
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: .*)?")
+FRAMING_FIELD = re.compile(rb"\n(connection|content-length|transfer-encoding)[ \t]*:(.*)")  # of a head in lower case
 CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?")
 WITHOUT_BODY = (204, 304)
+Pieces = Generator[None, bytes, None]
 
 
 class Malformed(Exception):
@@ -34,48 +37,29 @@ def parse_head(head: bytes, to_head_request: bool = False) -> Head:
     status_line = STATUS_LINE.fullmatch(first.rstrip(b"\r"))
     if not status_line:
         raise Malformed("status line")
-    status = int(status_line[2])
-    fields = interesting_fields(lines)
-    connection = {token.strip() for value in fields[b"connection"] for token in value.lower().split(b",")}
-    keep_alive = b"close" not in connection and (status_line[1] == b"1" or b"keep-alive" in connection)
-    length = body_length(fields[b"content-length"])
-    codings = [coding.strip() for value in fields[b"transfer-encoding"] for coding in value.lower().split(b",")]
+    if not all(b":" in line or line[:1] in (b" ", b"\t") for line in lines):  # a folded line belongs to the one before, which is none of ours
+        raise Malformed("header line")
+    tokens: dict[bytes, list[bytes]] = {b"connection": [], b"content-length": [], b"transfer-encoding": []}
+    for name, value in FRAMING_FIELD.findall(head.lower()):
+        tokens[name] += [token.strip() for token in value.split(b",")]
+    status, length, codings = int(status_line[2]), body_length(tokens[b"content-length"]), tokens[b"transfer-encoding"]
+    keep_alive = b"close" not in tokens[b"connection"] and (status_line[1] == b"1" or b"keep-alive" in tokens[b"connection"])
     if to_head_request or status in WITHOUT_BODY or status < 200:
         return Head(status, 0, keep_alive)
     if codings:
         # a length beside a transfer coding is overruled by it, and the connection is not to be trusted further
         framing = CHUNKED if codings[-1] == b"chunked" else UNTIL_CLOSE
         return Head(status, framing, keep_alive and length is None and framing == CHUNKED)
-    if length is None:
-        return Head(status, UNTIL_CLOSE, False)
-    return Head(status, length, keep_alive)
+    return Head(status, UNTIL_CLOSE, False) if length is None else Head(status, length, keep_alive)
 
 
-def interesting_fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:
-    """Values of the fields that decide about framing, in order."""
-    fields: dict[bytes, list[bytes]] = {b"connection": [], b"content-length": [], b"transfer-encoding": []}
-    for line in lines:
-        if line[:1] in (b" ", b"\t"):
-            continue  # obsolete line folding: none of these fields may use it
-        name, colon, value = line.partition(b":")
-        if not colon:
-            raise Malformed("header line")
-        values = fields.get(name.strip().lower())
-        if values is not None:
-            values.append(value.strip())
-    return fields
-
-
-def body_length(values: list[bytes]) -> int | None:
+def body_length(lengths: list[bytes]) -> int | None:
     """The one length that all Content-Length fields name; Malformed when one is no number or two differ."""
-    lengths = {length.strip() for value in values for length in value.split(b",")}
-    if not lengths:
-        return None
     if not all(length.isdigit() and len(length) < 19 for length in lengths):
         raise Malformed("content length")
-    if len({int(length) for length in lengths}) > 1:
+    if len(set(map(int, lengths))) > 1:
         raise Malformed("two content lengths")
-    return int(lengths.pop())
+    return int(lengths[0]) if lengths else None
 
 
 class HeadCache:
@@ -96,40 +80,33 @@ class HeadCache:
 
 
 class AnswerReader:
-    """Reads one answer from pieces as they come. After feed() said True: head, received (bytes), surplus (bytes after the end).
+    """Reads one answer from pieces as they come. After feed() said True: head, first_head (its bytes), received (bytes), surplus (bytes after the end)."""
 
-    missing: bytes that the body or chunk still lacks; within the head, how much of it is here already.
-    """
-
-    __slots__ = ("cache", "head", "received", "surplus", "buffer", "missing", "step", "first_head")
+    __slots__ = ("cache", "head", "first_head", "received", "surplus", "until_close", "steps", "data", "at")
 
     def __init__(self, cache: HeadCache):
-        self.cache = cache
-        self.reset()
+        self.reset(cache)
 
-    def reset(self, cache: HeadCache | None = None) -> None:
+    def reset(self, cache: HeadCache) -> None:
         """Be ready for the next answer."""
-        self.cache = cache or self.cache
-        self.head: Head | None = None
-        self.first_head = b""
-        self.received = self.surplus = self.missing = 0
-        self.buffer = b""
-        self.step = self.read_head
+        self.cache, self.head, self.first_head, self.until_close, self.steps = cache, None, b"", False, None
+        self.received = self.surplus = self.at = 0
+        self.data = b""
 
     def feed(self, data: bytes) -> bool:
         """Whether the answer is complete. Raises Malformed."""
         if not self.received and self.whole_with_known_head(data):
             return True
         self.received += len(data)
-        if self.buffer:
-            data = self.buffer + data
-        at: int | None = 0
-        while at is not None:
-            step = self.step
-            at = step(data, at)
-            if self.step is None:
-                self.surplus = len(data) - (at or 0)
-                return True
+        try:
+            if self.steps is None:
+                self.data, self.steps = data, self.read()
+                next(self.steps)
+            else:
+                self.steps.send(data)
+        except StopIteration:
+            self.surplus = len(self.data) - self.at
+            return True
         return False
 
     def whole_with_known_head(self, data: bytes) -> bool:
@@ -143,92 +120,73 @@ class AnswerReader:
 
     def end(self) -> str | None:
         """What the end of the connection means here: None when it completes the answer, else the kind of failure."""
-        if self.step == self.read_until_close:
+        if self.until_close:
             return None
         if not self.received:
             return "connection closed before answer"
         return "truncated head" if self.head is None else "truncated body"
 
-    # Each step takes the data and where to go on; it gives where the next step goes on, or None when more data is needed
-    # (what it still needs of this data is then in self.buffer). The last one sets self.step to None.
+    # The steps: generators that are sent the next piece when they need one. What is read lies in data before `at`.
 
-    def read_head(self, data: bytes, at: int) -> int | None:
-        end = HEAD_END.search(data, at + max(0, self.missing - 3))  # what was searched before need not be again
-        if not end:
-            if not data.startswith(b"HTTP/1."[: len(data) - at], at):
+    def read(self) -> Pieces:
+        while self.head is None:
+            text = yield from self.read_head()
+            head = self.cache.parse(text)
+            if head.status == 101:
+                raise Malformed("unasked 101 upgrade")
+            if head.status >= 200:
+                self.head, self.first_head = head, text
+        if head.framing == UNTIL_CLOSE:
+            self.until_close = True
+            while True:
+                yield
+        if head.framing != CHUNKED:
+            yield from self.skip(head.framing)
+            return
+        while size := (yield from self.read_chunk_size()):
+            yield from self.skip(size)
+            if (yield from self.read_line(2, "chunk end")):
+                raise Malformed("chunk end")
+        while (yield from self.read_line(MAX_HEAD, "trailer")):
+            pass
+
+    def read_head(self) -> Generator[None, bytes, bytes]:
+        searched = self.at
+        while not (end := HEAD_END.search(self.data, searched)):
+            if not self.data.startswith(b"HTTP/1."[: len(self.data) - self.at], self.at):
                 raise Malformed("not HTTP")
-            if len(data) - at > MAX_HEAD:
-                raise Malformed("head over 64 kB")
-            self.buffer = data[at:]
-            self.missing = len(self.buffer)
-            return None
-        text = data[at : end.start()]
+            searched = max(0, len(self.data) - self.at - 3)  # what was searched need not be again
+            yield from self.more(MAX_HEAD, "head over 64 kB")
+        text, self.at = self.data[self.at : end.start()], end.end()
         if not text.startswith(b"HTTP/1."):
             raise Malformed("not HTTP")
         if len(text) > MAX_HEAD:
             raise Malformed("head over 64 kB")
-        head = self.cache.parse(text)
-        self.buffer, self.missing = b"", 0
-        if head.status < 200:
-            if head.status == 101:
-                raise Malformed("unasked 101 upgrade")
-            return end.end()
-        self.head, self.first_head, self.missing = head, text, max(0, head.framing)
-        self.step = {CHUNKED: self.read_chunk_size, UNTIL_CLOSE: self.read_until_close}.get(head.framing, self.read_length if head.framing else None)
-        return end.end()
+        return text
 
-    def read_length(self, data: bytes, at: int) -> int | None:
-        return self.read_counted(data, at, None)
-
-    def read_chunk_data(self, data: bytes, at: int) -> int | None:
-        return self.read_counted(data, at, self.read_chunk_end)
-
-    def read_counted(self, data: bytes, at: int, then) -> int | None:
-        self.buffer = b""
-        here = len(data) - at
-        if here < self.missing:
-            self.missing -= here
-            return None
-        at += self.missing
-        self.missing, self.step = 0, then
-        return at
-
-    def read_until_close(self, data: bytes, at: int) -> int | None:
-        self.buffer = b""
-        return None
-
-    def read_line(self, data: bytes, at: int, limit: int, what: str) -> int:
-        """Where the line that begins at `at` ends (its line feed), or -1 when it is not all here."""
-        end = data.find(b"\n", at)
-        if (end if end >= 0 else len(data)) - at > limit:
+    def more(self, limit: int, what: str) -> Pieces:
+        """Another piece behind what is not read yet, which must not be longer than the limit."""
+        if len(self.data) - self.at > limit:
             raise Malformed(what)
-        self.buffer = data[at:] if end < 0 else b""
-        return end
+        rest = self.data[self.at :]
+        self.data, self.at = rest + (yield), 0
 
-    def read_chunk_size(self, data: bytes, at: int) -> int | None:
-        end = self.read_line(data, at, MAX_CHUNK_LINE, "chunk size")
-        if end < 0:
-            return None
-        size = CHUNK_SIZE.fullmatch(data, at, end - 1 if data[end - 1 : end] == b"\r" else end)
+    def skip(self, count: int) -> Pieces:
+        while (here := len(self.data) - self.at) < count:
+            count -= here
+            self.data, self.at = (yield), 0
+        self.at += count
+
+    def read_line(self, limit: int, what: str) -> Generator[None, bytes, bytes]:
+        while (end := self.data.find(b"\n", self.at)) < 0:
+            yield from self.more(limit, what)
+        line, self.at = self.data[self.at : end].removesuffix(b"\r"), end + 1
+        if len(line) > limit:
+            raise Malformed(what)
+        return line
+
+    def read_chunk_size(self) -> Generator[None, bytes, int]:
+        size = CHUNK_SIZE.fullmatch((yield from self.read_line(MAX_CHUNK_LINE, "chunk size")))
         if not size:
             raise Malformed("chunk size")
-        self.missing = int(size[1], 16)
-        self.step = self.read_chunk_data if self.missing else self.read_trailer
-        return end + 1
-
-    def read_chunk_end(self, data: bytes, at: int) -> int | None:
-        end = self.read_line(data, at, 2, "chunk end")
-        if end < 0:
-            return None
-        if data[at:end] not in (b"", b"\r"):
-            raise Malformed("chunk end")
-        self.step = self.read_chunk_size
-        return end + 1
-
-    def read_trailer(self, data: bytes, at: int) -> int | None:
-        end = self.read_line(data, at, MAX_HEAD, "trailer")
-        if end < 0:
-            return None
-        if data[at:end] in (b"", b"\r"):
-            self.step = None
-        return end + 1
+        return int(size[1], 16)

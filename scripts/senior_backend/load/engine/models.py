@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import collections
 import heapq
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from senior_backend.load.engine.connections import EVENTS_PER_POLL, IDLE, Request, WOULD_BLOCK
-from senior_backend.load.engine.loop import Loop, STALL_NS, clock_ns
-from senior_backend.load.plan import schedule
+from senior_backend.load.engine.connections import Request
+from senior_backend.load.engine.loop import Loop, clock_ns
+from senior_backend.load.plan.model import NEVER, arrivals, connections_at, ramps, share
 
 FIRST_PAUSE_NS, LONGEST_PAUSE_NS = 10_000_000, 200_000_000  # of a slot whose connection was refused
+BEGUN_AT_ONCE = 256  # of the open model, before answers are looked at again
 
 
 class ClosedLoop(Loop):
@@ -56,98 +57,43 @@ class ClosedLoop(Loop):
 
     def follow_stages(self, seconds: float) -> None:
         """Give up slots or take new ones, so that as many are alive as the stages want now."""
-        wanted = schedule.share(schedule.connections_at(self.plan, seconds), self.worker, self.plan.workers)
-        more = wanted - (self.alive - self.retiring)
+        more = share(connections_at(self.plan, seconds), self.worker, self.plan.workers) - (self.alive - self.retiring)
         taken_back = min(max(more, 0), self.retiring)
         new = max(more, 0) - taken_back
         self.retiring += max(-more, 0) - taken_back
         self.free += new
         self.alive += new
 
-    def fill(self) -> None:
+    def feed(self, now: int) -> float:
         """Begin the waiting requests and one on every free slot. Slots whose request fails at once come again in the next round only."""
-        pending, free = self.pending, self.free
-        self.pending, self.free = [], 0
-        if self.running:
-            for request in pending:
-                self.begin(request, 0)
-            for _ in range(free):
-                self.begin(next(self.stream), 0)
-
-    def serve(self) -> None:
-        # Everything that happens for each request stands in this one loop, with few attribute lookups and no calls of ours: 0.9 of wrk's speed depend on it.
-        poll, connections, stream, clock, would_block = self.poller.poll, self.connections, self.stream, clock_ns, WOULD_BLOCK
-        now = clock()
-        while True:
-            if now >= self.next_tick:
-                if not self.tick(now):
-                    return
-                lag = self.lag
-            if self.free or self.pending:
-                self.fill()
-            events = poll(0 if self.free or self.pending else 0.01, EVENTS_PER_POLL)
-            now = clock()
-            if not events:
-                continue
-            if now - self.last_event > STALL_NS:
-                self.silence(now)
-            going_on, expected = self.running and not self.retiring, self.receive_bytes
-            for descriptor, happened in events:
-                connection = connections[descriptor]
-                if not connection.untouched:
-                    self.attend(connection, happened, now)
-                    continue
-                try:
-                    data = connection.recv(expected)
-                except would_block:
-                    continue
-                except OSError as error:
-                    self.broken(connection, error)
-                    continue
-                request, begun = connection.request, connection.begun
-                answer = request.recorder.known.get(data)
-                if answer is None or connection.sent != begun:
-                    self.received(connection, data, now)
-                    continue
-                answer.counts[(now - begun) // 1000] += 1
-                if not going_on:
-                    self.active -= 1
-                    self.rest(connection)
-                    self.released(now, False)
-                    continue
-                request = next(stream)
-                if request.pool is not connection.pool:
-                    self.active -= 1
-                    self.rest(connection)
-                    self.begin_or_wait(request)
-                    continue
-                request.recorder.started += 1
-                connection.request = request
-                connection.begun = connection.sent = connection.due = clock()
-                try:
-                    count = connection.send(request.payload)
-                except OSError as error:
-                    count = error
-                if count != request.size:
-                    self.send_rest(connection, count)
-            self.last_event = now
-            behind = (clock() - now) // 1000
-            lag[behind] = lag.get(behind, 0) + 1
-
-
-BEGUN_AT_ONCE = 256  # before answers are looked at again
+        if self.free or self.pending:
+            pending, free = self.pending, self.free
+            self.pending, self.free = [], 0
+            if self.running:
+                for request in pending:
+                    self.begin(request, 0)
+                for _ in range(free):
+                    self.begin(next(self.stream), 0)
+        return 0 if self.free or self.pending else 0.01
 
 
 class OpenLoop(Loop):
     """next_due: when the next request is to go; backlog: (due, request) of those for which no connection was free."""
 
+    chained = False
+
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self.arrivals = schedule.arrivals(self.plan, self.worker)
+        self.arrivals = arrivals(self.plan, self.worker)
         self.backlog: collections.deque[tuple[int, Request]] = collections.deque()
 
     def wanted_at_start(self) -> int:
-        return min(self.slots, 2 + int(schedule.first_rate(self.plan) / self.plan.workers / 10))  # enough for answers that take 100 ms
+        _, _, first, last = next(ramps(self.plan))
+        return min(self.slots, 2 + int((first or last) / self.plan.workers / 10))  # enough for answers that take 100 ms
+
+    def serve(self) -> None:
+        self.advance()
+        super().serve()
 
     def released(self, now: int, failed_to_connect: bool) -> None:
         """A connection became free, or is gone: what waits for one goes out, as far as no new one is needed."""
@@ -157,24 +103,26 @@ class OpenLoop(Loop):
 
     def tend(self, now: int) -> None:
         if self.stopped:
-            self.next_due = schedule.NEVER
-        while not self.running and self.next_due < schedule.NEVER:  # due just before the end
+            self.next_due = NEVER
+        while not self.running and self.next_due < NEVER:  # due just before the end
             self.launch(now)
 
-    def unsent(self) -> list[Request]:
-        return [request for _, request in self.backlog]
+    def unsent(self) -> Sequence[tuple[int, Request]]:
+        return self.backlog
 
     def end_warmup(self) -> None:
         while self.next_due < self.measure_ns:
             self.launch(self.measure_ns - 1)
         super().end_warmup()
 
-    def rebook_waiting(self, rebooked: Callable[[Request], Request]) -> None:
-        self.backlog = collections.deque((due, rebooked(request)) for due, request in self.backlog)
-
     def advance(self) -> None:
         seconds = next(self.arrivals)
-        self.next_due = schedule.NEVER if seconds == schedule.NEVER else self.start_ns + round(seconds * 1e9)
+        self.next_due = NEVER if seconds == NEVER else self.start_ns + round(seconds * 1e9)
+
+    def feed(self, now: int) -> float:
+        if self.next_due <= now or self.backlog:
+            self.launch(now)
+        return (min(self.next_due, self.next_tick) - clock_ns()) / 1e9
 
     def launch(self, now: int) -> None:
         """Begin what is due, oldest first."""
@@ -184,12 +132,11 @@ class OpenLoop(Loop):
             due, request = self.next_due, next(self.stream)
             self.advance()
             if self.backlog or not self.room_for(request):
-                self.waited += 1
+                self.client.waited += 1
                 self.backlog.append((due, request))
                 continue
             self.begin(request, due)
-            behind = (clock_ns() - due) // 1000
-            self.lag[behind] = self.lag.get(behind, 0) + 1
+            self.client.lag.add((clock_ns() - due) // 1000)
         while self.backlog and self.room_for(self.backlog[0][1]):
             due, request = self.backlog.popleft()
             self.begin(request, due)
@@ -203,44 +150,3 @@ class OpenLoop(Loop):
             return False
         self.discard(other.idle.pop(0))
         return True
-
-    def serve(self) -> None:
-        # One loop without calls of ours for the answers that came before in the same bytes, like the closed model's.
-        wait, connections, clock, would_block = self.poller.wait, self.connections, clock_ns, WOULD_BLOCK
-        self.advance()
-        now = clock()
-        while True:
-            if now >= self.next_tick and not self.tick(now):
-                return
-            if self.next_due <= now or self.backlog:
-                self.launch(now)
-            events = wait((min(self.next_due, self.next_tick) - clock()) / 1e9)
-            now = clock()
-            if not events:
-                continue
-            if now - self.last_event > STALL_NS:
-                self.silence(now)
-            self.last_event, expected = now, self.receive_bytes
-            for descriptor, happened in events:
-                connection = connections[descriptor]
-                if not connection.untouched:
-                    self.attend(connection, happened, now)
-                    continue
-                try:
-                    data = connection.recv(expected)
-                except would_block:
-                    continue
-                except OSError as error:
-                    self.broken(connection, error)
-                    continue
-                answer = connection.request.recorder.known.get(data)
-                if answer is None:
-                    self.received(connection, data, now)
-                    continue
-                answer.counts[(now - connection.due) // 1000] += 1
-                answer.services[(now - connection.sent) // 1000] += 1
-                self.active -= 1
-                connection.phase, connection.untouched, connection.request = IDLE, False, None
-                connection.pool.idle.append(connection)
-                if self.backlog:
-                    self.released(now, False)

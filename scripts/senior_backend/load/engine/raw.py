@@ -6,7 +6,7 @@ import contextlib
 import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
 try:
     import resource
@@ -14,16 +14,16 @@ except ImportError:  # Windows
     resource = None
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.load.engine.addresses import Address, reach_all
+from senior_backend.load.engine.connections import Address, reach_all
 from senior_backend.load.engine.loop import Loop
 from senior_backend.load.engine.models import ClosedLoop, OpenLoop
 from senior_backend.load.measure.assessment import one_after_the_other
 from senior_backend.load.measure.measurement import Measurement, Snapshot, added_up
+from senior_backend.load.measure.recorders import Progress
 from senior_backend.load.plan.model import Origin, Plan
 
 OWN_FILES = 64
 START_DELAY_S = 0.02  # for the message with the start time to reach every process
-Progress = Callable[[Snapshot], None]
 
 
 class BooksDoNotClose(Exception):
@@ -47,7 +47,7 @@ def check_books(plan: Plan, measurements: list[Measurement]) -> None:
     """started = ok + failed + in_flight for each target; open model: scheduled = started + never_sent, over the targets of the schedule."""
     for measurement in measurements:
         books, answers, errors = measurement.accounting, measurement.latency.total, sum(measurement.errors.values())
-        if books.started != books.ok + books.failed + books.in_flight or answers + errors != books.ok + books.failed:
+        if books.started != books.ended + books.in_flight or answers + errors != books.ended:
             raise BooksDoNotClose(f"{measurement.target.url}: {books}, {answers} answers, {errors} errors")
     placed = sum(measurement.accounting.started + measurement.accounting.never_sent for measurement in measurements)
     if plan.model == "open" and placed != plan.scheduled and not measurements[0].interrupted:
@@ -70,30 +70,27 @@ def allow_open_files(needed: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-def new_loop(plan: Plan, *arguments) -> Loop:
-    return (OpenLoop if plan.model == "open" else ClosedLoop)(plan, *arguments)
-
-
-def preparation_s(plan: Plan) -> float:
-    """How long connections may take to come up before the clock starts; later ones count as part of their request."""
-    return min(plan.timeout_s, max(0.75, plan.duration_s / 10))
+def prepared(plan: Plan, *arguments) -> Loop:
+    """A loop whose connections are up, as far as they came up in a moment; later ones count as part of their request."""
+    loop = (OpenLoop if plan.model == "open" else ClosedLoop)(plan, *arguments)
+    loop.prepare(min(plan.timeout_s, max(0.75, plan.duration_s / 10)))
+    return loop
 
 
 def run_here(plan: Plan, addresses: dict[Origin, Address], progress: Progress | None) -> list[Measurement]:
     """The whole load from this process. Ctrl-C ends it early and orderly; a second one at once."""
-    loop = new_loop(plan, 0, addresses, progress)
-    with stop_on_interrupt(lambda: setattr(loop, "stopped", True)), without_garbage_collection():
-        loop.prepare(preparation_s(plan))
-        return loop.run(time.perf_counter_ns())
+    interrupted: list[bool] = []
+    with stop_on_interrupt(interrupted), without_garbage_collection():
+        return prepared(plan, 0, addresses, progress, lambda: bool(interrupted)).run(time.perf_counter_ns())
 
 
 @contextlib.contextmanager
-def stop_on_interrupt(stop: Callable[[], None]):
-    """The first Ctrl-C calls stop() instead of raising; the next one raises KeyboardInterrupt as always."""
+def stop_on_interrupt(interrupted: list[bool]) -> Iterator[None]:
+    """The first Ctrl-C is noted in the list instead of raising; the next one raises KeyboardInterrupt as always."""
 
     def first(number, frame):
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop()
+        interrupted.append(True)
 
     try:
         before = signal.signal(signal.SIGINT, first)
@@ -107,7 +104,7 @@ def stop_on_interrupt(stop: Callable[[], None]):
 
 
 @contextlib.contextmanager
-def without_garbage_collection():
+def without_garbage_collection() -> Iterator[None]:
     """A collection in the middle of a run would show as latency; the loop makes no cycles."""
     was = gc.isenabled()
     gc.disable()
@@ -127,7 +124,7 @@ def run_in_processes(plan: Plan, addresses: dict[Origin, Address], progress: Pro
 
     context = multiprocessing.get_context("spawn")
     pipes, processes, interrupted = [], [], []
-    with stop_on_interrupt(lambda: interrupted.append(True)):
+    with stop_on_interrupt(interrupted):
         try:
             for number in range(plan.workers):
                 ours, theirs = context.Pipe()
@@ -141,7 +138,7 @@ def run_in_processes(plan: Plan, addresses: dict[Origin, Address], progress: Pro
             start = time.perf_counter_ns() + round(START_DELAY_S * 1e9)
             for pipe in pipes:
                 pipe.send(start)
-            return added_up(gather(plan, pipes, progress, interrupted))
+            return added_up(gather(pipes, progress, interrupted))
         finally:
             for process in processes:
                 process.join(2)
@@ -153,8 +150,7 @@ def work(pipe, plan: Plan, number: int, addresses: dict[Origin, Address], tell: 
     """One process: prepares, says so, waits for the start, sends snapshots and in the end its measurements."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and tells us
     gc.disable()
-    loop = new_loop(plan, number, addresses, pipe.send if tell else None, pipe.poll)
-    loop.prepare(preparation_s(plan))
+    loop = prepared(plan, number, addresses, pipe.send if tell else None, pipe.poll)
     pipe.send("ready")
     pipe.send(loop.run(pipe.recv()))
 
@@ -168,8 +164,8 @@ def receive(pipe):
         ) from None
 
 
-def gather(plan: Plan, pipes: list, progress: Progress | None, interrupted: list) -> list[list[Measurement]]:
-    """The measurements of every process; on the way their snapshots become one progress line a second."""
+def gather(pipes: list, progress: Progress | None, interrupted: list[bool]) -> list[list[Measurement]]:
+    """The measurements of every process; on the way, what all have told about a second becomes one Snapshot."""
     from multiprocessing.connection import wait
 
     shares, open_pipes, told, seconds = [], list(pipes), False, {}
@@ -181,18 +177,12 @@ def gather(plan: Plan, pipes: list, progress: Progress | None, interrupted: list
                     pipe.send("stop")
         for pipe in wait(open_pipes, 0.1):
             message = receive(pipe)
-            if isinstance(message, Snapshot):
-                report_together(seconds, message, plan.workers, progress)
-            else:
+            if not isinstance(message, Snapshot):
                 shares.append(message)
                 open_pipes.remove(pipe)
+                continue
+            parts = seconds.setdefault(message.seconds, [])
+            parts.append(message)
+            if len(parts) == len(pipes):
+                progress(Snapshot.together(seconds.pop(message.seconds)))
     return shares
-
-
-def report_together(seconds: dict[float, list[Snapshot]], snapshot: Snapshot, workers: int, progress: Progress) -> None:
-    """Pass a second on when every process has told about it."""
-    told = seconds.setdefault(snapshot.seconds, [])
-    told.append(snapshot)
-    if len(told) == workers:
-        del seconds[snapshot.seconds]
-        progress(Snapshot.together(told))

@@ -6,8 +6,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
-import selectors
-import socket
 import subprocess
 import sys
 import threading
@@ -15,11 +13,11 @@ from collections.abc import Callable, Iterator
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.dependencies import require
-from senior_backend.load.engine.addresses import reach_all
-from senior_backend.load.engine.requests_sender import RequestsSender
-from senior_backend.load.engine.slots import Slots, wait_for
+from senior_backend.load.engine.connections import reach_all
+from senior_backend.load.engine.slots import Slots
 from senior_backend.load.measure.assessment import one_after_the_other
-from senior_backend.load.measure.measurement import Measurement, Snapshot
+from senior_backend.load.measure.measurement import Measurement
+from senior_backend.load.measure.recorders import Progress
 from senior_backend.load.plan.model import Plan, Target
 
 WARMUP_S, CALIBRATION_S = 0.5, 1.0
@@ -27,7 +25,7 @@ TRUE_SHARE = 0.5  # of the ceiling; beyond it requests wait for each other in th
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
 
 
-def run_plan(plan: Plan, progress: Callable[[Snapshot], None] | None = None, say: Callable[[str], None] = lambda line: None) -> list[Measurement]:
+def run_plan(plan: Plan, progress: Progress | None = None, say: Callable[[str], None] = lambda line: None) -> list[Measurement]:
     """Calibrate, send the load, judge; one measurement per target, in their order. say: takes lines for people about the engine's limits.
 
     Raises CommandError when `requests` is missing, Unreachable when an origin does not answer (with a proxy, that is for the proxy to find out).
@@ -47,20 +45,12 @@ def run_plan(plan: Plan, progress: Callable[[Snapshot], None] | None = None, say
     return one_after_the_other(plan, run)
 
 
-def run_slots(plan: Plan, progress: Callable[[Snapshot], None] | None) -> list[Measurement]:
-    slots = Slots(plan, 0, "requests")
-    threads = [threading.Thread(target=work, args=(slots, number, RequestsSender(plan)), daemon=True) for number in range(plan.concurrency)]
-    slots.begin()
-    for thread in threads:
-        thread.start()
-    return slots.finish(wait_for(slots, threads, progress))
-
-
-def work(slots: Slots, number: int, sender: RequestsSender) -> None:
-    try:
-        slots.work(number, sender)
-    finally:
-        sender.close()
+def run_slots(plan: Plan, progress: Progress | None) -> list[Measurement]:
+    slots = Slots(plan, 0, "requests", progress)
+    slots.begin(plan.concurrency)
+    for number in range(plan.concurrency):
+        threading.Thread(target=slots.work, args=(number,), daemon=True).start()
+    return slots.wait()
 
 
 # How fast it can be on this machine
@@ -100,69 +90,49 @@ def calibrated(plan: Plan) -> Ceiling:
     return Ceiling(plan.concurrency, found.requests_per_second, *found.latency.percentiles_ms((50, 99)))
 
 
-def own_process(module: str, function: str) -> list[str]:
-    """The command that runs a function of ours in a Python of its own."""
-    scripts = str(pathlib.Path(__file__).resolve().parents[3])
-    return [sys.executable, "-c", f"import sys; sys.path.insert(0, sys.argv[1]); from {module} import {function}; {function}()", scripts]
+@contextlib.contextmanager
+def own_process(code: str, ending_s: float, **options) -> Iterator[subprocess.Popen]:
+    """Code of ours in a Python of its own, with pipes for stdin and stdout; its end of input is its signal to end, and it is killed when it does not."""
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, sys.argv[1]); {code}", str(pathlib.Path(__file__).resolve().parents[3])]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", **options)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        try:
+            process.wait(ending_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
 
 
 @contextlib.contextmanager
 def instant_server() -> Iterator[int]:
     """A server in a process of its own on 127.0.0.1; gives its port."""
-    server = subprocess.Popen(own_process(__name__, "serve_at_once"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
+    with own_process(f"from {__name__} import serve_at_once; serve_at_once()", 5) as server:
         port = server.stdout.readline().strip()
         if not port.isdigit():
             raise CommandError("the server for the calibration did not start", "run again; if it stays so, use --engine raw", ExitCode.ENVIRONMENT, "CALIBRATION")
         yield int(port)
-    finally:
-        server.stdin.close()  # its end of input is its signal to end
-        try:
-            server.wait(5)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        server.stdout.close()
 
 
 def serve_at_once() -> None:
     """Answer every request at once, until the input ends; prints the port first."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        listener.setblocking(False)
-        threading.Thread(target=serve, args=(listener,), daemon=True).start()
-        sys.stdout.write(f"{listener.getsockname()[1]}\n")
+    import asyncio  # only this process needs it
+
+    class Instant(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:  # one answer for each end of a head; requests of the calibration have no body
+            self.transport.write(ANSWER * data.count(b"\r\n\r\n"))
+
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(Instant, "127.0.0.1", 0, backlog=1024)
+        sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
         sys.stdout.flush()
-        sys.stdin.read()  # select() of Windows knows sockets only, so a thread waits for its end
+        await asyncio.to_thread(sys.stdin.read)
 
-
-def serve(listener: socket.socket) -> None:
-    selector = selectors.DefaultSelector()
-    selector.register(listener, selectors.EVENT_READ)
-    while True:
-        for key, _ in selector.select():
-            if key.fileobj is listener:
-                accept(listener, selector)
-            else:
-                answer(key.fileobj, selector)
-
-
-def accept(listener: socket.socket, selector: selectors.BaseSelector) -> None:
-    try:
-        connection, _ = listener.accept()
-    except OSError:
-        return
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    selector.register(connection, selectors.EVENT_READ)
-
-
-def answer(connection: socket.socket, selector: selectors.BaseSelector) -> None:
-    """One answer for each end of a head; requests of the calibration have no body."""
-    try:
-        data = connection.recv(65536)
-        if data:
-            connection.sendall(ANSWER * data.count(b"\r\n\r\n"))
-            return
-    except OSError:
-        pass
-    selector.unregister(connection)
-    connection.close()
+    asyncio.run(serve())

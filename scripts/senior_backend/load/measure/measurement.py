@@ -1,15 +1,72 @@
-"""What came of a run, per target: books that close, answers by status, latencies, what the client knows about itself; and its way between processes."""
+"""What came of a run, per target: exact latencies, books that close, what the client knows about itself; how such counts are added up, and their way
+between processes."""
 
 from __future__ import annotations
 
 import base64
+import bisect
 import dataclasses
+import functools
+import itertools
+import math
 import types
 import typing
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from senior_backend.load.measure.histogram import Histogram
 from senior_backend.load.plan.model import Target
+
+
+class Histogram(dict):
+    """Durations as {whole microseconds: count}. Nothing is rounded into buckets, so merging and percentiles are exact to the microsecond."""
+
+    def add(self, microseconds: int, count: int = 1) -> None:
+        self[microseconds] = self.get(microseconds, 0) + count
+
+    def merge(self, other: Mapping[int, int]) -> Histogram:
+        for microseconds, count in other.items():
+            self[microseconds] = self.get(microseconds, 0) + count
+        return self
+
+    @property
+    def total(self) -> int:
+        """How many durations it holds."""
+        return sum(self.values())
+
+    def percentile_ms(self, percent: float) -> float:
+        """The smallest duration that `percent` of all do not exceed (nearest rank), in milliseconds; 0.0 when empty."""
+        return self.percentiles_ms([percent])[0]
+
+    def percentiles_ms(self, percents: Iterable[float]) -> list[float]:
+        """percentile_ms for several percents in one pass."""
+        durations = sorted(self)
+        reached = list(itertools.accumulate(map(self.get, durations)))
+        ranks = [max(1, math.ceil(round(reached[-1] * percent / 100, 6))) if reached else 0 for percent in percents]
+        return [durations[bisect.bisect_left(reached, rank)] / 1000 if rank else 0.0 for rank in ranks]
+
+    @property
+    def mean_ms(self) -> float:
+        total = self.total
+        return sum(microseconds * count for microseconds, count in self.items()) / total / 1000 if total else 0.0
+
+    @property
+    def stddev_ms(self) -> float:
+        """Standard deviation of the sample."""
+        total, mean = self.total, self.mean_ms * 1000
+        return math.sqrt(sum(count * (microseconds - mean) ** 2 for microseconds, count in self.items()) / (total - 1)) / 1000 if total > 1 else 0.0
+
+    @property
+    def min_ms(self) -> float:
+        return min(self, default=0) / 1000
+
+    @property
+    def max_ms(self) -> float:
+        return max(self, default=0) / 1000
+
+
+def merged(histograms: Iterable[Mapping[int, int]]) -> Histogram:
+    """One histogram of all."""
+    return functools.reduce(Histogram.merge, histograms, Histogram())
 
 
 @dataclasses.dataclass(slots=True)
@@ -22,53 +79,36 @@ class Accounting:
     in_flight: int = 0
     never_sent: int = 0
 
-    def add(self, other: Accounting) -> None:
-        for field in dataclasses.fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
-
-    def as_json(self) -> dict[str, int]:
-        return dataclasses.asdict(self)
+    @property
+    def ended(self) -> int:
+        return self.ok + self.failed
 
 
 @dataclasses.dataclass(slots=True)
-class BlockCounts:
-    """One of Plan.blocks equal parts of the duration. histogram: latencies of complete answers; answered = its total; failed: every ended request
-    that is not ok; broken: the failed ones without a complete answer, broken_s: how long those were under way in all."""
+class Part:
+    """A second of the duration (the last may be shorter), or one of Plan.blocks. started: requests begun in it; all else is about those that ended in it.
 
-    histogram: Histogram = dataclasses.field(default_factory=Histogram)
-    answered: int = 0
-    failed: int = 0
+    histogram: latencies of complete answers; answered: their number; failed: every request that is not ok; broken: the failed ones without a complete answer,
+    broken_s: how long those were under way in all.
+    """
+
     seconds: float = 0.0
-    broken: int = 0
-    broken_s: float = 0.0
-
-    def add(self, other: BlockCounts) -> None:
-        self.histogram.merge(other.histogram)
-        self.answered += other.answered
-        self.failed += other.failed
-        self.seconds = max(self.seconds, other.seconds)
-        self.broken += other.broken
-        self.broken_s += other.broken_s
-
-
-@dataclasses.dataclass(slots=True)
-class Second:
-    """One second of the duration (the last may be shorter). started: requests begun in it; answered, failed, statuses, histogram: those that ended in it."""
-
-    seconds: float = 1.0
     started: int = 0
     answered: int = 0
     failed: int = 0
+    broken: int = 0
+    broken_s: float = 0.0
     histogram: Histogram = dataclasses.field(default_factory=Histogram)
     statuses: dict[int, int] = dataclasses.field(default_factory=dict)
 
-    def add(self, other: Second) -> None:
-        self.seconds = max(self.seconds, other.seconds)
-        self.started += other.started
-        self.answered += other.answered
-        self.failed += other.failed
-        self.histogram.merge(other.histogram)
-        add_counts(self.statuses, other.statuses)
+    @property
+    def ended(self) -> int:
+        return self.answered + self.broken
+
+    @property
+    def slot_s(self) -> float:
+        """Connection time spent on those that ended."""
+        return sum(microseconds * count for microseconds, count in self.histogram.items()) / 1e6 + self.broken_s
 
 
 @dataclasses.dataclass(slots=True)
@@ -97,15 +137,6 @@ class Client:
     reason: str = ""
     stalls: list[Stall] = dataclasses.field(default_factory=list)
 
-    def add(self, other: Client) -> None:
-        """Another process of the same run."""
-        self.cpu_s += other.cpu_s
-        self.busiest = max(self.busiest, other.busiest)
-        self.workers += other.workers
-        self.lag.merge(other.lag)
-        self.waited += other.waited
-        self.stalls = overlaps(self.stalls, other.stalls)
-
 
 @dataclasses.dataclass(slots=True)
 class Measurement:
@@ -113,8 +144,7 @@ class Measurement:
 
     statuses: latencies of complete answers by status; latency: of all of them (open model: from the intended send time); service: from the sending itself;
     errors: requests that ended without a complete answer, by kind; seconds: length of the measured time; answered: complete answers within it;
-    first_seen: status -> (requests ended before it, seconds since the start); heads: status -> text of the first head that carried it;
-    notes: things about the answers that are no failure, by kind ("extra bytes after the answer").
+    blocks: Plan.blocks equal parts of it, timeline: its seconds; notes: things about the answers that are no failure, by kind ("extra bytes after the answer").
     """
 
     target: Target
@@ -126,13 +156,11 @@ class Measurement:
     bytes_received: int = 0
     seconds: float = 0.0
     answered: int = 0
-    blocks: list[BlockCounts] = dataclasses.field(default_factory=list)
-    timeline: list[Second] = dataclasses.field(default_factory=list)
+    blocks: list[Part] = dataclasses.field(default_factory=list)
+    timeline: list[Part] = dataclasses.field(default_factory=list)
     client: Client = dataclasses.field(default_factory=Client)
     interrupted: bool = False
     engine: str = "raw"
-    first_seen: dict[int, tuple[int, float]] = dataclasses.field(default_factory=dict)
-    heads: dict[int, str] = dataclasses.field(default_factory=dict)
     notes: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
@@ -148,53 +176,10 @@ class Measurement:
         answers = {f"HTTP {status}": histogram.total for status, histogram in sorted(self.statuses.items()) if not self.is_ok(status, expect_status)}
         return {**answers, **dict(sorted(self.errors.items()))}
 
-    def add(self, other: Measurement) -> None:
-        """The same target measured by another process at the same time."""
-        self.accounting.add(other.accounting)
-        for status, histogram in other.statuses.items():
-            self.statuses.setdefault(status, Histogram()).merge(histogram)
-        self.latency.merge(other.latency)
-        self.service.merge(other.service)
-        add_counts(self.errors, other.errors)
-        add_counts(self.notes, other.notes)
-        self.bytes_received += other.bytes_received
-        self.seconds = max(self.seconds, other.seconds)
-        self.answered += other.answered
-        add_pairwise(self.blocks, other.blocks)
-        add_pairwise(self.timeline, other.timeline)
-        self.interrupted = self.interrupted or other.interrupted
-        for status, seen in other.first_seen.items():
-            self.first_seen[status] = min(seen, self.first_seen.get(status, seen), key=lambda one: one[1])
-        for status, head in other.heads.items():
-            self.heads.setdefault(status, head)
-
-
-def add_counts(counts: dict, more: dict) -> None:
-    for key, count in more.items():
-        counts[key] = counts.get(key, 0) + count
-
-
-def add_pairwise(parts: list, others: list) -> None:
-    """Add the parts of one list to those of the other, place by place; the longer one's rest is kept."""
-    for part, other in zip(parts, others):
-        part.add(other)
-    parts.extend(others[len(parts) :])
-
-
-def overlaps(stalls: list[Stall], others: list[Stall]) -> list[Stall]:
-    """The times that lie in both lists."""
-    common = []
-    for one in stalls:
-        for other in others:
-            begin, end = max(one.at_s, other.at_s), min(one.at_s + one.seconds, other.at_s + other.seconds)
-            if begin < end:
-                common.append(Stall(begin, end - begin))
-    return common
-
 
 @dataclasses.dataclass(slots=True)
 class Snapshot:
-    """What an engine tells about a run under way, once a second: counts of the run so far, rate and p99 of the last second."""
+    """What an engine tells about the last second of a run under way (p99_ms: of several processes the worst)."""
 
     target: str
     seconds: float
@@ -206,19 +191,50 @@ class Snapshot:
 
     @classmethod
     def together(cls, parts: list[Snapshot]) -> Snapshot:
-        """What several processes told about the same second. Its p99 is the worst of theirs."""
-        sums = {name: sum(getattr(part, name) for part in parts) for name in ("answered", "failed", "rate_per_s")}
-        return dataclasses.replace(parts[0], p99_ms=max(part.p99_ms for part in parts), **sums)
+        """What several processes told about the same second."""
+        return functools.reduce(add, parts[1:], dataclasses.replace(parts[0]))
+
+
+GREATEST = ("seconds", "total_s", "busiest", "p99_ms")  # of what went on at the same time the greatest counts; other numbers are added
+
+
+def add(mine: Any, other: Any) -> Any:
+    """Add what another process counted at the same time (or the next part) to a dataclass of this file, field by field; gives it."""
+    for field in dataclasses.fields(mine):
+        setattr(mine, field.name, together(field.name, getattr(mine, field.name), getattr(other, field.name)))
+    return mine
+
+
+def together(name: str, mine: Any, other: Any) -> Any:
+    if name == "stalls":
+        return overlaps(mine, other)
+    if not other:
+        return mine
+    if name in GREATEST:
+        return max(mine, other)
+    if isinstance(mine, Histogram):
+        return mine.merge(other)
+    if isinstance(mine, dict):
+        return mine | {key: together("", mine[key], value) if key in mine else value for key, value in other.items()}
+    if isinstance(mine, list):
+        return [*map(add, mine, other), *mine[len(other) :], *other[len(mine) :]]
+    if isinstance(mine, (Accounting, Part)):
+        return add(mine, other)
+    return mine + other if isinstance(mine, (int, float)) and not isinstance(mine, bool) else mine or other
+
+
+def overlaps(stalls: list[Stall], others: list[Stall]) -> list[Stall]:
+    """The times that lie in both lists."""
+    pairs = ((max(one.at_s, other.at_s), min(one.at_s + one.seconds, other.at_s + other.seconds)) for one in stalls for other in others)
+    return [Stall(begin, end - begin) for begin, end in pairs if begin < end]
 
 
 def added_up(shares: list[list[Measurement]]) -> list[Measurement]:
     """The measurements of several processes that worked on the same targets at the same time, as those of one. Client is one object for all targets of a process."""
     whole, *others = shares
-    client = whole[0].client
+    client = functools.reduce(add, (other[0].client for other in others), whole[0].client)
     for other in others:
-        client.add(other[0].client)
-        for mine, theirs in zip(whole, other, strict=True):
-            mine.add(theirs)
+        list(map(add, whole, other))
     for measurement in whole:
         measurement.client = client
     return whole
@@ -248,7 +264,7 @@ def restored(kind: Any, data: Any) -> Any:
         hints = typing.get_type_hints(kind)
         return kind(**{name: restored(hints[name], value) for name, value in data.items()})
     if kind is Histogram:
-        return Histogram(restored(dict[int, int], data))
+        return Histogram({int(key): count for key, count in data.items()})
     if outer is dict:
         return {inner[0](key): restored(inner[1], value) for key, value in data.items()}
     if outer is list:

@@ -1,17 +1,18 @@
-"""Books of one target while the load runs: a Recorder kept cheap for the event loop, a Collector for the engines in which a request costs much more than noting it."""
+"""Books while the load runs, kept cheap for the event loop: counts are noted as they come, and poured into seconds and blocks when these are over."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 import math
+from collections.abc import Callable, Mapping
 
-from senior_backend.load.measure.histogram import Histogram
-from senior_backend.load.measure.measurement import BlockCounts, Measurement, Second, add_counts
-from senior_backend.load.plan.model import Plan, Target
+from senior_backend.load.measure.measurement import Client, Histogram, Measurement, Part, Snapshot, add, merged
+from senior_backend.load.plan.model import NEVER, Plan, Target
 
 KNOWN_ANSWERS, KNOWN_BYTES = 256, 4096
 SEEN_ONCE = 4096
+Progress = Callable[[Snapshot], None]
 
 
 class KnownAnswer:
@@ -37,60 +38,40 @@ class Slice:
 def slices_of(plan: Plan) -> list[Slice]:
     """The measured time cut at every second and at every edge of a block."""
     whole = round(plan.duration_s * 1e9)
-    seconds = range(1_000_000_000, whole, 1_000_000_000)
-    blocks = [whole * number // plan.blocks for number in range(1, plan.blocks)]
-    edges = sorted({*seconds, *blocks, whole})
+    edges = sorted({*range(1_000_000_000, whole, 1_000_000_000), *(whole * number // plan.blocks for number in range(1, plan.blocks)), whole})
     return [Slice(end, (end - 1) // 1_000_000_000, min(plan.blocks - 1, (end - 1) * plan.blocks // whole)) for end in edges]
 
 
 class Recorder:
-    """One target's counts. The loop itself adds to `started` and to the counts of `known` answers; all else comes through methods."""
+    """One target's counts. The engine itself adds to `started` and to the counts of `known` answers; all else comes through methods."""
 
-    __slots__ = ("target", "plan", "measurement", "known", "seen", "started", "drained_started", "statuses", "errors", "broken_s", "service", "received", "origin_ns")
+    __slots__ = ("target", "plan", "engine", "measurement", "known", "seen", "started", "drained_started", "statuses", "errors", "broken_s", "service", "received")
 
-    def __init__(self, target: Target, plan: Plan):
-        self.target, self.plan = target, plan
-        self.known: dict[bytes, KnownAnswer] = {}
-        self.seen: set[int] = set()
-        self.origin_ns = 0
+    def __init__(self, target: Target, plan: Plan, engine: str = "raw"):
+        self.target, self.plan, self.engine = target, plan, engine
         self.restart()
 
     def restart(self) -> None:
         """Forget all counts (the end of a warm-up)."""
-        seconds = [Second(min(1.0, self.plan.duration_s - begin)) for begin in range(max(1, -int(-self.plan.duration_s // 1)))]
-        blocks = [BlockCounts(seconds=self.plan.duration_s / self.plan.blocks) for _ in range(self.plan.blocks)]
-        self.measurement = Measurement(self.target, timeline=seconds, blocks=blocks)
+        seconds = [Part(min(1.0, self.plan.duration_s - begin)) for begin in range(max(1, math.ceil(self.plan.duration_s)))]
+        blocks = [Part(self.plan.duration_s / self.plan.blocks) for _ in range(self.plan.blocks)]
+        self.measurement = Measurement(self.target, timeline=seconds, blocks=blocks, engine=self.engine)
         self.started = self.drained_started = 0
-        self.known.clear()
+        self.known: dict[bytes, KnownAnswer] = {}
+        self.seen: set[int] = set()
         self.fresh()
 
     def fresh(self) -> None:
-        self.statuses: dict[int, Histogram] = {}
+        self.statuses: dict[int, Histogram] = collections.defaultdict(Histogram)
         self.errors: dict[str, int] = {}
-        self.broken_s = 0.0
+        self.broken_s, self.received = 0.0, 0
         self.service = Histogram()
-        self.received = 0
 
     def answer(self, status: int, latency_us: int, service_us: int, size: int) -> None:
         """A complete answer."""
-        histogram = self.statuses.get(status)
-        if histogram is None:
-            histogram = self.statuses[status] = Histogram()
-        histogram[latency_us] = histogram.get(latency_us, 0) + 1
-        self.service[service_us] = self.service.get(service_us, 0) + 1
+        self.statuses[status].add(latency_us)
+        self.service.add(service_us)
         self.received += size
-
-    def first_of_status(self, status: int, head: bytes, now_ns: int) -> None:
-        """Keep what the first answer of a status looked like and when it came."""
-        measurement = self.measurement
-        if status not in measurement.heads:
-            measurement.heads[status] = head.decode("latin-1")
-            measurement.first_seen[status] = (self.ended(), (now_ns - self.origin_ns) / 1e9)
-
-    def ended(self) -> int:
-        """Requests that have ended so far."""
-        live = sum(sum(known.counts.values()) for known in self.known.values()) + sum(histogram.total for histogram in self.statuses.values()) + sum(self.errors.values())
-        return live + self.measurement.latency.total + sum(self.measurement.errors.values())
 
     def remember(self, data: bytes, status: int) -> None:
         """Know this answer from its second coming on, so that answers which never repeat cost little."""
@@ -107,29 +88,21 @@ class Recorder:
         self.errors[kind] = self.errors.get(kind, 0) + 1
 
     def note(self, kind: str) -> None:
-        add_counts(self.measurement.notes, {kind: 1})
+        self.measurement.notes[kind] = self.measurement.notes.get(kind, 0) + 1
 
-    def drain(self, piece: Slice | None) -> Second:
+    def drain(self, piece: Slice | None) -> Part:
         """Pour the counts since the last call into the measurement; piece None: after the end of the duration. Gives the counts of this call."""
         self.pour_known()
-        measurement, plan = self.measurement, self.plan
-        counts = Second(0.0, self.started - self.drained_started)
-        for status, histogram in self.statuses.items():
-            measurement.statuses.setdefault(status, Histogram()).merge(histogram)
-            measurement.latency.merge(histogram)
-            counts.histogram.merge(histogram)
-            counts.statuses[status] = histogram.total
-        counts.answered = sum(counts.statuses.values())
-        refused = sum(count for status, count in counts.statuses.items() if not measurement.is_ok(status, plan.expect_status))
-        counts.failed = sum(self.errors.values()) + refused
-        measurement.service.merge(self.service)
-        add_counts(measurement.errors, self.errors)
-        measurement.bytes_received += self.received
-        self.drained_started = self.started
+        measurement, statuses = self.measurement, {status: histogram.total for status, histogram in self.statuses.items()}
+        refused = sum(count for status, count in statuses.items() if not measurement.is_ok(status, self.plan.expect_status))
+        answered, broken, latency = sum(statuses.values()), sum(self.errors.values()), merged(self.statuses.values())
+        counts = Part(0.0, self.started - self.drained_started, answered, broken + refused, broken, self.broken_s, latency, statuses)
         if piece:
-            measurement.answered += counts.answered
-            measurement.timeline[piece.second].add(counts)
-            measurement.blocks[piece.block].add(BlockCounts(counts.histogram, counts.answered, counts.failed, 0.0, sum(self.errors.values()), self.broken_s))
+            measurement.answered += answered
+            add(measurement.timeline[piece.second], counts)
+            add(measurement.blocks[piece.block], counts)
+        add(measurement, Measurement(self.target, statuses=self.statuses, latency=latency, service=self.service, errors=self.errors, bytes_received=self.received))
+        self.drained_started = self.started
         self.fresh()
         return counts
 
@@ -139,81 +112,61 @@ class Recorder:
             if not known.counts:
                 del self.known[data]
                 continue
-            histogram = self.statuses.setdefault(known.status, Histogram())
-            histogram.merge(known.counts)
+            self.statuses[known.status].merge(known.counts)
             self.service.merge(known.services or known.counts)
             self.received += known.size * sum(known.counts.values())
             known.counts.clear()
             known.services.clear()
         self.seen.clear()
 
-    def close(self, in_flight: int, never_sent: int, seconds: float, interrupted: bool) -> Measurement:
+    def close(self, in_flight: int, never_sent: int, seconds: float, interrupted: bool, client: Client) -> Measurement:
         """The finished measurement, its books closed."""
         self.drain(None)
         measurement, books = self.measurement, self.measurement.accounting
+        measurement.client, measurement.seconds, measurement.interrupted = client, seconds, interrupted
         books.started, books.in_flight, books.never_sent = self.started, in_flight, never_sent
-        for status, histogram in measurement.statuses.items():
-            if measurement.is_ok(status, self.plan.expect_status):
-                books.ok += histogram.total
-            else:
-                books.failed += histogram.total
-        books.failed += sum(measurement.errors.values())
-        measurement.seconds, measurement.interrupted = seconds, interrupted
-        if interrupted:
+        books.failed = sum(measurement.failures(self.plan.expect_status).values())
+        books.ok = measurement.latency.total + sum(measurement.errors.values()) - books.failed
+        if seconds < self.plan.duration_s:
             del measurement.timeline[max(1, math.ceil(seconds)) :]
             measurement.timeline[-1].seconds = seconds - len(measurement.timeline) + 1
         return measurement
 
 
-class Collector:
-    """One target as one thread or process sees it; `measurement`s of several are merged with Measurement.add. Times in seconds since the duration began."""
+class Books:
+    """The recorders of all targets of one process. progress: told about every second that is over."""
 
-    def __init__(self, plan: Plan, target: Target, engine: str):
-        self.plan, self.engine = plan, engine
-        seconds = [Second(min(1.0, plan.duration_s - begin)) for begin in range(max(1, math.ceil(plan.duration_s)))]
-        blocks = [BlockCounts(seconds=plan.duration_s / plan.blocks) for _ in range(plan.blocks)]
-        self.measurement = Measurement(target, timeline=seconds, blocks=blocks, seconds=plan.duration_s, engine=engine)
+    def __init__(self, plan: Plan, engine: str = "raw", progress: Progress | None = None):
+        self.plan, self.progress = plan, progress
+        self.recorders = [Recorder(target, plan, engine) for target in plan.targets]
+        self.slices, self.second = collections.deque(slices_of(plan)), Part()
 
-    def start(self, at_s: float) -> None:
-        """A request begun within the duration."""
-        self.measurement.accounting.started += 1
-        self.second(at_s).started += 1
+    @property
+    def next_edge_ns(self) -> float:
+        """When the slice under way ends, since the start of the duration."""
+        return self.slices[0].end_ns if self.slices else NEVER
 
-    def second(self, at_s: float) -> Second:
-        return self.measurement.timeline[min(len(self.measurement.timeline) - 1, max(0, int(at_s)))]
+    def pour(self, elapsed_ns: float) -> bool:
+        """Pour the counts into the slices that are over, this long after the start of the duration; whether one was."""
+        over = elapsed_ns >= self.next_edge_ns
+        while elapsed_ns >= self.next_edge_ns:
+            self.drain(self.slices.popleft())
+        return over
 
-    def block(self, at_s: float) -> BlockCounts:
-        return self.measurement.blocks[min(self.plan.blocks - 1, max(0, int(at_s / self.plan.duration_s * self.plan.blocks)))]
+    def drain(self, piece: Slice) -> None:
+        for recorder in self.recorders:
+            add(self.second, recorder.drain(piece))
+        if self.progress and (not self.slices or self.slices[0].second != piece.second):
+            at_s, second, self.second = piece.end_ns / 1e9, self.second, Part()
+            rate, p99_ms = second.answered / (at_s - piece.second), second.histogram.percentile_ms(99)
+            self.progress(Snapshot(self.plan.targets[0].url, at_s, self.plan.duration_s, second.answered, second.failed, rate, p99_ms))
 
-    def answer(self, at_s: float, status: int, latency_s: float, service_s: float, size: int) -> None:
-        """A complete answer; what comes after the end of the duration counts in the latencies alone."""
-        seen, latency_us = self.measurement, round(latency_s * 1e6)
-        ok = seen.is_ok(status, self.plan.expect_status)
-        if status not in seen.first_seen:
-            seen.first_seen[status] = (seen.accounting.ok + seen.accounting.failed, at_s)
-        seen.statuses.setdefault(status, Histogram()).add(latency_us)
-        seen.latency.add(latency_us)
-        seen.service.add(round(service_s * 1e6))
-        seen.bytes_received += size
-        seen.accounting.ok += ok
-        seen.accounting.failed += not ok
-        if at_s <= self.plan.duration_s:
-            second = self.second(at_s)
-            second.statuses[status] = second.statuses.get(status, 0) + 1
-            for part in (second, self.block(at_s)):
-                part.answered += 1
-                part.failed += not ok
-                part.histogram.add(latency_us)
-            seen.answered += 1
+    def end(self) -> None:
+        """The duration is over, or ended before its time."""
+        if self.slices:
+            self.drain(self.slices[0])
+            self.slices.clear()
 
-    def failure(self, at_s: float, kind: str, latency_s: float) -> None:
-        """A request that ended without a complete answer."""
-        seen = self.measurement
-        seen.errors[kind] = seen.errors.get(kind, 0) + 1
-        seen.accounting.failed += 1
-        if at_s <= self.plan.duration_s:
-            self.second(at_s).failed += 1
-            block = self.block(at_s)
-            block.failed += 1
-            block.broken += 1
-            block.broken_s += latency_s
+    def close(self, in_flight: Mapping[int, int], never_sent: Mapping[int, int], seconds: float, interrupted: bool, client: Client) -> list[Measurement]:
+        """The finished measurements. in_flight, never_sent: {number of the target: requests}."""
+        return [recorder.close(in_flight.get(number, 0), never_sent.get(number, 0), seconds, interrupted, client) for number, recorder in enumerate(self.recorders)]

@@ -1,50 +1,66 @@
-"""Results for people and for programs: the console's text, the progress line, the keys of the JSON object, files."""
+"""Results for people and for programs: the keys of the JSON object, the console's text made of them, the progress line, files."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
 from typing import Any
 
-from senior_backend.console import CommandError, Console, ExitCode, Outcome, STATUS, VERSION, write
+from senior_backend.console import STATUS, VERSION, CommandError, Console, ExitCode, Outcome, write
 from senior_backend.load.measure.assessment import recommended_duration_s, stalls_of
-from senior_backend.load.measure.histogram import Histogram
-from senior_backend.load.measure.measurement import Measurement, Snapshot
+from senior_backend.load.measure.measurement import Histogram, Measurement, Part, Snapshot
 from senior_backend.load.options import TOOL
-from senior_backend.load.plan.masking import masked_header, masked_url
+from senior_backend.load.plan.messages import masked_header, masked_url
 from senior_backend.load.plan.model import Plan
 
 PERCENTS = (50, 90, 95, 99)
 WIDTH = 22
 
 
-def result(plan: Plan, measurement: Measurement) -> dict[str, Any]:
-    """One entry of "results". Latencies in milliseconds, of complete answers of any status."""
-    books, target = measurement.accounting, measurement.target
+def rounded(value: Any) -> Any:
+    """Figures as an entry of "results" has them: to three digits."""
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def figures(plan: Plan, measurement: Measurement) -> dict[str, Any]:
+    """What is told about one target. Latencies in milliseconds, of complete answers of any status."""
+    books, target, client = measurement.accounting, measurement.target, measurement.client
     stalls, needed_s = stalls_of(plan, measurement), recommended_duration_s(measurement)
+    statuses = {str(status): histogram for status, histogram in sorted(measurement.statuses.items())}
     data = {
         "target_url": masked_url(target.url),
         "method": target.method,
-        "duration_seconds": round(measurement.seconds, 3),
+        "duration_seconds": measurement.seconds,
         "concurrency": plan.concurrency,
-        "total_requests": books.ok + books.failed,
+        "total_requests": books.ended,
         "successful_requests": books.ok,
         "failed_requests": books.failed,
-        "requests_per_second": round(measurement.requests_per_second, 3),
+        "requests_per_second": measurement.requests_per_second,
         **latencies(measurement.latency),
         "errors_by_type": measurement.failures(plan.expect_status),
-        "status_codes": {str(status): histogram.total for status, histogram in sorted(measurement.statuses.items())},
-        "status_latencies": {str(status): status_latency(histogram) for status, histogram in sorted(measurement.statuses.items())},
+        "status_codes": {status: histogram.total for status, histogram in statuses.items()},
+        "status_latencies": {status: {"count": histogram.total, **p50_and_p99(histogram)} for status, histogram in statuses.items()},
         "total_bytes_received": measurement.bytes_received,
-        "throughput_mbps": round(measurement.bytes_received * 8e-6 / measurement.seconds, 3) if measurement.seconds else 0.0,
-        "accounting": books.as_json(),
+        "throughput_mbps": measurement.bytes_received * 8e-6 / measurement.seconds if measurement.seconds else 0.0,
+        "accounting": dataclasses.asdict(books),
         "model": plan.model,
         "engine": measurement.engine,
         "interrupted": measurement.interrupted,
         "notes": measurement.notes,
-        "client": client(measurement),
-        "stalls": stalls.as_json() if stalls else None,
+        "client": {
+            "workers": client.workers,
+            "cpu_seconds": client.cpu_s,
+            "busiest": client.busiest,
+            **{f"send_lag_{name}_ms": value for name, value in p50_and_p99(client.lag).items()},
+            "waited_for_connection": client.waited,
+            "saturated": client.saturated,
+            "reason": client.reason,
+        },
+        "stalls": dataclasses.asdict(stalls) if stalls else None,
         "recommended_duration_seconds": round(needed_s, 1) if needed_s else None,
     }
     if plan.model == "open":
@@ -53,133 +69,95 @@ def result(plan: Plan, measurement: Measurement) -> dict[str, Any]:
 
 
 def latencies(histogram: Histogram, prefix: str = "latency_") -> dict[str, float]:
-    figures = dict(zip((f"p{percent}" for percent in PERCENTS), histogram.percentiles_ms(PERCENTS)))
-    figures = {"min": histogram.min_ms, "avg": histogram.mean_ms, **figures, "max": histogram.max_ms, "stddev": histogram.stddev_ms}
-    return {prefix + name: round(value, 3) for name, value in figures.items()}
+    ranked = dict(zip((f"p{percent}" for percent in PERCENTS), histogram.percentiles_ms(PERCENTS)))
+    found = {"min": histogram.min_ms, "avg": histogram.mean_ms, **ranked, "max": histogram.max_ms, "stddev": histogram.stddev_ms}
+    return {prefix + name: value for name, value in found.items()}
 
 
-def status_latency(histogram: Histogram) -> dict[str, Any]:
-    p50, p99 = histogram.percentiles_ms((50, 99))
-    return {"count": histogram.total, "p50": p50, "p99": p99}
+def p50_and_p99(histogram: Histogram) -> dict[str, float]:
+    return dict(zip(("p50", "p99"), histogram.percentiles_ms((50, 99))))
 
 
-def client(measurement: Measurement) -> dict[str, Any]:
-    told = measurement.client
-    lag50, lag99 = told.lag.percentiles_ms((50, 99))
-    return {
-        "workers": told.workers,
-        "cpu_seconds": round(told.cpu_s, 3),
-        "busiest": round(told.busiest, 3),
-        "send_lag_p50_ms": lag50,
-        "send_lag_p99_ms": lag99,
-        "waited_for_connection": told.waited,
-        "saturated": told.saturated,
-        "reason": told.reason,
+def second(number: int, part: Part) -> dict[str, Any]:
+    """One of "timeline", in the report that is kept in a file."""
+    counts = {"second": number, "started": part.started, "answered": part.answered, "failed": part.failed}
+    return {**counts, **p50_and_p99(part.histogram), "status_codes": {str(status): count for status, count in sorted(part.statuses.items())}}
+
+
+# The console's report: title of a section -> (name, form of the value) of its rows, filled from the figures
+
+THROUGHPUT = {
+    "Total requests": "{total_requests:,}",
+    "Requests/sec": "{requests_per_second:,.1f}",
+    "Successful": "{successful_requests:,} ({share_ok:.1f}%)",
+    "Failed": "{failed_requests:,}",
+}
+TRANSFER = {"Bytes received": "{total_bytes_received:,}", "Throughput": "{throughput_mbps:,.2f} Mbit/s"}
+CLIENT = {"CPU": "{cpu_seconds:.2f} s, busiest process {busiest:.0%} of a processor", "Send lag p99": "{send_lag_p99_ms:.2f} ms"}
+LATENCIES = {"Min": "min", "Avg": "avg", "P50": "p50", "P90": "p90", "P95": "p95", "P99": "p99", "Max": "max", "StdDev": "stddev"}
+
+
+def lines(plan: Plan, measurement: Measurement, data: dict[str, Any], advice: list[str], verbose: bool) -> list[str]:
+    """The console's report of one target. data: its figures()."""
+    books = data["accounting"]
+    share_ok = 100 * books["ok"] / data["total_requests"] if data["total_requests"] else 0
+    left = {"In flight at the end": books["in_flight"], "Never sent": books["never_sent"]}
+    failures = dict(sorted(data["errors_by_type"].items(), key=lambda one: (-one[1], one[0])))
+    sections = {
+        "=== Load Test Report ===": head(plan, measurement, data, verbose),
+        "THROUGHPUT": rows(THROUGHPUT, {**data, "share_ok": share_ok}) + counted({name: count for name, count in left.items() if count}),
+        **latency_table(data),
+        "ERRORS": counted(failures),
     }
-
-
-def timeline(measurement: Measurement) -> list[dict[str, Any]]:
-    """Second by second, for the report that is kept in a file."""
-    rows = []
-    for number, second in enumerate(measurement.timeline):
-        p50, p99 = second.histogram.percentiles_ms((50, 99))
-        rows.append(
-            {
-                "second": number,
-                "started": second.started,
-                "answered": second.answered,
-                "failed": second.failed,
-                "p50": p50,
-                "p99": p99,
-                "status_codes": {str(status): count for status, count in sorted(second.statuses.items())},
-            }
-        )
-    return rows
-
-
-def lines(plan: Plan, measurement: Measurement, advice: list[str], verbose: bool) -> list[str]:
-    """The console's report of one target."""
-    said = [*head(plan, measurement, verbose), "", *throughput(measurement), "", *latency_table(plan, measurement)]
-    failures = measurement.failures(plan.expect_status)
-    if failures:
-        said += ["", "ERRORS", *(row(kind, f"{count:,}") for kind, count in sorted(failures.items(), key=lambda one: (-one[1], one[0])))]
     if verbose:
-        said += ["", *transfer(measurement), "", *books(measurement), "", *about_client(measurement)]
-    said += [*(["", "NOTES", *(row(kind, f"{count:,}") for kind, count in measurement.notes.items())] if measurement.notes else [])]
-    return [*said, "", "RECOMMENDATIONS", *(f"  - {text}" for text in advice or ["none"])]
+        accounting = counted({name.replace("_", " ").capitalize(): count for name, count in books.items()})
+        sections |= {"TRANSFER": rows(TRANSFER, data), "ACCOUNTING": accounting, "CLIENT": rows(CLIENT, data["client"])}
+    sections |= {"NOTES": counted(data["notes"]), "RECOMMENDATIONS": [f"  - {text}" for text in advice or ["none"]]}
+    return [line for title, body in sections.items() if body for line in ("", title, *body)][1:]
 
 
 def row(name: str, value: str) -> str:
     return f"  {name + ':':<{WIDTH}} {value}"
 
 
-def head(plan: Plan, measurement: Measurement, verbose: bool) -> list[str]:
-    target = measurement.target
+def rows(forms: dict[str, str], data: dict[str, Any]) -> list[str]:
+    return [row(name, form.format_map(data)) for name, form in forms.items()]
+
+
+def counted(counts: dict[str, int]) -> list[str]:
+    return [row(name, f"{count:,}") for name, count in counts.items()]
+
+
+def head(plan: Plan, measurement: Measurement, data: dict[str, Any], verbose: bool) -> list[str]:
     load = f"{plan.concurrency} connections" + (f", {plan.workers} workers" if plan.workers > 1 else "")
     if plan.stages:
         load = "stages " + ", ".join(f"{stage.seconds:g}s:{stage.value:g}" for stage in plan.stages) + (" requests/s" if plan.model == "open" else " connections")
-    rows = [
-        row("Target", masked_url(target.url)),
-        row("Method", target.method),
+    said = [
+        row("Target", data["target_url"]),
+        row("Method", data["method"]),
         row("Duration", f"{measurement.seconds:.1f} s" + (f" of {plan.duration_s:g} (interrupted)" if measurement.interrupted else "")),
         row("Concurrency", load),
     ]
     if plan.model == "open":
-        rows.append(
-            row(
-                "Rate",
-                f"{plan.rate_per_s:g} requests/s (latency from the intended send time)"
-                if plan.rate_per_s and not plan.stages
-                else "by stages (latency from the intended send time)",
-            )
-        )
+        rate = "by stages" if plan.stages else f"{plan.rate_per_s:g} requests/s"
+        said.append(row("Rate", f"{rate} (latency from the intended send time)"))
     if verbose:
-        rows += [row("Header", f"{name}: {masked_header(name, value)}") for name, value in target.headers]
-        rows += [row("Engine", measurement.engine)]
-    return ["=== Load Test Report ===", *rows]
+        said += [row("Header", f"{name}: {masked_header(name, value)}") for name, value in measurement.target.headers]
+        said.append(row("Engine", measurement.engine))
+    return said
 
 
-def throughput(measurement: Measurement) -> list[str]:
-    books = measurement.accounting
-    ended = books.ok + books.failed
-    rows = [
-        row("Total requests", f"{ended:,}"),
-        row("Requests/sec", f"{measurement.requests_per_second:,.1f}"),
-        row("Successful", f"{books.ok:,} ({100 * books.ok / ended if ended else 0:.1f}%)"),
-        row("Failed", f"{books.failed:,}"),
-    ]
-    rows += [row("In flight at the end", f"{books.in_flight:,}")] if books.in_flight else []
-    rows += [row("Never sent", f"{books.never_sent:,}")] if books.never_sent else []
-    return ["THROUGHPUT", *rows]
-
-
-def latency_table(plan: Plan, measurement: Measurement) -> list[str]:
-    if not measurement.latency:
-        return ["LATENCY (ms)", "  no answer came"]
-    names = {"Min": "min", "Avg": "avg", "P50": "p50", "P90": "p90", "P95": "p95", "P99": "p99", "Max": "max", "StdDev": "stddev"}
-    figures = latencies(measurement.latency, "")
-    service = latencies(measurement.service, "") if plan.model == "open" else {}
-    rows = [row(shown, f"{figures[name]:>10,.2f}" + (f"  {service[name]:>10,.2f}" if service else "")) for shown, name in names.items()]
+def latency_table(data: dict[str, Any]) -> dict[str, list[str]]:
+    if not data["status_codes"]:
+        return {"LATENCY (ms)": ["  no answer came"]}
+    service = data.get("service")
     title = f"LATENCY (ms){'':{WIDTH - 12}}    {'from intent':>10}  {'service':>10}" if service else "LATENCY (ms)"
-    by_status = [
-        f"  status {status}: {histogram.total:,}, p50 {histogram.percentile_ms(50):,.2f}, p99 {histogram.percentile_ms(99):,.2f}"
-        for status, histogram in sorted(measurement.statuses.items())
-    ]
-    return [title, *rows, *(by_status if len(by_status) > 1 else [])]
+    said = [row(shown, f"{data[f'latency_{name}']:>10,.2f}" + (f"  {service[name]:>10,.2f}" if service else "")) for shown, name in LATENCIES.items()]
+    by_status = [f"  status {status}: {one['count']:,}, p50 {one['p50']:,.2f}, p99 {one['p99']:,.2f}" for status, one in data["status_latencies"].items()]
+    return {title: said + (by_status if len(by_status) > 1 else [])}
 
 
-def transfer(measurement: Measurement) -> list[str]:
-    mbps = measurement.bytes_received * 8e-6 / measurement.seconds if measurement.seconds else 0.0
-    return ["TRANSFER", row("Bytes received", f"{measurement.bytes_received:,}"), row("Throughput", f"{mbps:,.2f} Mbit/s")]
-
-
-def books(measurement: Measurement) -> list[str]:
-    return ["ACCOUNTING", *(row(name.replace("_", " ").capitalize(), f"{count:,}") for name, count in measurement.accounting.as_json().items())]
-
-
-def about_client(measurement: Measurement) -> list[str]:
-    told = measurement.client
-    return ["CLIENT", row("CPU", f"{told.cpu_s:.2f} s, busiest process {told.busiest:.0%} of a processor"), row("Send lag p99", f"{told.lag.percentile_ms(99):.2f} ms")]
+# Files
 
 
 def check_writable(path: str | None) -> None:
@@ -187,14 +165,10 @@ def check_writable(path: str | None) -> None:
     if path is None:
         return
     place = pathlib.Path(path).absolute()
-    if not place.parent.is_dir():
-        raise cannot_write(path, f"there is no folder {place.parent}")
-    if place.is_dir() or not os.access(place if place.exists() else place.parent, os.W_OK):
-        raise cannot_write(path, "it is a folder" if place.is_dir() else "no permission")
-
-
-def cannot_write(path: str, reason: str) -> CommandError:
-    return CommandError(f"{path} cannot be written: {reason}", "give a path in an existing folder that you may write to", ExitCode.UNUSABLE, "OUTPUT")
+    reason = "it is a folder" if place.is_dir() else "no permission" if not os.access(place if place.exists() else place.parent, os.W_OK) else ""
+    reason = reason if place.parent.is_dir() else f"there is no folder {place.parent}"
+    if reason:
+        raise CommandError(f"{path} cannot be written: {reason}", "give a path in an existing folder that you may write to", ExitCode.UNUSABLE, "OUTPUT")
 
 
 def write_text(path: str, text: str) -> None:
@@ -204,14 +178,12 @@ def write_text(path: str, text: str) -> None:
         raise CommandError(f"{path} cannot be written: {error.strerror}", "the load has been sent; run again with another path", ExitCode.ENVIRONMENT, "OUTPUT") from error
 
 
-def whole_report(outcome: Outcome, measurements: list[Measurement]) -> dict[str, Any]:
-    """What --json prints, and every second of the run."""
-    results = [{**result, "timeline": timeline(measurement)} for result, measurement in zip(outcome.data["results"], measurements)]
-    return {"tool": TOOL, "version": VERSION, "status": STATUS.get(outcome.code, "error"), "exit_code": int(outcome.code), **outcome.data, "results": results}
-
-
 def write_report(path: str, outcome: Outcome, measurements: list[Measurement]) -> None:
-    write_text(path, json.dumps(whole_report(outcome, measurements), indent=2) + "\n")
+    """What --json prints, and every second of the run."""
+    timelines = [[second(number, part) for number, part in enumerate(measurement.timeline)] for measurement in measurements]
+    results = [{**result, "timeline": timeline} for result, timeline in zip(outcome.data["results"], timelines)]
+    head = {"tool": TOOL, "version": VERSION, "status": STATUS.get(outcome.code, "error"), "exit_code": int(outcome.code)}
+    write_text(path, json.dumps({**head, **outcome.data, "results": results}, indent=2) + "\n")
 
 
 class ProgressLine:
@@ -222,17 +194,13 @@ class ProgressLine:
 
     def __call__(self, snapshot: Snapshot) -> None:
         rates = f"{snapshot.rate_per_s:,.0f} requests/s  p99 {snapshot.p99_ms:,.1f} ms  {snapshot.failed:,} errors"
-        self.show(f"{snapshot.seconds:.0f} of {snapshot.total_s:g} s  {rates}  {masked_url(snapshot.target)}")
-
-    def show(self, text: str) -> None:
-        shown = text[:110]
+        shown = f"{snapshot.seconds:.0f} of {snapshot.total_s:g} s  {rates}  {masked_url(snapshot.target)}"[:110]
         write(self.console.err, "\r" + shown.ljust(self.width))
         self.width = len(shown)
 
     def close(self) -> None:
         if self.width:
             write(self.console.err, "\n")
-            self.width = 0
 
 
 def progress_line(console: Console) -> ProgressLine | None:
