@@ -11,6 +11,7 @@ from senior_backend.routes.types import Type
 from senior_backend.routes.values import NONE, UNDEFINED, Arr, Fn, Native, Obj, Test, Unknown, Value, absence, function_at, options
 
 MOST_STATES = 8
+ANY_STATUS = 600            # one that could not be read; it may well be a failure
 # headers that HTTP itself, a proxy or a browser sets, and those that OpenAPI does not allow as parameters
 INFRASTRUCTURE = frozenset("""accept content-type authorization host user-agent cookie origin referer connection content-length accept-encoding accept-language x-forwarded-for x-forwarded-proto
 x-forwarded-host x-real-ip x-requested-with upgrade te transfer-encoding forwarded if-none-match if-modified-since cf-connecting-ip""".split())
@@ -79,7 +80,7 @@ class Exchange:
         self.state = tuple(reply._replace(**changes) for reply in self.state)
 
     def set_status(self, value: Any) -> None:
-        codes = [int(code) for code in options(value) if is_number(code) and 100 <= code <= 599] or [None]
+        codes = [int(code) for code in options(value) if is_number(code) and 100 <= code <= 599] or [ANY_STATUS if any(isinstance(code, Unknown) for code in options(value)) else None]
         self.state = distinct([reply._replace(status=code) for reply in self.state for code in codes])[:MOST_STATES]
 
     def receives(self, arguments: list) -> bool:

@@ -212,7 +212,7 @@ class Interpreter:
     def call_unknown(self, arguments: list, why: str = "") -> Any:
         """A call of something that is not known: functions that it is given may be called back, and a container makes the class that it is asked for."""
         self.unknown_calls += 1
-        for argument in arguments:
+        for argument in [*arguments, *(item for listed in arguments if type(listed) is Arr for item in listed.items)]:
             if type(argument) is Fn and all(function.node.id != argument.node.id for function in self.calls):
                 self.attempt(lambda function=argument: self.call(function, UNDEFINED, [], None))
         if self.exchange is None and len(arguments) == 1 and isinstance(arguments[0], Cls) and arguments[0].scope is not None:

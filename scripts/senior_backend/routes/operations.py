@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from senior_backend.routes import notation
-from senior_backend.routes.exchange import INFRASTRUCTURE, LOCATIONS, Exchange, Use
+from senior_backend.routes.exchange import ANY_STATUS, INFRASTRUCTURE, LOCATIONS, Exchange, Use
 from senior_backend.routes.frameworks import Endpoint
 from senior_backend.routes.libraries import inner_of
 from senior_backend.routes.schemas import Components, Schema, plain
@@ -163,8 +163,9 @@ class Writer:
             if STATUS.fullmatch(code):
                 made[code] = self.declared_response(code, value)
         for status in dict.fromkeys(answer.status for answer in exchange.answers):
-            if str(status) not in made and f"{status // 100}XX" not in made:
-                made[str(status)] = self.response(exchange, status)
+            code = "default" if status == ANY_STATUS else str(status)
+            if code not in made and f"{code[0]}XX" not in made:
+                made[code] = self.response(exchange, status, code)
         return dict(sorted(made.items())) or {"default": {"description": "What is answered could not be read"}}
 
     def declared_response(self, code: str, value: Any) -> dict:
@@ -178,7 +179,7 @@ class Writer:
             made["content"] = {"application/json": {"schema": schema}}
         return made
 
-    def response(self, exchange: Exchange, status: int) -> dict:
+    def response(self, exchange: Exchange, status: int, code: str) -> dict:
         content: dict[str, list] = {}
         for content_type, body in ((answer.content_type, body) for answer in exchange.answers if answer.status == status for body in options(answer.body) if body is not UNDEFINED):
             content_type = content_type or type_of_body(body, exchange.framework)
@@ -188,7 +189,7 @@ class Writer:
                     schema = self.it.types.schema(exchange.reply_type)
                 content.setdefault(content_type, []).append({**schema, INFERRED: True} if type(body) in (Obj, Arr) else schema)
         made = {name: {"schema": schema} if (schema := joined(found)) else {} for name, found in content.items() if status not in (204, 304)}
-        return {"description": phrase(str(status)), **({"content": made} if made else {})}
+        return {"description": phrase(code), **({"content": made} if made else {})}
 
 
 def parameter(location: str, name: str, schema: dict, required: bool) -> dict:
