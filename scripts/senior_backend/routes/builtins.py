@@ -333,7 +333,7 @@ def globals_() -> dict[str, Any]:
     numbers = {"parseInt": integer, "parseFloat": number_, "isInteger": tested("integer"), "isSafeInteger": tested("integer"), "isFinite": tested("number"), "isNaN": native(lambda it, *rest: Test())}
     return {
         **dict.fromkeys(("Error", "TypeError", "RangeError", "SyntaxError", "EvalError", "AggregateError", "ReferenceError"), ERROR), "undefined": UNDEFINED, "Object": Native(lambda it, this, a, node: Obj(open=True), object_),
-        "Array": Native(lambda it, this, a, node: Arr([], True), {"isArray": native(is_array), "from": native(array_from), "of": Native(lambda it, this, a, node: Arr(a))}), "Promise": Native(lambda it, this, a, node: promise(it, *a), promises),
+        "Array": Native(lambda it, this, a, node: Arr([], True), {"isArray": native(is_array), "from": native(array_from), "of": Native(lambda it, this, a, node: Arr(a)), "prototype": Arr([])}), "Promise": Native(lambda it, this, a, node: promise(it, *a), promises),
         "Number": Native(number_.work, numbers), "parseInt": integer, "parseFloat": number_, "isNaN": numbers["isNaN"], "String": native(converted("")), "Boolean": native(boolean),
         "JSON": Native(unknown.work, {"parse": opaque(), "stringify": native(text)}), "Date": Native(opaque(constant("date-time")).work, {"now": native(number)}), "Buffer": Native(binary.work, {"from": binary, "alloc": binary}),
         **dict.fromkeys(("Map", "Set", "WeakMap", "URL", "URLSearchParams", "Symbol"), opaque()), "process": Obj({"env": Obj(open=True), "argv": Unknown(), "exit": unknown, "on": unknown, "cwd": native(lambda it: "/")}, open=True),

@@ -347,7 +347,7 @@ class Response(Part):
             return self.props[name]
         if name in ("locals", "req", "request"):
             return self.exchange.locals if name == "locals" else self.exchange.request
-        return self if name in ("raw", "res") else Unknown(it.types.NUMBER) if name == "statusCode" else function_at(self, name)
+        return self if name in ("raw", "res") else Unknown(it.types.NUMBER) if name == "statusCode" else Native(lambda it, this, a, node: self.framework_method(it, name, a))
 
     def set(self, it, name, value):
         if name == "statusCode":
@@ -355,8 +355,10 @@ class Response(Part):
         self.props[name] = value
 
     def invoke(self, it, name, arguments, node):
-        if name in self.props:
-            return it.call(self.props[name], self, arguments, node)
+        return it.call(self.props[name], self, arguments, node) if name in self.props else self.framework_method(it, name, arguments)
+
+    def framework_method(self, it, name, arguments):
+        """What the framework does by that name, whatever the sources have put in its place."""
         if name in ANSWERS:
             ANSWERS[name](self.exchange, it, arguments)
         elif name in SENSIBLE and self.exchange.framework == "fastify":

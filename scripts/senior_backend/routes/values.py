@@ -259,8 +259,8 @@ class Native(Value):
 
 
 def function_at(value: Value, name: Any) -> Native:
-    """A method that is read without being called."""
-    return Native(lambda it, this, arguments, node: value.invoke(it, name, arguments, node))
+    """A method that is read without being called; one of lists may be called for another list."""
+    return Native(lambda it, this, arguments, node: (this if type(value) is type(this) is Arr else value).invoke(it, name, arguments, node))
 
 
 class Cls(Value):
