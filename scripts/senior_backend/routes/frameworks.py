@@ -91,6 +91,7 @@ class Router(Value):
         return it.call(found, self, arguments if name in ("listen", "then", "ready") or not isinstance(found, Unknown) else [], node)
 
     def add(self, it: Any, kind: str, methods: tuple, paths: list | None, handlers: list, node: Any, **further: Any) -> Router:
+        it.registered += 1
         self.layers.append(Layer(kind, methods, paths, handlers, it.place(node), node, types=it.generics, **further))
         return self
 

@@ -8,6 +8,7 @@ from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls
 
 STEPS = 12_000              # statements and calls that are followed for one route; code that needs more is cut short and told
 STARTING_STEPS = 80_000     # the same for one module, which may set up a whole app
+IDLE_STEPS = 4_000          # those after which a function that registered nothing is no longer followed there
 DEEPEST_CALL = 48           # calls within calls
 LONGEST_LOOP = 400          # turns of a loop over known values
 RETURN, BREAK, CONTINUE, THROW = "return", "break", "continue", "throw"
@@ -73,7 +74,8 @@ class Interpreter:
         self.module: Any = None
         self.exchange: Any = None               # the request that is being answered
         self.absent: list[frozenset] = []
-        self.unknown_calls = self.passed_on = 0
+        self.unknown_calls = self.passed_on = self.registered = 0
+        self.idle: dict[int, int] = {}          # function -> the steps that it took at start without registering a route
         self.unresolved: dict[tuple, Unresolved] = {}
         # what the sources were seen to make: routers, Fastify's schemas, passport's strategies, security schemes, exports of generated validators, what is said of the whole API
         self.routers, self.shared_schemas, self.strategies, self.schemes, self.generated, self.about = [], [], {}, {}, {}, {}
@@ -193,10 +195,13 @@ class Interpreter:
 
     def call_function(self, function: Fn, this: Any, arguments: list) -> Any:
         self.steps -= 1
-        if len(self.calls) >= DEEPEST_CALL or sum(other.node.id == function.node.id for other in self.calls) > 1:
+        key, before = function.node.id, (self.steps, self.registered)
+        if len(self.calls) >= DEEPEST_CALL or sum(other.node.id == key for other in self.calls) > 1:
             return Unknown(why="calls itself")
+        if self.exchange is None and self.idle.get(key, 0) > IDLE_STEPS:
+            return Unknown(why=function.name)
         scope, module = Scope(function.scope, self.depth, function.scope.module), self.module
-        self.called.add(function.node.id)
+        self.called.add(key)
         self.calls.append(function)
         self.returns.append([])
         self.frames.append(self.entering or self.exchange is not None and self.exchange.receives(arguments))
@@ -208,6 +213,8 @@ class Interpreter:
             self.calls.pop()
             self.returns.pop()
             self.frames.pop()
+            if self.exchange is None and before[1] == self.registered:
+                self.idle[key] = self.idle.get(key, 0) + before[0] - self.steps
 
     def call_unknown(self, arguments: list, why: str = "") -> Any:
         """A call of something that is not known: functions that it is given may be called back, and a container makes the class that it is asked for."""
