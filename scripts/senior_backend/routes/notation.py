@@ -7,6 +7,7 @@ from typing import Any
 
 NAME = re.compile(r"[A-Za-z0-9_$]+")
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+WILD = re.compile(r"[:*({]")
 MOST_TEMPLATES = 8
 BLOCK = re.compile(r"/\*\*(.*?)\*/", re.DOTALL)
 STAR = re.compile(r"^[ \t]*\*(?: |$)?|^[ \t]+$", re.MULTILINE)
@@ -92,8 +93,10 @@ def joined(prefix: str, path: str) -> str:
 
 def covers(prefix: str, path: str, exact: bool = False) -> bool:
     """Whether a middleware at a pattern sees requests for another pattern; exact: only for the path itself (all), not below it."""
-    if not any(letter in prefix for letter in ":*({"):
-        return path == prefix or not exact and (prefix == "/" or path.startswith(prefix + "/"))
+    if prefix == "/" and not exact:
+        return True
+    if not WILD.search(prefix):
+        return path == prefix or not exact and path.startswith(prefix + "/")
     wanted, given = [[part for part in text.split("/") if part] for text in (prefix, path)]
     for index, part in enumerate(wanted):
         if part.startswith(("*", "(.*", "{*")):

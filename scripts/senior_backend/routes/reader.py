@@ -1,11 +1,13 @@
 """From a folder of sources to the operations that they serve. Sources are read with tree-sitter and never run."""
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 import pathlib
 import re
 import sys
-from typing import Any
+from typing import Any, Iterator
 
 from senior_backend.openapi.syntax import SyntaxProblem
 from senior_backend.openapi.yaml12 import parse_yaml
@@ -54,6 +56,19 @@ class Found:
     annotations: list
 
 
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Python's search for unreachable cycles put off: it took a quarter of the time, and found nothing."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+@uncollected()
 def read(folder: pathlib.Path) -> Found:
     """The operations of all sources below the folder."""
     limit = sys.getrecursionlimit()
