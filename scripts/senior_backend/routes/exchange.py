@@ -62,6 +62,7 @@ class Exchange:
         self.state: tuple[Reply, ...] = (Reply(),)
         self.failures = self.refusals = 0
         self.reads: set = set()
+        self.delegates: dict[int, dict] = {}        # function -> the functions that it hands the request to
         self.credentials: dict[str, dict] = {}
         self.scheme_words: set[str] = set()
         self.assumed: list[str] = []
@@ -136,10 +137,13 @@ class Exchange:
         return found
 
     def guard(self, missing: frozenset, failures: int) -> None:
-        """A branch for missing inputs has ended: they are required when it fails."""
+        """A branch for missing inputs, or for other values than these, has ended: they are required when it fails."""
         if self.failures > failures or all(reply.status is not None and reply.status >= 400 and not reply.sent for reply in self.state):
-            for key in missing:
-                self.use(key).required = True
+            for location, path, *values in missing:
+                use = self.use((location, path))
+                use.required |= not values
+                for listed in values:
+                    use.keywords.setdefault("enum", list(listed))
 
     def compared(self, text: Any) -> None:
         """A text that something, perhaps the Authorization header, is looked at for."""

@@ -202,6 +202,8 @@ class Interpreter:
             return Unknown(why=function.name)
         scope, module = Scope(function.scope, self.depth, function.scope.module), self.module
         self.called.add(key)
+        if self.calls and self.exchange is not None and arguments and arguments[0] is self.exchange.request:
+            self.exchange.delegates.setdefault(self.calls[-1].node.id, {})[key] = function
         self.calls.append(function)
         self.returns.append([])
         self.frames.append(self.entering or self.exchange is not None and self.exchange.receives(arguments))

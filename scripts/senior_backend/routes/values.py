@@ -64,7 +64,7 @@ class Unknown(Value):
 
 
 class Test(Unknown):
-    """A condition. when_true, when_false: the inputs of which one is missing in that case: frozensets of Input.key."""
+    """A condition. when_true, when_false: the inputs of which one is missing in that case: frozensets of Input.key; with values at its end: it is none of these."""
     __slots__ = ("when_true", "when_false")
 
     def __init__(self, when_true: frozenset = NONE, when_false: frozenset = NONE):
