@@ -20,7 +20,7 @@ TEXT_METHODS = frozenset("""trim toLowerCase toUpperCase split startsWith endsWi
 trimStart trimEnd""".split())
 LIST_METHODS = frozenset("map forEach filter some every find findIndex reduce push sort join flatMap flat reverse splice entries keys values pop shift reduceRight".split())
 OTHER_METHODS = frozenset("toString valueOf hasOwnProperty includes indexOf lastIndexOf slice concat at toFixed toJSON then catch finally has get".split())
-MEDIA_TYPES = {"json": "application/json", "html": "text/html", "text": "text/plain", "txt": "text/plain", "xml": "application/xml", "csv": "text/csv", "pdf": "application/pdf", "png": "image/png", "svg": "image/svg+xml"}
+MEDIA_TYPES = {"json": "application/json", "html": "text/html", "text": "text/plain", "txt": "text/plain", "xml": "application/xml", "csv": "text/csv", "pdf": "application/pdf", "png": "image/png", "svg": "image/svg+xml", "js": "text/javascript", "css": "text/css"}
 SENSIBLE = {name[0].lower() + name[1:]: code for name, code in HTTP_ERRORS.items()}       # reply.notFound() of @fastify/sensible
 
 
@@ -396,7 +396,8 @@ def send_type(exchange: Exchange, it: Any, a: list) -> None:
         for key, inner in (value if type(value) is Obj else name).props.items():
             send_type(exchange, it, [key, inner])
     elif isinstance(name, str) and name.lower() == "content-type" and isinstance(value, str):
-        exchange.every(content_type=MEDIA_TYPES.get(value.lstrip(".").lower(), value.partition(";")[0].strip().lower()))
+        media = value.partition(";")[0].strip().lower()
+        exchange.every(content_type=MEDIA_TYPES.get(media.lstrip("."), media if "/" in media else "application/octet-stream"))
 
 
 def set_status(exchange: Exchange, it: Any, a: list) -> None:

@@ -507,6 +507,7 @@ def note_definition(it: Any, given: Any) -> None:
 
 def swagger(it: Any, a: list, node: Any) -> Unknown:
     note_definition(it, at(a))
+    it.documents += [path for path in it.items(it.member(at(a), "apis")) if isinstance(path, str)] if type(at(a)) is Obj else []
     return Unknown(why="swagger-jsdoc")
 
 

@@ -77,8 +77,8 @@ class Interpreter:
         self.unknown_calls = self.passed_on = self.registered = 0
         self.idle: dict[int, int] = {}          # function -> the steps that it took at start without registering a route
         self.unresolved: dict[tuple, Unresolved] = {}
-        # what the sources were seen to make: routers, Fastify's schemas, passport's strategies, security schemes, exports of generated validators, what is said of the whole API
-        self.routers, self.shared_schemas, self.strategies, self.schemes, self.generated, self.about = [], [], {}, {}, {}, {}
+        # what the sources were seen to make: routers, Fastify's schemas, passport's strategies, security schemes, exports of generated validators, what is said of the whole API, files that say more of it
+        self.routers, self.shared_schemas, self.strategies, self.schemes, self.generated, self.about, self.documents = [], [], {}, {}, {}, {}, []
         self.generics, self.called, self.variables = [], set(), set()
 
     # evaluation

@@ -10,7 +10,7 @@ QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 WILD = re.compile(r"[:*({]")
 MOST_TEMPLATES = 8
 BLOCK = re.compile(r"/\*\*(.*?)\*/", re.DOTALL)
-STAR = re.compile(r"^[ \t]*\*(?: |$)?|^[ \t]+$", re.MULTILINE)
+STAR = re.compile(r"(?<=\n)[ \t]*\*(?: |$)?|^[ \t]+$", re.MULTILINE)
 TAG = re.compile(r"^@(\w+)[ \t]*(.*(?:\n(?!@\w).*)*)", re.MULTILINE)
 NUMBERS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "multipleOf")
 HOLDERS = ("export_statement", "lexical_declaration", "expression_statement", "variable_declaration")
@@ -65,6 +65,7 @@ def parameter(pattern: str, at: int, framework: str) -> tuple[list, int]:
     if pattern[end:end + 1] == "(":
         stop = closing(pattern, end, "(", ")")
         expression, end = pattern[end + 1:stop - 1].removeprefix("^").removesuffix("$"), stop
+    expression = "" if expression in ("*", ".*") else expression
     modifier = pattern[end:end + 1] if pattern[end:end + 1] in ("?", "*", "+") and not (framework == "fastify" and pattern[end] == "*") else ""
     whole = f"^(?:{expression})$" if "|" in expression else f"^{expression}$" if expression else ""
     return [(f"{{{name}}}", {name: whole}), *([(None, {})] if modifier in ("?", "*") else [])], end + len(modifier)

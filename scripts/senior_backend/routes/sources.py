@@ -1,6 +1,7 @@
 """The files of a folder: which are sources, how they are parsed, and what an import leads to."""
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pathlib
@@ -18,7 +19,7 @@ ENDINGS = (".ts", ".js", ".mts", ".mjs", ".cts", ".cjs", ".tsx", ".jsx")
 CONFIGS = ("tsconfig.json", "jsconfig.json", "tsconfig.base.json")
 SKIPPED = frozenset("""built bundle bundles node_modules bower_components dist build out coverage test tests __tests__ __mocks__ e2e cypress vendor public static tmp docs""".split())
 NOT_SOURCES = re.compile(r"(?:\.|-|_)(?:test|spec|min|bundle|stories)\.[cm]?[jt]sx?$|\.d\.[cm]?ts$|^\.|\.config\.[cm]?[jt]s$")
-LARGEST, MOST_FILES = 2 << 20, 20_000       # bytes of one file; what is larger was not written by people
+LARGEST, MOST_FILES, MOST_TEXTS = 2 << 20, 20_000, 50       # bytes of one file; what is larger was not written by people
 LONG_LINE = 5_000                           # characters per line on average that only minified files have
 ROUTING = re.compile(rb"express|[fF]astify|\b[kK]oa\b|[rR]outer|\.listen\(|\.register\(")
 IMPORTED = re.compile(rb"""(?:\bfrom|\brequire\(|\bimport\(?)\s*['"]([^'"\n]+)""")
@@ -188,6 +189,14 @@ class Sources:
         while more := {name for name, targets in imports.items() if name not in found and targets & found}:
             found |= more
         return [name for name in self.files if name in found]
+
+    def texts(self, pattern: str) -> list[tuple[str, str]]:
+        """(name, text) of the YAML files in the folder that a pattern names."""
+        if ".." in pattern or not pattern.endswith((".yaml", ".yml")):
+            return []
+        bases = {self.root, *(self.root / posixpath.dirname(name) for name in self.configs if name.endswith("package.json"))}
+        found = sorted(itertools.islice((path for base in sorted(bases) for path in base.glob(pattern.lstrip("/").removeprefix("./"))), MOST_TEXTS))
+        return [(path.relative_to(self.root).as_posix(), path.read_text(encoding="utf-8", errors="replace")) for path in found if path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST]
 
     def inside(self, path: str) -> list[str]:
         """The files below a folder, relative to it."""
