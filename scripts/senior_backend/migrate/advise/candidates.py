@@ -11,7 +11,7 @@ from typing import Callable, Iterable, Iterator, Sequence
 
 from senior_backend.migrate.advise.facts import PAGE, Column, Facts, Relation
 from senior_backend.migrate.advise.plans import Access, Condition, Key
-from senior_backend.migrate.advise.values import Scenario
+from senior_backend.migrate.advise.values import UNEVEN, Scenario
 from senior_backend.postgres.quote import ident, listed, literal, qualified
 
 Name = tuple[str, str]
@@ -233,7 +233,8 @@ class Shapes:
             others = [one for one in self.of_kind("equal") if not one.others and not self.supposed(one) and self.different(one.keys[0]) > MANY]
             sure = self.scenario.trusted and not others and max(column.shares) >= COMMON
             return left if sure and left <= 1 - max(column.shares) + 1e-6 else None
-        return left if left <= RARE or condition.kind in ("unequal", "true") else None
+        rare = left <= RARE and max(column.shares) >= UNEVEN            # else each value is asked for in its turn
+        return left if rare or condition.kind in ("unequal", "true") else None
 
     def searches(self) -> Iterator[Candidate]:
         for one in self.of_kind("search", "range"):

@@ -227,5 +227,5 @@ def told(error: Any) -> str:
     """The server's words without its DETAIL, which quotes rows, and without the value in a message about one."""
     primary = error.diag.message_primary or " ".join(str(error).split())
     if (error.sqlstate or "").startswith("22"):
-        primary = re.sub(r': ".*"$', ': "..."', primary, flags=re.DOTALL)
+        primary = re.sub(r'(?<=: )".*"$|(?<=^value )".*"(?= is )', '"..."', primary, flags=re.DOTALL)
     return primary + (f" (hint: {error.diag.message_hint})" if error.diag.message_hint else "") + f" [{error.sqlstate}]"
