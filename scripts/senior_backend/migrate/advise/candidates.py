@@ -17,6 +17,7 @@ from senior_backend.postgres.quote import ident, listed, literal, qualified
 Name = tuple[str, str]
 MOST, MOST_KEYS, MOST_INCLUDED, MOST_INCLUDED_BYTES = 40, 5, 4, 64
 SELECTIVE, RARE, COMMON = 0.7, 0.25, 0.9         # shares of the rows: where a partial index saves something; what may be its subject; what hides the others
+CHEAP = 12.0            # in the planner's units: a statement that costs less is left as it is, and so is a table that is read whole for less
 POSTING = 6             # bytes of an entry in a gin index whose keys repeat
 MANY = 100              # different values of another column that is looked up: then that is what finds the rows
 BRIN_CORRELATION, BRIN_PAGES = 0.95, 1000
@@ -40,7 +41,7 @@ SEARCHES: tuple[tuple[str, Callable[[Column], bool], str, str], ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """where: of a partial index, as SQL, over where_columns; assumed: its constant is no more than what the statistics suggest."""
+    """where: of a partial index, as SQL, over where_columns; assumed: a constant in it is no more than what the statistics suggest."""
     table: Name
     keys: tuple[Key, ...]
     method: str = "btree"
@@ -105,7 +106,10 @@ class Maker:
         relation = self.facts.relations.get(access.table)
         if relation is None or relation.root not in self.facts.relations:
             return []
-        relation = self.facts.relations[relation.root] if self.facts.relations[relation.root].columns else relation
+        root = self.facts.relations[relation.root]
+        relation = root if root.columns else relation
+        if root.pages + root.rows / 100 < CHEAP:
+            return []
         made: dict[Candidate, None] = {}
         for conditions in [access.conditions, *([*access.conditions, *branch] for branches in access.branches for branch in branches)]:
             made.update(dict.fromkeys(itertools.islice(Shapes(self, relation, access, conditions, scenario).all(), MOST)))
@@ -178,7 +182,7 @@ class Shapes:
                    for one in whole)
 
     def variants(self, keys: tuple[Key, ...]) -> Iterator[Candidate]:
-        plain = Candidate(self.table, keys)
+        plain = Candidate(self.table, keys, assumed=self.scenario.keyed and any(map(has_constant, keys)))
         yield plain
         partial = list(self.partial(keys))
         yield from partial

@@ -9,7 +9,7 @@ import time
 from typing import Iterable, Sequence
 
 from senior_backend import dependencies
-from senior_backend.migrate.advise.candidates import Candidate, Maker
+from senior_backend.migrate.advise.candidates import CHEAP, Candidate, Maker
 from senior_backend.migrate.advise.facts import Facts, Name
 from senior_backend.migrate.advise.plans import Access, accesses
 from senior_backend.migrate.advise.stage import Stage
@@ -20,7 +20,6 @@ from senior_backend.migrate.apply.executor import told
 FEW_CALLS, CLEARLY = 5, 3.0
 OVERHEAD = 2.0          # cost units of a call that finds its row at once: parsing, locks, the answer
 MS_PER_UNIT = 0.006         # where nothing was measured: of a cached sequential scan on the machine this was written on
-CHEAP = 12.0            # a statement below this cost is left as it is
 ENTRY_MS, SEARCH_ENTRY_MS = 0.006, 0.08         # measured: writing one entry of a btree, of a trigram index
 # an index that takes some share of all new bytes must save as large a share of the time that is left, times this and the logarithm of the whole gain
 SIZE_WEIGHT = 0.1

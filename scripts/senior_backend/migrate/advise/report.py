@@ -212,7 +212,7 @@ def reason(one: Candidate, queries: Sequence[Query]) -> str:
         text = " and ".join([f"finds rows by {', '.join(equal)}"] * bool(equal) + [f"gives them {'' if equal else 'in the '}order{'ed' if equal else ''} or bounded by {', '.join(rest)}"] * bool(rest))
     text += f"; only rows with {one.where}" if one.where else ""
     text += f"; holds {', '.join(one.include)}, so that the table itself is not read" if one.include else ""
-    return text + ("; the constant of its condition comes from the column's statistics: see that it is the one your statements ask for" if one.assumed else "")
+    return text + ("; the constant in it comes from the column's statistics: see that it is the one your statements ask for" if one.assumed else "")
 
 
 def writers(choice: Choice, one: Candidate) -> str:
