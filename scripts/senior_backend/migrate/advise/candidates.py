@@ -81,7 +81,7 @@ class Candidate:
     def simple_name(self) -> str:
         kind = {"gin": "trgm" if self.extension else "gin", "gist": "gist", "brin": "brin"}.get(self.method, "")
         partial = [word for word in words(self.where) if word not in self.columns or word not in self.where_columns]
-        return "_".join(filter(None, [self.table[1], *(key.columns[0] if key.plain else "_".join(words(key.text)) for key in self.keys), *partial, kind]))
+        return re.sub(r"\W+", "_", "_".join(filter(None, [self.table[1], *(key.columns[0] if key.plain else "_".join(words(key.text)) for key in self.keys), *partial, kind]))).strip("_")
 
 
 def words(expression: str) -> list[str]:
@@ -90,7 +90,7 @@ def words(expression: str) -> list[str]:
     >>> words("status = 'pending'::text"), words("NOT seen AND deleted_at IS NULL"), words("lower(email::text)")
     (['status', 'pending'], ['not', 'seen', 'deleted_at', 'null'], ['lower', 'email'])
     """
-    return [word for word in re.findall(r"\w+", re.sub(r"::[a-z ]+", "", expression).lower()) if word not in ("is", "and")]
+    return [word for word in re.findall(r"\w+", re.sub(r'::(?:"[^"]*"|[a-z_. ])+', "", expression).lower()) if word not in ("is", "and")]
 
 
 class Maker:
@@ -135,7 +135,10 @@ class Shapes:
         return [one for one in self.conditions if one.kind in kinds]
 
     def different(self, key: Key) -> float:
+        """What part of the rows one of its values finds, as a number of parts."""
         column = self.relation.columns.get(key.columns[0]) if key.columns else None
+        if column and any(one.keys[0] == key for one in self.of_kind("null")):
+            return 1 / max(column.nulls, 1e-6)
         return column.different(self.relation.rows) if column and key.plain else self.relation.rows / 10
 
     def equalities(self) -> Iterator[tuple[Key, ...]]:
@@ -233,11 +236,11 @@ class Shapes:
         shares = dict(zip(column.values, column.shares))
         named = shares.get("t", 0.0) if condition.kind == "true" else sum(shares.get(value, 0.0) for value in constants(condition.value))
         left = 1 - named if condition.kind == "unequal" or condition.text.startswith("NOT ") else named
+        others = [one for one in self.of_kind("equal") if one.keys != condition.keys and not one.others and not self.supposed(one) and self.different(one.keys[0]) > MANY]
         if self.supposed(condition):
-            others = [one for one in self.of_kind("equal") if not one.others and not self.supposed(one) and self.different(one.keys[0]) > MANY]
             sure = self.scenario.trusted and not others and max(column.shares) >= COMMON
             return left if sure and left <= 1 - max(column.shares) + 1e-6 else None
-        rare = left <= RARE and max(column.shares) >= UNEVEN            # else each value is asked for in its turn
+        rare = left <= RARE and not others and max(column.shares) >= UNEVEN         # of an even column each value is asked for in its turn
         return left if rare or condition.kind in ("unequal", "true") else None
 
     def searches(self) -> Iterator[Candidate]:

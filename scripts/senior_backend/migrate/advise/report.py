@@ -102,7 +102,7 @@ class Writer:
         else:
             evidence += f"; together {before / whole:.1%} of the workload's time, then about {after / whole:.1%}"
             evidence += "; the database's own planner takes it too (asked with hypopg)" if one in self.confirmed else ""
-        made = self.statement(one, reason(one, queries), evidence)
+        made = self.statement(choice.stage.spelled(one), reason(one, queries), evidence)
         made.guess, made.bytes, made.queries, made.writers, made.candidate = self.facts.imagined, choice.stage.bytes[one], told, writers(choice, one), one
         return made
 

@@ -48,6 +48,8 @@ class Copy:
         name = qualified(*one.name)
         columns = listed(row[0] for row in self.admin.execute("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 "
                                                               "AND NOT attisdropped AND attgenerated = '' ORDER BY attnum", [name]))
+        if not columns:
+            return
         sample = f" TABLESAMPLE SYSTEM ({max(100 * self.share, 0.01):.4f}) REPEATABLE (1)" if self.share < 1 else ""
         with target.cursor() as source, self.session.cursor() as goal:
             with source.copy(f"COPY (SELECT {columns} FROM ONLY {name}{sample}) TO STDOUT") as out, goal.copy(f"COPY {name} ({columns}) FROM STDIN") as into:
