@@ -15,7 +15,7 @@ from senior_backend.migrate.advise.plans import Access, accesses
 from senior_backend.migrate.advise.stage import Stage
 from senior_backend.migrate.advise.statements import Statement
 from senior_backend.migrate.advise.values import Chooser, Scenario
-from senior_backend.migrate.apply.executor import told
+from senior_backend.postgres.connection import told
 
 FEW_CALLS, CLEARLY = 5, 3.0
 OVERHEAD = 2.0          # cost units of a call that finds its row at once: parsing, locks, the answer

@@ -23,7 +23,6 @@ from senior_backend.migrate.advise.trial import Copy
 from senior_backend.migrate.analyze import command as analysis
 from senior_backend.migrate.analyze.measured import size
 from senior_backend.migrate.analyze.schema import Schema
-from senior_backend.migrate.apply import executor
 from senior_backend.migrate.bench import Failed
 from senior_backend.postgres import connection, live
 
@@ -183,7 +182,7 @@ def failures() -> tuple[type[Exception], ...]:
 
 
 def said(error: Exception) -> str:
-    return getattr(error, "message", None) or (executor.told(error) if hasattr(error, "diag") else str(error).strip())
+    return getattr(error, "message", None) or (connection.told(error) if hasattr(error, "diag") else str(error).strip())
 
 
 def unusable(one: dict[str, Any]) -> dict[str, str]:

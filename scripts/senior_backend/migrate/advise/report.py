@@ -95,7 +95,7 @@ class Writer:
         told = [figures(choice, query) for query in {id(query.statement): query for query in reversed(queries)}.values()]
         before, after = sum(query.total for query in queries), sum(query.time(choice.now(query)[1]) for query in queries)
         whole = sum(query.total for query in choice.queries) or 1.0
-        rows = [f"{row['calls']:,} calls{mean(row)}, planner's cost {row['cost_before']:,.0f} -> {row['cost_after']:,.0f}" for row in told[:MOST_QUERIES]]
+        rows = [f"{row['calls']:,} call{'s' * (row['calls'] != 1)}{mean(row)}, planner's cost {row['cost_before']:,.0f} -> {row['cost_after']:,.0f}" for row in told[:MOST_QUERIES]]
         evidence = "; ".join([f"{len(told)} statement{'s' * (len(told) != 1)}", *rows])
         if self.facts.imagined:
             evidence = f"no figure was measured: planned with {self.facts.relations[one.table].rows:,.0f} rows in each table; {evidence}"
