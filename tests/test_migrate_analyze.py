@@ -197,7 +197,7 @@ def test_slow_statements_name_the_column_and_their_measured_time(counted):
         mean = session.execute("select mean_exec_time from pg_stat_statements where query like '%user_id%'").fetchone()[0]
     _, out, _ = analyze("--connection", url)
     assert f"orders.user_id - {mean:.0f}ms avg query time, ADD INDEX recommended" in out and "orders.code - 2" in out and "secret" not in out
-    assert "N+1 QUERY RISKS (1 found):\n  orders: sent 20 times for each call of another query: select * from orders where user_id = $1" in out
+    assert "N+1 QUERY RISKS (1 found):\n  orders: sent 20 times for each call of another query: SELECT * FROM orders WHERE user_id = $1" in out
     assert "CREATE INDEX CONCURRENTLY ON public.orders (user_id)" in out
     slow = [one for one in as_json("--connection", url)["issues_detail"] if one["code"] == "slow-query" and "code" in one["message"]]
     assert slow and slow[0]["severity"] == "warning" and "orders (code)" in slow[0]["suggestion"]

@@ -70,7 +70,7 @@ from family f join pg_class t on t.oid = f.top join pg_class c on c.oid = f.oid 
 -- part expression
 with source as (select histogram_bounds::text::{type}[] as bounds, most_common_vals::text::{type}[] as vals, most_common_freqs as shares from pg_stats
     where schemaname = %(schema)s and tablename = %(table)s and attname = %(name)s),
-  sample as (select {expression} as value, weight from (select v as {column}, 1.0 as weight from source, unnest(bounds) v union all select v, 100 * f from source, unnest(vals, shares) m(v, f)) one)
+  sample as (select {expression} as value, weight from (select bounds[i] as {column}, 1.0 as weight from source, generate_subscripts(bounds, 1) i union all select vals[i], 100 * shares[i] from source, generate_subscripts(vals, 1) i) one)
 select count(*), count(distinct value), coalesce(sum(weight) filter (where value is null) / nullif(sum(weight), 0), 0), coalesce(avg(pg_column_size(value)), 8)::int from sample
 -- part spelled
 select array(select pg_get_indexdef(i.indexrelid, n, true) from generate_series(1, %s) n order by n), pg_get_expr(i.indpred, i.indrelid, true) from pg_index i where i.indexrelid = %s
