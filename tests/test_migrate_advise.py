@@ -134,7 +134,7 @@ def test_each_statement_gets_its_index(sql, stage):
     for each in picked:         # the estimated size, against the index itself
         if not each.extension:
             with contextlib.closing(connection.connect(session.info.dsn)) as builder, builder.transaction(force_rollback=True):
-                builder.execute(each.sql("really"))
+                builder.execute(stand_in.spelled(each).sql("really"))
                 real = builder.execute("select pg_relation_size('really')").fetchone()[0]
             times = 2 if each.method == "btree" else 4
             assert real / times <= stand_in.bytes[each] + 32768 and stand_in.bytes[each] <= times * real + 32768
