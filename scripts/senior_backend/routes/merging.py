@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from senior_backend.openapi.paths import placeholders, shape
+from senior_backend.openapi.operations import placeholders, shape
 from senior_backend.routes.document import INFERRED, METHODS, each, unmarked
 from senior_backend.routes.operations import phrase
 
