@@ -187,10 +187,10 @@ MIGRATION = {
 
 @pytest.fixture(scope="module")
 def decision() -> dict:
-    from senior_backend.decide import command as deciding, options
+    from senior_backend.decide import command as deciding
 
     out = io.StringIO()
-    console.run(options.TOOL, options.parser(), deciding.run, ["--sample", "--json"], console.Console(out, io.StringIO()))
+    console.run(deciding.TOOL, deciding.parser(), deciding.run, ["--sample", "--json"], console.Console(out, io.StringIO()))
     return json.loads(out.getvalue())
 
 

@@ -6,7 +6,7 @@
  */
 import * as z from 'zod';
 
-/** A JSON Schema (draft 2020-12) as data: patterns are regular expressions, formats are functions, `$ref` names a definition. */
+/** A JSON Schema (draft 2020-12) as data: patterns are regular expressions, formats that are checked are functions, `$ref` names a definition. */
 export type JsonSchema = boolean | Keywords;
 export type Definitions = Readonly<Record<string, JsonSchema>>;
 
@@ -32,7 +32,7 @@ export interface Keywords {
   readonly minLength?: number;
   readonly maxLength?: number;
   readonly pattern?: RegExp;
-  readonly format?: ((text: string) => boolean) | undefined;
+  readonly format?: ((text: string) => boolean) | string | undefined;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly exclusiveMinimum?: number;
@@ -346,7 +346,7 @@ function* limits(schema: Keywords): Generator<Check> {
   if (schema.minLength !== undefined) yield minLength(schema.minLength);
   if (schema.maxLength !== undefined) yield maxLength(schema.maxLength);
   if (pattern !== undefined) yield rule((value) => typeof value !== 'string' || pattern.test(value), `must match ${pattern}`);
-  if (format !== undefined) yield rule((value) => typeof value !== 'string' || format(value), 'must have the right format');
+  if (typeof format === 'function') yield rule((value) => typeof value !== 'string' || format(value), 'must have the right format');
   if (minimum !== undefined) yield rule((value) => typeof value !== 'number' || value >= minimum, `must be at least ${minimum}`);
   if (maximum !== undefined) yield rule((value) => typeof value !== 'number' || value <= maximum, `must be at most ${maximum}`);
   if (exclusiveMinimum !== undefined) yield rule((value) => typeof value !== 'number' || value > exclusiveMinimum, `must be more than ${exclusiveMinimum}`);

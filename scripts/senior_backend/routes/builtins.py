@@ -9,7 +9,7 @@ from typing import Any, Callable
 from senior_backend.routes import statements
 from senior_backend.routes.interpreter import LONGEST_LOOP
 from senior_backend.routes.types import Type
-from senior_backend.routes.values import UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Test, Unknown, Value, absence, either, options, truth
+from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Test, Unknown, Value, absence, either, options, truth
 
 FLAGS = {"i": re.IGNORECASE, "s": re.DOTALL, "m": re.MULTILINE}
 STATUS_NAMES = {**{status.name: status.value for status in http.HTTPStatus}, "UNPROCESSABLE_CONTENT": 422, "CONTENT_TOO_LARGE": 413, "PAYLOAD_TOO_LARGE": 413, "INTERNAL": 500}
@@ -118,6 +118,15 @@ def reduced(it: Any, value: Arr, function: Any, rest: list) -> Any:
     return total
 
 
+def includes(it: Any, value: Arr, a: list) -> Any:
+    if not a or value.open or not known(*value.items):
+        return Test()
+    if known(a[0]):
+        return a[0] in value.items
+    inputs = [option for option in options(a[0]) if hasattr(option, "key")]
+    return Test(NONE, frozenset([*((*option.key, tuple(value.items)) for option in inputs), *(option.key for option in inputs if option is a[0] and UNDEFINED not in value.items)]))
+
+
 def decided(wanted: bool) -> Callable:
     def work(it: Any, value: Arr, function: Any, rest: list) -> Any:
         found = [truth(result) for _, result in results(it, value, function)]
@@ -143,7 +152,7 @@ LISTS: dict[str, Callable] = {
     "concat": lambda it, value, a: Arr(value.items + flattened(a), value.open or any(isinstance(given, Unknown) or type(given) is Arr and given.open for given in a), it.depth),
     "slice": lambda it, value, a: copied(it, value, sliced(value.items, *a) if known(*a) and not value.open else list(value.items)), "flat": lambda it, value, a: copied(it, value, flattened(value.items)),
     "reverse": lambda it, value, a: copied(it, value, value.items[::-1]), "sort": lambda it, value, a: value, "values": lambda it, value, a: value, "splice": emptied,
-    "includes": lambda it, value, a: a[0] in value.items if a and not value.open and known(a[0], *value.items) else Test(), "indexOf": number, "keys": lambda it, value, a: copied(it, value, list(range(len(value.items)))),
+    "includes": includes, "has": includes, "indexOf": number, "keys": lambda it, value, a: copied(it, value, list(range(len(value.items)))),
     "entries": lambda it, value, a: copied(it, value, [Arr([index, item]) for index, item in enumerate(value.items)]), **dict.fromkeys(("pop", "shift", "at"), lambda it, value, a: it.items_of(value))}
 CALLBACKS: dict[str, Callable] = {
     "forEach": lambda it, value, function, rest: results(it, value, function) and UNDEFINED, "map": lambda it, value, function, rest: copied(it, value, [result for _, result in results(it, value, function)]),
@@ -186,6 +195,19 @@ def array_from(it: Any, value: Any = UNDEFINED, function: Any = None, *rest: Any
 
 
 # numbers and text made of something
+class Converted(Unknown):
+    """A number or text made of inputs, which get the default that it gets."""
+    __slots__ = ("of",)
+
+    def __init__(self, type: Any, of: list):
+        super().__init__(type)
+        self.of = of
+
+    def defaulted(self, value: Any) -> None:
+        for option in self.of:
+            option.defaulted(value)
+
+
 def converted(kind: str) -> Callable:
     """Number(), parseInt(), String(): an input that is converted is taken for what it is converted to."""
     def work(it: Any, value: Any = UNDEFINED, *rest: Any) -> Any:
@@ -193,7 +215,7 @@ def converted(kind: str) -> Callable:
             for option in options(value):
                 if hasattr(option, "evident") and kind:
                     option.evident(kind)
-            return number(it) if kind else text(it)
+            return Converted(it.types.NUMBER if kind else it.types.STRING, [option for option in options(value) if hasattr(option, "defaulted")])
         if not kind:
             return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
         try:
@@ -333,8 +355,8 @@ def globals_() -> dict[str, Any]:
     numbers = {"parseInt": integer, "parseFloat": number_, "isInteger": tested("integer"), "isSafeInteger": tested("integer"), "isFinite": tested("number"), "isNaN": native(lambda it, *rest: Test())}
     return {
         **dict.fromkeys(("Error", "TypeError", "RangeError", "SyntaxError", "EvalError", "AggregateError", "ReferenceError"), ERROR), "undefined": UNDEFINED, "Object": Native(lambda it, this, a, node: Obj(open=True), object_),
-        "Array": Native(lambda it, this, a, node: Arr([], True), {"isArray": native(is_array), "from": native(array_from), "of": Native(lambda it, this, a, node: Arr(a))}), "Promise": Native(lambda it, this, a, node: promise(it, *a), promises),
+        "Array": Native(lambda it, this, a, node: Arr([], True), {"isArray": native(is_array), "from": native(array_from), "of": Native(lambda it, this, a, node: Arr(a)), "prototype": Arr([])}), "Promise": Native(lambda it, this, a, node: promise(it, *a), promises),
         "Number": Native(number_.work, numbers), "parseInt": integer, "parseFloat": number_, "isNaN": numbers["isNaN"], "String": native(converted("")), "Boolean": native(boolean),
         "JSON": Native(unknown.work, {"parse": opaque(), "stringify": native(text)}), "Date": Native(opaque(constant("date-time")).work, {"now": native(number)}), "Buffer": Native(binary.work, {"from": binary, "alloc": binary}),
-        **dict.fromkeys(("Map", "Set", "WeakMap", "URL", "URLSearchParams", "Symbol"), opaque()), "process": Obj({"env": Obj(open=True), "argv": Unknown(), "exit": unknown, "on": unknown, "cwd": native(lambda it: "/")}, open=True),
+        "Set": Native(lambda it, this, a, node: Arr(it.items(a[0]) if a else [], not a or type(a[0]) is not Arr or a[0].open, it.depth)), **dict.fromkeys(("Map", "WeakMap", "URL", "URLSearchParams", "Symbol"), opaque()), "process": Obj({"env": Obj(open=True), "argv": Unknown(), "exit": unknown, "on": unknown, "cwd": native(lambda it: "/")}, open=True),
         **dict.fromkeys(("setTimeout", "setInterval", "setImmediate", "queueMicrotask"), unknown), **dict.fromkeys(("console", "globalThis", "NaN"), Unknown()), **dict.fromkeys(("encodeURIComponent", "structuredClone"), identity), "Infinity": float("inf")}

@@ -13,13 +13,14 @@ from senior_backend.openapi.patching import patched_json, patched_yaml
 from senior_backend.openapi.writing import document_text
 from senior_backend.routes.document import document, unmarked
 from senior_backend.routes.merging import merged
-from senior_backend.routes.reader import Found, read
+from senior_backend.routes.reader import Found, read, uncollected
 
 LISTED = 10                 # places that are told without --verbose
 NAMES, ENDINGS = ("openapi.yaml", "openapi.yml", "openapi.json"), (".yaml", ".yml", ".json")
 EXAMPLE = "python scripts/api_scaffolder.py src --generate-spec --output openapi.yaml"
 
 
+@uncollected()
 def generate_spec(arguments: argparse.Namespace, out: Console) -> Outcome:
     folder = folder_of(arguments)
     target = target_of(arguments, folder)

@@ -24,6 +24,8 @@ def document(found: Found) -> dict:
     for block, place in found.annotations:
         annotate(made, components, block, place, found)
     name_operations(made["paths"])
+    for _, _, operation in each(made["paths"]):
+        require_known(operation, components.get("securitySchemes", {}))
     for path, method, operation in each(made["paths"]):
         made["paths"][path][method] = {name: operation[name] for name in sorted(operation, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))}
     components["schemas"] = used(components["schemas"], made["paths"], found)
@@ -49,6 +51,17 @@ def name_operations(paths: dict) -> None:
         name = operation.pop("x-handler", None)
         if name and taken.count(name) == 1 and "operationId" not in operation:
             operation["operationId"] = name
+
+
+def require_known(operation: dict, schemes: dict) -> None:
+    """Leave out what asks for a security scheme that nothing defines."""
+    given = operation.get("security") if isinstance(operation.get("security"), list) else []
+    unknown = [name for requirement in given if isinstance(requirement, dict) for name in requirement if name not in schemes]
+    if unknown:
+        operation["x-unresolved"] = [*operation.get("x-unresolved", []), *(f"the security scheme {name} is defined nowhere" for name in unknown)]
+        operation["security"] = [requirement for requirement in given if isinstance(requirement, dict) and not set(requirement) & set(unknown)]
+        if not operation["security"]:
+            del operation["security"]
 
 
 def each(paths: Any) -> Iterator[tuple[str, str, dict]]:
@@ -92,6 +105,12 @@ def combined(read: dict, told: dict, names: dict[str, str]) -> dict:
             name = names.get(parameter.get("name"), parameter.get("name")) if in_path else parameter.get("name")
             named[parameter.get("in", parameter.get("$ref")), name] = {**parameter, **({"required": True, "name": name} if in_path else {})}
     return {**made, **({"parameters": list(named.values())} if named else {})}
+
+
+def renamed(operation: dict, path: str, home: str) -> dict:
+    """The operation with the names that the other template has for its path parameters."""
+    names = dict(zip(placeholders(path), placeholders(home)))
+    return {**operation, **({"parameters": [{**parameter, "name": names.get(parameter["name"], parameter["name"])} if parameter.get("in") == "path" else parameter for parameter in operation["parameters"]]} if "parameters" in operation else {})}
 
 
 # components

@@ -11,6 +11,7 @@ from senior_backend.routes.types import Type
 from senior_backend.routes.values import NONE, UNDEFINED, Arr, Fn, Native, Obj, Test, Unknown, Value, absence, function_at, options
 
 MOST_STATES = 8
+ANY_STATUS = 600            # one that could not be read; it may well be a failure
 # headers that HTTP itself, a proxy or a browser sets, and those that OpenAPI does not allow as parameters
 INFRASTRUCTURE = frozenset("""accept content-type authorization host user-agent cookie origin referer connection content-length accept-encoding accept-language x-forwarded-for x-forwarded-proto
 x-forwarded-host x-real-ip x-requested-with upgrade te transfer-encoding forwarded if-none-match if-modified-since cf-connecting-ip""".split())
@@ -19,7 +20,7 @@ TEXT_METHODS = frozenset("""trim toLowerCase toUpperCase split startsWith endsWi
 trimStart trimEnd""".split())
 LIST_METHODS = frozenset("map forEach filter some every find findIndex reduce push sort join flatMap flat reverse splice entries keys values pop shift reduceRight".split())
 OTHER_METHODS = frozenset("toString valueOf hasOwnProperty includes indexOf lastIndexOf slice concat at toFixed toJSON then catch finally has get".split())
-MEDIA_TYPES = {"json": "application/json", "html": "text/html", "text": "text/plain", "txt": "text/plain", "xml": "application/xml", "csv": "text/csv", "pdf": "application/pdf", "png": "image/png", "svg": "image/svg+xml"}
+MEDIA_TYPES = {"json": "application/json", "html": "text/html", "text": "text/plain", "txt": "text/plain", "xml": "application/xml", "csv": "text/csv", "pdf": "application/pdf", "png": "image/png", "svg": "image/svg+xml", "js": "text/javascript", "css": "text/css"}
 SENSIBLE = {name[0].lower() + name[1:]: code for name, code in HTTP_ERRORS.items()}       # reply.notFound() of @fastify/sensible
 
 
@@ -61,6 +62,7 @@ class Exchange:
         self.state: tuple[Reply, ...] = (Reply(),)
         self.failures = self.refusals = 0
         self.reads: set = set()
+        self.delegates: dict[int, dict] = {}        # function -> the functions that it hands the request to
         self.credentials: dict[str, dict] = {}
         self.scheme_words: set[str] = set()
         self.assumed: list[str] = []
@@ -79,7 +81,7 @@ class Exchange:
         self.state = tuple(reply._replace(**changes) for reply in self.state)
 
     def set_status(self, value: Any) -> None:
-        codes = [int(code) for code in options(value) if is_number(code) and 100 <= code <= 599] or [None]
+        codes = [int(code) for code in options(value) if is_number(code) and 100 <= code <= 599] or [ANY_STATUS if any(isinstance(code, Unknown) for code in options(value)) else None]
         self.state = distinct([reply._replace(status=code) for reply in self.state for code in codes])[:MOST_STATES]
 
     def receives(self, arguments: list) -> bool:
@@ -135,10 +137,13 @@ class Exchange:
         return found
 
     def guard(self, missing: frozenset, failures: int) -> None:
-        """A branch for missing inputs has ended: they are required when it fails."""
+        """A branch for missing inputs, or for other values than these, has ended: they are required when it fails."""
         if self.failures > failures or all(reply.status is not None and reply.status >= 400 and not reply.sent for reply in self.state):
-            for key in missing:
-                self.use(key).required = True
+            for location, path, *values in missing:
+                use = self.use((location, path))
+                use.required |= not values
+                for listed in values:
+                    use.keywords.setdefault("enum", list(listed))
 
     def compared(self, text: Any) -> None:
         """A text that something, perhaps the Authorization header, is looked at for."""
@@ -346,7 +351,7 @@ class Response(Part):
             return self.props[name]
         if name in ("locals", "req", "request"):
             return self.exchange.locals if name == "locals" else self.exchange.request
-        return self if name in ("raw", "res") else Unknown(it.types.NUMBER) if name == "statusCode" else function_at(self, name)
+        return self if name in ("raw", "res") else Unknown(it.types.NUMBER) if name == "statusCode" else Native(lambda it, this, a, node: self.framework_method(it, name, a))
 
     def set(self, it, name, value):
         if name == "statusCode":
@@ -354,8 +359,10 @@ class Response(Part):
         self.props[name] = value
 
     def invoke(self, it, name, arguments, node):
-        if name in self.props:
-            return it.call(self.props[name], self, arguments, node)
+        return it.call(self.props[name], self, arguments, node) if name in self.props else self.framework_method(it, name, arguments)
+
+    def framework_method(self, it, name, arguments):
+        """What the framework does by that name, whatever the sources have put in its place."""
         if name in ANSWERS:
             ANSWERS[name](self.exchange, it, arguments)
         elif name in SENSIBLE and self.exchange.framework == "fastify":
@@ -389,7 +396,8 @@ def send_type(exchange: Exchange, it: Any, a: list) -> None:
         for key, inner in (value if type(value) is Obj else name).props.items():
             send_type(exchange, it, [key, inner])
     elif isinstance(name, str) and name.lower() == "content-type" and isinstance(value, str):
-        exchange.every(content_type=MEDIA_TYPES.get(value.lstrip(".").lower(), value.partition(";")[0].strip().lower()))
+        media = value.partition(";")[0].strip().lower()
+        exchange.every(content_type=MEDIA_TYPES.get(media.lstrip("."), media if "/" in media else "application/octet-stream"))
 
 
 def set_status(exchange: Exchange, it: Any, a: list) -> None:

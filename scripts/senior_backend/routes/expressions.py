@@ -392,7 +392,7 @@ def joined(operator: str, left: Any, other: Any, otherwise: Any) -> Any:
     if not (isinstance(left, Test) or isinstance(other, Test) or operator == "&&" and hasattr(left, "key")):
         return otherwise
     (left_true, left_false), (right_true, right_false) = absence(left), absence(other)
-    return Test(left_true | right_true, NONE) if operator == "||" else Test(NONE, left_false | right_false) if operator == "&&" else Test()
+    return Test(left_true | right_true, NONE) if operator == "||" else Test(frozenset(fact for fact in right_true if len(fact) > 2 and fact[:2] in left_false), left_false | right_false) if operator == "&&" else Test()
 
 
 def compared(it, left: Any, right: Any, negated: bool) -> Any:

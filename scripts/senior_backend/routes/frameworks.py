@@ -91,6 +91,7 @@ class Router(Value):
         return it.call(found, self, arguments if name in ("listen", "then", "ready") or not isinstance(found, Unknown) else [], node)
 
     def add(self, it: Any, kind: str, methods: tuple, paths: list | None, handlers: list, node: Any, **further: Any) -> Router:
+        it.registered += 1
         self.layers.append(Layer(kind, methods, paths, handlers, it.place(node), node, types=it.generics, **further))
         return self
 
@@ -506,6 +507,7 @@ def note_definition(it: Any, given: Any) -> None:
 
 def swagger(it: Any, a: list, node: Any) -> Unknown:
     note_definition(it, at(a))
+    it.documents += [path for path in it.items(it.member(at(a), "apis")) if isinstance(path, str)] if type(at(a)) is Obj else []
     return Unknown(why="swagger-jsdoc")
 
 

@@ -8,6 +8,7 @@ from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls
 
 STEPS = 12_000              # statements and calls that are followed for one route; code that needs more is cut short and told
 STARTING_STEPS = 80_000     # the same for one module, which may set up a whole app
+IDLE_STEPS = 4_000          # those after which a function that registered nothing is no longer followed there
 DEEPEST_CALL = 48           # calls within calls
 LONGEST_LOOP = 400          # turns of a loop over known values
 RETURN, BREAK, CONTINUE, THROW = "return", "break", "continue", "throw"
@@ -73,10 +74,11 @@ class Interpreter:
         self.module: Any = None
         self.exchange: Any = None               # the request that is being answered
         self.absent: list[frozenset] = []
-        self.unknown_calls = self.passed_on = 0
+        self.unknown_calls = self.passed_on = self.registered = 0
+        self.idle: dict[int, int] = {}          # function -> the steps that it took at start without registering a route
         self.unresolved: dict[tuple, Unresolved] = {}
-        # what the sources were seen to make: routers, Fastify's schemas, passport's strategies, security schemes, exports of generated validators, what is said of the whole API
-        self.routers, self.shared_schemas, self.strategies, self.schemes, self.generated, self.about = [], [], {}, {}, {}, {}
+        # what the sources were seen to make: routers, Fastify's schemas, passport's strategies, security schemes, exports of generated validators, what is said of the whole API, files that say more of it
+        self.routers, self.shared_schemas, self.strategies, self.schemes, self.generated, self.about, self.documents = [], [], {}, {}, {}, {}, []
         self.generics, self.called, self.variables = [], set(), set()
 
     # evaluation
@@ -193,10 +195,15 @@ class Interpreter:
 
     def call_function(self, function: Fn, this: Any, arguments: list) -> Any:
         self.steps -= 1
-        if len(self.calls) >= DEEPEST_CALL or sum(other.node.id == function.node.id for other in self.calls) > 1:
+        key, before = function.node.id, (self.steps, self.registered)
+        if len(self.calls) >= DEEPEST_CALL or sum(other.node.id == key for other in self.calls) > 1:
             return Unknown(why="calls itself")
+        if self.exchange is None and self.idle.get(key, 0) > IDLE_STEPS:
+            return Unknown(why=function.name)
         scope, module = Scope(function.scope, self.depth, function.scope.module), self.module
-        self.called.add(function.node.id)
+        self.called.add(key)
+        if self.calls and self.exchange is not None and arguments and arguments[0] is self.exchange.request:
+            self.exchange.delegates.setdefault(self.calls[-1].node.id, {})[key] = function
         self.calls.append(function)
         self.returns.append([])
         self.frames.append(self.entering or self.exchange is not None and self.exchange.receives(arguments))
@@ -208,11 +215,13 @@ class Interpreter:
             self.calls.pop()
             self.returns.pop()
             self.frames.pop()
+            if self.exchange is None and before[1] == self.registered:
+                self.idle[key] = self.idle.get(key, 0) + before[0] - self.steps
 
     def call_unknown(self, arguments: list, why: str = "") -> Any:
         """A call of something that is not known: functions that it is given may be called back, and a container makes the class that it is asked for."""
         self.unknown_calls += 1
-        for argument in arguments:
+        for argument in [*arguments, *(item for listed in arguments if type(listed) is Arr for item in listed.items)]:
             if type(argument) is Fn and all(function.node.id != argument.node.id for function in self.calls):
                 self.attempt(lambda function=argument: self.call(function, UNDEFINED, [], None))
         if self.exchange is None and len(arguments) == 1 and isinstance(arguments[0], Cls) and arguments[0].scope is not None:

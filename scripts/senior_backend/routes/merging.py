@@ -4,18 +4,19 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from senior_backend.openapi.operations import placeholders, shape
-from senior_backend.routes.document import INFERRED, METHODS, each, unmarked
+from senior_backend.openapi.operations import shape
+from senior_backend.routes.document import INFERRED, METHODS, each, renamed, unmarked
 from senior_backend.routes.operations import phrase
 
 TEXTS = frozenset("title summary description example examples externalDocs xml deprecated readOnly writeOnly default $comment discriminator nullable x-nullable".split())
 MISSING = ("tags", "summary", "description", "externalDocs", "callbacks", "servers", "deprecated")
+VALUES, MAPS = ("default", "example", "examples", "enum", "const"), ("properties", "patternProperties", "schemas", "paths")
 COMPOSED = ("allOf", "anyOf", "oneOf")
 
 
 def merged(old: dict, new: dict, complete: bool) -> tuple[dict, list[str]]:
     """(the document, what differed). new: with its marks; complete: the sources could be read to their end."""
-    merger = Merger(copy.deepcopy(old), new, complete)
+    merger = Merger(copy.deepcopy(old), lowered(new) if str(old["openapi"]).startswith("3.0") else new, complete)
     merger.document()
     return unmarked(merger.old), merger.drift
 
@@ -221,16 +222,35 @@ class Merger:
         return one.keys() == two.keys() and all(map(agree, one))
 
 
+def lowered(node: Any, names: bool = False) -> Any:
+    """A document, or a part of it, in the keywords of OpenAPI 3.0. names: its keys are names."""
+    if not isinstance(node, dict):
+        return [lowered(item) for item in node] if isinstance(node, list) else node
+    made = {key: value if key in VALUES and not names else lowered(value, key in MAPS and not names) for key, value in node.items()}
+    if names:
+        return made
+    if isinstance(kinds := made.get("type"), list):
+        del made["type"]
+        rest = [kind for kind in kinds if kind != "null"]
+        made = {**({"type": rest[0]} if len(rest) == 1 else {"anyOf": [{"type": kind} for kind in rest]}), **made, **({"nullable": True} if len(rest) < len(kinds) else {})}
+    elif kinds == "null":
+        made = {**made, "enum": [None], "nullable": True}
+        del made["type"]
+    if "const" in made:
+        made["enum"] = [made.pop("const")]
+    if isinstance(made.get("examples"), list):
+        made["example"] = made.pop("examples")[0]
+    for limit in ("minimum", "maximum"):
+        exclusive = "exclusive" + limit.capitalize()
+        if isinstance(made.get(exclusive), (int, float)) and not isinstance(made[exclusive], bool):
+            made.update({limit: made[exclusive], exclusive: True})
+    return made
+
+
 def identity(parameter: Any) -> tuple:
     parameter = parameter if isinstance(parameter, dict) else {}
     name = parameter.get("name")
     return parameter.get("in"), name.lower() if parameter.get("in") == "header" and isinstance(name, str) else name
-
-
-def renamed(operation: dict, path: str, home: str) -> dict:
-    """The operation with the names that the other template has for its path parameters."""
-    names = dict(zip(placeholders(path), placeholders(home)))
-    return {**operation, **({"parameters": [{**parameter, "name": names.get(parameter["name"], parameter["name"])} if parameter.get("in") == "path" else parameter for parameter in operation["parameters"]]} if "parameters" in operation else {})}
 
 
 def inferred(schema: Any) -> bool:

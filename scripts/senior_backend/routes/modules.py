@@ -91,7 +91,7 @@ class Module:
         self.run(it)
         if self.is_commonjs():
             whole = self.holder.props["exports"]
-            return list(whole.props) if type(whole) is Obj else []
+            return [*([] if type(whole) is Obj else ["default"]), *(getattr(whole, "props", None) or {})]
         starred = [it.sources.module(it, self.file, specifier) for specifier in self.stars]
         return [*self.exports, *(name for module in starred if isinstance(module, Module) and module is not self for name in module.names(it) if name != "default")]
 

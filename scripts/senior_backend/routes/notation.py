@@ -7,9 +7,10 @@ from typing import Any
 
 NAME = re.compile(r"[A-Za-z0-9_$]+")
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+WILD = re.compile(r"[:*({]")
 MOST_TEMPLATES = 8
 BLOCK = re.compile(r"/\*\*(.*?)\*/", re.DOTALL)
-STAR = re.compile(r"^[ \t]*\*(?: |$)?|^[ \t]+$", re.MULTILINE)
+STAR = re.compile(r"(?<=\n)[ \t]*\*(?: |$)?|^[ \t]+$", re.MULTILINE)
 TAG = re.compile(r"^@(\w+)[ \t]*(.*(?:\n(?!@\w).*)*)", re.MULTILINE)
 NUMBERS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "multipleOf")
 HOLDERS = ("export_statement", "lexical_declaration", "expression_statement", "variable_declaration")
@@ -64,6 +65,7 @@ def parameter(pattern: str, at: int, framework: str) -> tuple[list, int]:
     if pattern[end:end + 1] == "(":
         stop = closing(pattern, end, "(", ")")
         expression, end = pattern[end + 1:stop - 1].removeprefix("^").removesuffix("$"), stop
+    expression = "" if expression in ("*", ".*") else expression
     modifier = pattern[end:end + 1] if pattern[end:end + 1] in ("?", "*", "+") and not (framework == "fastify" and pattern[end] == "*") else ""
     whole = f"^(?:{expression})$" if "|" in expression else f"^{expression}$" if expression else ""
     return [(f"{{{name}}}", {name: whole}), *([(None, {})] if modifier in ("?", "*") else [])], end + len(modifier)
@@ -92,8 +94,10 @@ def joined(prefix: str, path: str) -> str:
 
 def covers(prefix: str, path: str, exact: bool = False) -> bool:
     """Whether a middleware at a pattern sees requests for another pattern; exact: only for the path itself (all), not below it."""
-    if not any(letter in prefix for letter in ":*({"):
-        return path == prefix or not exact and (prefix == "/" or path.startswith(prefix + "/"))
+    if prefix == "/" and not exact:
+        return True
+    if not WILD.search(prefix):
+        return path == prefix or not exact and path.startswith(prefix + "/")
     wanted, given = [[part for part in text.split("/") if part] for text in (prefix, path)]
     for index, part in enumerate(wanted):
         if part.startswith(("*", "(.*", "{*")):

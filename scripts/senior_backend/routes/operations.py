@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from senior_backend.routes import notation
-from senior_backend.routes.exchange import INFRASTRUCTURE, LOCATIONS, Exchange, Use
+from senior_backend.routes.exchange import ANY_STATUS, INFRASTRUCTURE, LOCATIONS, Exchange, Use
 from senior_backend.routes.frameworks import Endpoint
 from senior_backend.routes.libraries import inner_of
 from senior_backend.routes.schemas import Components, Schema, plain
@@ -31,15 +31,19 @@ class Writer:
         given = endpoint.layer.options.props.get("schema") if type(endpoint.layer.options) is Obj else None
         declared = given.props if type(given) is Obj else {}
         parameters, body = self.parameters(exchange, declared, patterns), self.body(endpoint.method, exchange, declared)
-        made = {**self.described(endpoint, declared), **({"parameters": parameters} if parameters else {}), **({"requestBody": body} if body else {}), "responses": self.responses(exchange, declared)}
+        made = {**self.described(endpoint, exchange, declared), **({"parameters": parameters} if parameters else {}), **({"requestBody": body} if body else {}), "responses": self.responses(exchange, declared)}
+        for response in made["responses"].values() if endpoint.method == "head" else ():
+            response.pop("content", None)
         if exchange.credentials:
             made.setdefault("security", [{name: [] for name in exchange.credentials}])
         elif exchange.assumed:
             made["x-assumed-security"] = list(dict.fromkeys(exchange.assumed))
         return made
 
-    def described(self, endpoint: Endpoint, declared: dict) -> dict:
+    def described(self, endpoint: Endpoint, exchange: Exchange, declared: dict) -> dict:
         own = endpoint.layer.handlers[-1] if endpoint.layer.handlers else None
+        while type(own) is Fn and not own.name and len(inner := exchange.delegates.pop(own.node.id, {})) == 1:      # a wrapper
+            own = next(iter(inner.values()))
         text = notation.operation(notation.above(own.comment)) if type(own) is Fn and own.comment is not None else {}
         text.update({**notation.operation(route_comment(endpoint.layer.node)), **{name: plain(declared[name]) for name in DOCUMENTED if name in declared}})
         name = own.name if type(own) is Fn else ""
@@ -68,6 +72,8 @@ class Writer:
         name = name or root
         if name not in self.shared or reference.startswith("#/components/"):
             return reference
+        if isinstance(self.shared[name], Schema) and not pointer:
+            return self.shared[name].render(self.components).get("$ref", reference)
         inner = pointer.rpartition("/")[2] if pointer.startswith(("/definitions/", "/$defs/")) else ""
         wish = re.sub(r"\.(?:json|schema)$|\W+$", "", name.rstrip("#/").rpartition("/")[2]) or "schema"
 
@@ -132,7 +138,7 @@ class Writer:
         elif inner and schema.get("type", "object") == "object" and location == "body" and "[]" not in inner:
             required = [name for name, member in inner.items() if member.required]
             schema = {"type": "object", **({"required": required} if required else {}), "properties": {name: self.used(exchange, location, (*path, name), member) for name, member in inner.items()}, **schema}
-        if use.default not in (UNDEFINED, None, "") and schema.get("type", type_of(use.default)) == type_of(use.default):
+        if use.default not in (UNDEFINED, None, "") and schema.get("type", type_of(use.default)) in (type_of(use.default), "number" if type_of(use.default) == "integer" else ""):
             schema = {"type": type_of(use.default), **schema, "default": use.default}
         return {**schema, INFERRED: True} if schema and not use.keywords else schema
 
@@ -163,8 +169,9 @@ class Writer:
             if STATUS.fullmatch(code):
                 made[code] = self.declared_response(code, value)
         for status in dict.fromkeys(answer.status for answer in exchange.answers):
-            if str(status) not in made and f"{status // 100}XX" not in made:
-                made[str(status)] = self.response(exchange, status)
+            code = "default" if status == ANY_STATUS else str(status)
+            if code not in made and f"{code[0]}XX" not in made:
+                made[code] = self.response(exchange, status, code)
         return dict(sorted(made.items())) or {"default": {"description": "What is answered could not be read"}}
 
     def declared_response(self, code: str, value: Any) -> dict:
@@ -178,17 +185,17 @@ class Writer:
             made["content"] = {"application/json": {"schema": schema}}
         return made
 
-    def response(self, exchange: Exchange, status: int) -> dict:
+    def response(self, exchange: Exchange, status: int, code: str) -> dict:
         content: dict[str, list] = {}
         for content_type, body in ((answer.content_type, body) for answer in exchange.answers if answer.status == status for body in options(answer.body) if body is not UNDEFINED):
             content_type = content_type or type_of_body(body, exchange.framework)
             if content_type and (body is not None or content_type == "application/json"):
                 schema = self.components.shape(self.it, body)
-                if not schema and exchange.reply_type is not None and 200 <= status < 300 and content_type == "application/json":
-                    schema = self.it.types.schema(exchange.reply_type)
-                content.setdefault(content_type, []).append({**schema, INFERRED: True} if type(body) in (Obj, Arr) else schema)
+                told = self.it.types.schema(exchange.reply_type) if exchange.reply_type is not None and 200 <= status < 300 and content_type == "application/json" else {}
+                schema = told if told and (not schema or "$ref" in told) else {**schema, INFERRED: True} if type(body) in (Obj, Arr) and "$ref" not in schema else schema
+                content.setdefault(content_type, []).append(schema)
         made = {name: {"schema": schema} if (schema := joined(found)) else {} for name, found in content.items() if status not in (204, 304)}
-        return {"description": phrase(str(status)), **({"content": made} if made else {})}
+        return {"description": phrase(code), **({"content": made} if made else {})}
 
 
 def parameter(location: str, name: str, schema: dict, required: bool) -> dict:

@@ -1,16 +1,20 @@
 """From a folder of sources to the operations that they serve. Sources are read with tree-sitter and never run."""
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 import pathlib
 import re
 import sys
-from typing import Any
+from typing import Any, Iterator
 
 from senior_backend.json_text import SyntaxProblem
+from senior_backend.openapi.operations import shape
 from senior_backend.openapi.yaml12 import parse_yaml
 from senior_backend.routes import builtins, generated
 from senior_backend.routes.answering import answered
+from senior_backend.routes.document import renamed
 from senior_backend.routes.expressions import EXPRESSIONS
 from senior_backend.routes.frameworks import PACKAGES, Endpoint, Router, endpoints
 from senior_backend.routes.interpreter import Interpreter, Unresolved
@@ -54,6 +58,19 @@ class Found:
     annotations: list
 
 
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Python's search for unreachable cycles put off: it took a quarter of the time, and found nothing."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+@uncollected()
 def read(folder: pathlib.Path) -> Found:
     """The operations of all sources below the folder."""
     limit = sys.getrecursionlimit()
@@ -90,30 +107,33 @@ class Reader:
         return Found(routes, unresolved, sorted(sources.files), self.components.schemas, it.schemes, sources.configs.get("package.json", {}), sources.root.resolve().name, it.about, list(self.components.wholes), annotations)
 
     def annotations(self) -> list:
-        """The @openapi and @swagger blocks of the sources."""
+        """The @openapi and @swagger blocks of the sources, and the YAML files that swagger-jsdoc is given."""
+        told = [(text, name, line) for name, file in self.sources.files.items() if b"@openapi" in file.source or b"@swagger" in file.source for text, line in documented(file.source.decode("utf-8", "replace"))]
         found = []
-        for name, file in self.sources.files.items():
-            for text, line in documented(file.source.decode("utf-8", "replace")) if b"@openapi" in file.source or b"@swagger" in file.source else ():
-                try:
-                    block = parse_yaml(text)[0]
-                except SyntaxProblem as problem:
-                    self.it.tell(f"the @openapi block here is left out: {problem.message}", (name, line + problem.line))
-                    continue
-                found += [(block, (name, line))] if isinstance(block, dict) else []
+        for text, name, line in [*((text, name, 0) for pattern in dict.fromkeys(self.it.documents) for name, text in self.sources.texts(pattern)), *told]:
+            try:
+                block = parse_yaml(text)[0]
+            except SyntaxProblem as problem:
+                self.it.tell(f"the @openapi block here is left out: {problem.message}", (name, line + problem.line))
+                continue
+            found += [(block, (name, line))] if isinstance(block, dict) else []
         return found
 
     def routes(self) -> list[Route]:
         shared = {name: value for value in self.it.shared_schemas if isinstance(name := value.id if isinstance(value, Schema) else value.props.get("$id") if type(value) is Obj else None, str)}
-        writer, found = Writer(self.it, self.components, shared), {}
+        writer, found, homes = Writer(self.it, self.components, shared), {}, {}
         for endpoint in endpoints(self.it):
             exchange, place = None, endpoint.layer.place
             for template, patterns in self.templates_of(endpoint):
-                if (endpoint.method, template) in found:
+                home = homes.setdefault(shape(template), template)          # templates that differ in names alone are one path
+                if (endpoint.method, home) in found:
+                    if home != template:
+                        self.it.tell(f"{endpoint.method.upper()} {template} is the same to OpenAPI as {home}: it is left out", place)
                     continue
                 exchange = exchange or (answered(self.it, endpoint) if endpoint.layer.kind != "own" else generated.Entry(endpoint.layer.options, self.components))
                 if getattr(exchange, "passed_on", False):
                     break
-                found[endpoint.method, template] = Route(endpoint.method, template, *place, self.written(writer, endpoint, exchange, patterns))
+                found[endpoint.method, home] = Route(endpoint.method, home, *place, renamed(self.written(writer, endpoint, exchange, patterns), template, home))
         return list(found.values())
 
     def written(self, writer: Writer, endpoint: Endpoint, exchange: Any, patterns: dict) -> dict:

@@ -48,6 +48,8 @@ class Components:
         if type(value) is Arr and depth < 9:
             items = {} if value.open else joined([self.shape(it, item, depth + 1) for item in value.items])
             return {"type": "array", **({"items": items} if items else {})}
+        if type(value) is Obj and value.type is not None and "$ref" in (told := it.types.schema(value.type)):
+            return told
         if type(value) is Obj and depth < 9:
             members = {str(name): member for name, member in value.props.items() if member is not UNDEFINED and type(member) not in (Fn, Native, Getter)}
             certain = [name for name, member in members.items() if not isinstance(member, Value) or type(member) in (Obj, Arr)]

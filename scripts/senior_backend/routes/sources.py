@@ -1,12 +1,13 @@
 """The files of a folder: which are sources, how they are parsed, and what an import leads to."""
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pathlib
 import posixpath
 import re
-from typing import Any
+from typing import Any, Iterator
 
 from senior_backend.console import CommandError, ExitCode
 from senior_backend.dependencies import require
@@ -18,7 +19,7 @@ ENDINGS = (".ts", ".js", ".mts", ".mjs", ".cts", ".cjs", ".tsx", ".jsx")
 CONFIGS = ("tsconfig.json", "jsconfig.json", "tsconfig.base.json")
 SKIPPED = frozenset("""built bundle bundles node_modules bower_components dist build out coverage test tests __tests__ __mocks__ e2e cypress vendor public static tmp docs""".split())
 NOT_SOURCES = re.compile(r"(?:\.|-|_)(?:test|spec|min|bundle|stories)\.[cm]?[jt]sx?$|\.d\.[cm]?ts$|^\.|\.config\.[cm]?[jt]s$")
-LARGEST, MOST_FILES = 2 << 20, 20_000       # bytes of one file; what is larger was not written by people
+LARGEST, MOST_FILES, MOST_TEXTS = 2 << 20, 20_000, 50       # bytes of one file; what is larger was not written by people
 LONG_LINE = 5_000                           # characters per line on average that only minified files have
 ROUTING = re.compile(rb"express|[fF]astify|\b[kK]oa\b|[rR]outer|\.listen\(|\.register\(")
 IMPORTED = re.compile(rb"""(?:\bfrom|\brequire\(|\bimport\(?)\s*['"]([^'"\n]+)""")
@@ -48,7 +49,7 @@ class Sources:
         self.skipped: list[tuple[str, str]] = []
         self.configs: dict[str, Any] = {}
         self.resolved: dict[tuple[str, str], str | None] = {}
-        self.closest: dict[tuple[str, str], tuple[str, dict]] = {}
+        self.closest: dict[tuple[str, str, str], tuple[str, dict]] = {}
         self.generated: set[str] = set()
         self.it: Any = None
         tree_sitter, grammar = require("tree_sitter"), require("tree_sitter_typescript")
@@ -140,18 +141,14 @@ class Sources:
         return self.resolved[key]
 
     def wishes(self, folder: str, specifier: str) -> list[str]:
-        """The paths that a specifier may stand for: relative ones, and those that tsconfig.json and the workspace give."""
+        """The paths that a specifier may stand for: relative ones, and those that configs and the workspace give."""
         if specifier.startswith((".", "/")):
             return [posixpath.normpath(posixpath.join(folder, specifier)) if specifier.startswith(".") else specifier.lstrip("/")]
         found: list[str] = []
-        for name in CONFIGS if self.configs else ():
-            base, options = self.nearest(folder, name)
-            root = posixpath.normpath(posixpath.join(base, options["baseUrl"] if isinstance(options.get("baseUrl"), str) else "."))
-            for pattern, targets in options["paths"].items() if isinstance(options.get("paths"), dict) else ():
-                start, star, end = pattern.partition("*")
-                if specifier == pattern or star and specifier.startswith(start) and specifier.endswith(end):
-                    found += [posixpath.normpath(posixpath.join(root, target.replace("*", specifier[len(start):len(specifier) - len(end)]))) for target in targets if isinstance(target, str)]
-            found += [posixpath.normpath(posixpath.join(root, specifier))] if "baseUrl" in options else []
+        for root, pattern, targets in self.aliases(folder):
+            start, star, end = pattern.partition("*")
+            if specifier == pattern or star and specifier.startswith(start) and specifier.endswith(end):
+                found += [posixpath.normpath(posixpath.join(root, target.replace("*", specifier[len(start):len(specifier) - len(end)]))) for target in targets if isinstance(target, str)]
         package = next((name for name in self.workspace if specifier == name or specifier.startswith(name + "/")), None)
         return found + [posixpath.join(self.workspace[package], part, specifier[len(package) + 1:]) for part in ("", "src")] if package is not None else found
 
@@ -163,12 +160,26 @@ class Sources:
         index = f"{path}/index" if path else "index"
         return next((wish for wish in wishes if wish in self.files), None) or next((index + ending for ending in ENDINGS if index + ending in self.files), None)
 
-    def nearest(self, folder: str, name: str) -> tuple[str, dict]:
-        """The folder and the compilerOptions of the closest config above a folder."""
-        if (folder, name) not in self.closest:
-            options = self.configs.get(f"{folder}/{name}" if folder else name, {}).get("compilerOptions")
-            self.closest[folder, name] = (folder, options) if isinstance(options, dict) else self.nearest(folder.rpartition("/")[0], name) if folder else ("", {})
-        return self.closest[folder, name]
+    def aliases(self, folder: str) -> Iterator[tuple[str, str, list]]:
+        """(folder, pattern, targets) of paths and baseUrl in tsconfig.json, of imports and _moduleAliases in package.json."""
+        for name in CONFIGS if self.configs else ():
+            base, options = self.nearest(folder, name, "compilerOptions")
+            root = posixpath.join(base, options["baseUrl"] if isinstance(options.get("baseUrl"), str) else ".")
+            paths = options.get("paths")
+            yield from ((root, pattern, targets) for pattern, targets in (paths.items() if isinstance(paths, dict) else ()) if isinstance(targets, list))
+            yield from [(root, "*", ["*"])] if "baseUrl" in options else []
+        base, imports = self.nearest(folder, "package.json", "imports")
+        yield from ((base, pattern, list(target.values()) if isinstance(target, dict) else [target]) for pattern, target in imports.items())
+        base, imports = self.nearest(folder, "package.json", "_moduleAliases")
+        yield from ((base, pattern + end, [target + end]) for pattern, target in imports.items() if isinstance(target, str) for end in ("", "/*"))
+
+    def nearest(self, folder: str, name: str, member: str) -> tuple[str, dict]:
+        """The folder and a member of the closest config above a folder that has it."""
+        key = folder, name, member
+        if key not in self.closest:
+            found = self.configs.get(f"{folder}/{name}" if folder else name, {}).get(member)
+            self.closest[key] = (folder, found) if isinstance(found, dict) else self.nearest(folder.rpartition("/")[0], name, member) if folder else ("", {})
+        return self.closest[key]
 
     def relevant(self) -> list[str]:
         """The files that have to do with routes, and those that import such files."""
@@ -179,6 +190,14 @@ class Sources:
         names = [name for name in self.files if name in found]
         self.skipped += [(name, f"more than {MOST_FILES} files that have to do with routes: the rest is not read") for name in names[MOST_FILES:MOST_FILES + 1]]
         return names[:MOST_FILES]
+
+    def texts(self, pattern: str) -> list[tuple[str, str]]:
+        """(name, text) of the YAML files in the folder that a pattern names."""
+        if ".." in pattern or not pattern.endswith((".yaml", ".yml")):
+            return []
+        bases = {self.root, *(self.root / posixpath.dirname(name) for name in self.configs if name.endswith("package.json"))}
+        found = sorted(itertools.islice((path for base in sorted(bases) for path in base.glob(pattern.lstrip("/").removeprefix("./"))), MOST_TEXTS))
+        return [(path.relative_to(self.root).as_posix(), path.read_text(encoding="utf-8", errors="replace")) for path in found if path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST]
 
     def inside(self, path: str) -> list[str]:
         """The files below a folder, relative to it."""

@@ -124,6 +124,8 @@ def typed(it, value: Any, type_: Type) -> Any:
         return Unknown(type_)
     if hasattr(value, "typed"):
         value.typed(it, type_)
+    if type(value) is Obj and value.type is None and value.cls is None:
+        value.type = type_
     return value
 
 

@@ -64,7 +64,7 @@ class Unknown(Value):
 
 
 class Test(Unknown):
-    """A condition. when_true, when_false: the inputs of which one is missing in that case: frozensets of Input.key."""
+    """A condition. when_true, when_false: the inputs of which one is missing in that case: frozensets of Input.key; with values at its end: it is none of these."""
     __slots__ = ("when_true", "when_false")
 
     def __init__(self, when_true: frozenset = NONE, when_false: frozenset = NONE):
@@ -259,8 +259,8 @@ class Native(Value):
 
 
 def function_at(value: Value, name: Any) -> Native:
-    """A method that is read without being called."""
-    return Native(lambda it, this, arguments, node: value.invoke(it, name, arguments, node))
+    """A method that is read without being called; one of lists may be called for another list."""
+    return Native(lambda it, this, arguments, node: (this if type(value) is type(this) is Arr else value).invoke(it, name, arguments, node))
 
 
 class Cls(Value):

@@ -88,6 +88,7 @@ def comment(text: str, indent: str = "", width: int = 120) -> str:
         lines.pop()
     if not lines:
         return ""
+    lines[0] = lines[0].strip()
     if len(lines) == 1 and len(lines[0]) + len(indent) + 7 <= width:
-        return f"{indent}/** {lines[0].strip()} */\n"
+        return f"{indent}/** {lines[0]} */\n"
     return f"{indent}/**\n" + "".join(f"{indent} * {line}".rstrip() + "\n" for line in lines) + f"{indent} */\n"

@@ -59,7 +59,7 @@ def keyword_data(walk, schema: dict, keyword: str, value) -> str | None:
     if keyword == "pattern":
         return usable_pattern(walk, schema)
     if keyword == "format":
-        return walk.format_data(value) if value in FORMATS else None
+        return walk.format_data(value) if value in FORMATS else string(value)
     if keyword == "patternProperties":
         return pattern_members(walk, value)
     if keyword in MAPS:

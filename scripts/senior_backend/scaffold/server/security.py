@@ -79,5 +79,5 @@ def hook_block(scheme: SecurityScheme, name: str, with_app: bool) -> OwnedBlock:
         body = f"({{ {taken} }}) => ({{ subject: {subject} }})" if taken else f"() => ({{ subject: {subject} }})"
     else:
         note, body = "Refuses everybody until it checks the credential.", "() => undefined"
-    text = comment("\n\n".join(part for part in (scheme.description, note) if part)) + f"export const {name}: {hook}<{{ subject: string }}> = {body};\n"
+    text = comment("\n\n".join(part for part in (scheme.description.strip(), note) if part)) + f"export const {name}: {hook}<{{ subject: string }}> = {body};\n"
     return OwnedBlock(name, {"./runtime.ts": [f"type {hook}"]}, text)
