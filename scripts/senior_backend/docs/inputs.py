@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import pathlib
+import re
 from typing import Any
 
 from senior_backend.console import CommandError
@@ -66,7 +67,7 @@ def decision(found: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 def load(found: dict[str, Any]) -> tuple[dict[str, Any], str]:
     results = [
-        {"url": address(one["target_url"]), "method": str(one["method"]), **{name: one[name] for name in FIGURES}}
+        {"url": address(one["target_url"]), "method": str(one["method"]), "model": str(one.get("model") or ""), **{name: one[name] for name in FIGURES}}
         for one in found["results"]
         if one["successful_requests"]
     ]
@@ -94,7 +95,7 @@ def migration(found: dict[str, Any]) -> tuple[dict[str, Any], str]:
     findings += [{**one, "severity": "suggestion"} for one in rows(found.get("suggestions"), {"table": "table", "message": "reason", "suggestion": "sql"})]
     return {
         "mode": mode,
-        "source": source if "://" in source else source.replace("\\", "/").rpartition("/")[2],
+        "source": source if "://" in source else named[1] if (named := re.search(r"\bdbname=(\S+)", source)) else source.replace("\\", "/").rpartition("/")[2],
         "verified": found.get("verified"),
         "findings": findings,
         "hazards": rows(found.get("hazards"), {name: name for name in ("kind", "object", "message", "evidence")}),

@@ -228,7 +228,7 @@ def arithmetic(view: View) -> list[str]:
     if qps and slowest:
         rows.append(
             [
-                "instances at the peak",
+                "instances at the peak" + (", at most: a test at a given rate does not find what one can carry" if any(run.get("model") == "open" for run in view.runs) else ""),
                 "peak / (60 % of what one carried), plus one that may fail",
                 code(f"{figure(qps)} / ({UTILISATION:g} x {figure(slowest)}) + 1"),
                 str(math.ceil(qps / (UTILISATION * slowest)) + 1),
@@ -290,13 +290,16 @@ class Threat:
 
 
 def threat(view: View, boundary: str, letter: str, owasp: str, good: str, bad: str, against: str, spoken: str = "") -> Threat | None:
-    """One threat of a boundary; None when there is nothing to say."""
+    """One threat of a boundary; None when there is nothing to say. against: what to say of facts that speak against it // what to say when there are no facts at all (a question is asked)."""
     proof, broken = view.select(good) if good not in ("", "ask") else [], view.select(bad) if bad else []
     names = ", ".join(code(fact["name"]) for fact in proof[:3] if fact["name"])
-    state = ("ask" if broken else "") if good == "ask" else "open" if broken else "covered" if proof else "open" if good and "{n}" not in against else ""
-    if not state or state == "covered" and not spoken:
+    found, _, nothing = against.partition(" // ")
+    nothing = nothing or ("" if "{n}" in found else found)
+    words = found if broken else spoken if proof else nothing if good not in ("", "ask") else ""
+    if not words:
         return None
-    words = (spoken if state == "covered" else against).replace("{n}", str(len(broken or proof))).replace("{names}", names)
+    state = "ask" if good == "ask" or words == nothing and words.endswith("?") else "covered" if words == spoken else "open"
+    words = words.replace("{n}", str(len(broken or proof))).replace("{names}", names)
     if state == "ask":
         words = view.unknown(f"threats.{re.sub(r'[^a-z]+', '-', boundary.lower())}.{owasp.lower() or letter.lower()}", "security lead", words)
     made = Threat(boundary, letter, owasp, state, words, places(broken or proof))
