@@ -1,7 +1,8 @@
-"""The operations of a document's paths."""
+"""The operations of a document's paths, and what is wrong with path templates."""
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any
 
 from senior_backend.openapi.document import Document
@@ -9,12 +10,13 @@ from senior_backend.openapi.kinds import kind, quoted
 from senior_backend.openapi.media import MediaReader
 from senior_backend.openapi.model import METHODS, MISSING, Body, Operation, Parameter, Response, SecurityScheme
 from senior_backend.openapi.parameters import ParameterReader
-from senior_backend.openapi.paths import placeholders, shape, template_problem, without_operators
 from senior_backend.openapi.security import read_requirements
 from senior_backend.openapi.source import Source
 
 PATH_FIELDS = frozenset(("summary", "description", "servers", "parameters", "$ref"))
 WITHOUT_BODY = ("get", "head", "delete")
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+URI_TEMPLATE = re.compile(r"[.;/?&+#]?([^{}*]+)\*?")      # RFC 6570 operators, which OpenAPI replaced by style and explode
 
 
 class OperationReader:
@@ -144,3 +146,36 @@ def identity(parameter: Parameter) -> tuple[str, str]:
 
 def quoted_path(path: str) -> str:
     return quoted(path) if len(path) <= 40 else f"'{path[:200]}'"
+
+
+def template_problem(path: str) -> str:
+    """Why no router can serve the template; "" when it can."""
+    names = PLACEHOLDER.findall(path)
+    if not path.startswith("/"):
+        return "a path must begin with /"
+    if set("{}") & set(PLACEHOLDER.sub("", path)):
+        return "its braces do not match"
+    if "" in names:
+        return "a placeholder has no name"
+    if len(set(names)) != len(names):
+        return "it names a placeholder twice"
+    if "}{" in path:
+        return "two placeholders touch: nobody could tell where one ends"
+    return ""
+
+
+def placeholders(path: str) -> list[str]:
+    return PLACEHOLDER.findall(path)
+
+
+def shape(path: str) -> str:
+    """The template without the names of its placeholders: /users/{}."""
+    return PLACEHOLDER.sub("{}", path)
+
+
+def without_operators(path: str, declared: set[str]) -> str:
+    """The template with {.id}, {;id} and {id*} written as {id}, where id is what is declared."""
+    def plain(match: re.Match) -> str:
+        inner = URI_TEMPLATE.fullmatch(match[1])
+        return f"{{{inner[1]}}}" if match[1] not in declared and inner and inner[1] in declared else match[0]
+    return PLACEHOLDER.sub(plain, path)

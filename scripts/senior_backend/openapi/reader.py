@@ -6,9 +6,8 @@ import re
 from typing import Any
 
 from senior_backend.openapi import swagger2
-from senior_backend.openapi.circles import open_circles
+from senior_backend.openapi.completion import complete_discriminators, open_circles
 from senior_backend.openapi.dialect import Dialect, dialect_of
-from senior_backend.openapi.discriminators import complete_discriminators
 from senior_backend.openapi.document import Document, collection_paused, invalid, load, parsed
 from senior_backend.openapi.kinds import kind, quoted
 from senior_backend.openapi.model import Api, Place

@@ -10,7 +10,7 @@ import sys
 from typing import Any, Iterator
 
 from senior_backend.json_text import SyntaxProblem
-from senior_backend.openapi.paths import shape
+from senior_backend.openapi.operations import shape
 from senior_backend.openapi.yaml12 import parse_yaml
 from senior_backend.routes import builtins, generated
 from senior_backend.routes.answering import answered

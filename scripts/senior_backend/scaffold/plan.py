@@ -60,7 +60,7 @@ class Implementation:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """framework: a key of frameworks.base.FRAMEWORKS; errors: "envelope" | "problem"; implementations: by operationId; dependencies, dev_dependencies: npm packages besides the usual ones."""
+    """framework: a key of FRAMEWORKS; errors: "envelope" | "problem"; implementations: by operationId; dependencies, dev_dependencies: npm packages besides the usual ones."""
     framework: str
     with_app: bool
     errors: str

@@ -6,7 +6,7 @@ import dataclasses
 from senior_backend.openapi.model import MISSING, Api, Body, MediaType, Operation, Parameter, Response, Schema
 from senior_backend.scaffold.schemas.media import codec_of
 from senior_backend.scaffold.names import Names, pascal
-from senior_backend.scaffold.schemas.parameters import parameters_shape
+from senior_backend.scaffold.schemas.objects import parameters_shape
 from senior_backend.scaffold.plan import BodyPlan, OperationPlan, ReplyPlan
 from senior_backend.scaffold.schemas.shape import Shape, UNKNOWN
 from senior_backend.scaffold.schemas.understanding import Declaration, Understanding, text_of, understand

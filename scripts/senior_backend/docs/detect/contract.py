@@ -14,7 +14,7 @@ from senior_backend.docs.detect.services import Service, bare, owner
 from senior_backend.docs.facts import AUTH_NAME, Fact, Facts
 from senior_backend.docs.tree import ASIDE, Tree
 from senior_backend.openapi.model import Problem
-from senior_backend.openapi.paths import shape
+from senior_backend.openapi.operations import shape
 
 FOLLOWED = {"express", "fastify", "koa"}
 READ = FOLLOWED | {"fastapi", "flask", "django", "djangorestframework", "gin", "chi", "echo", "fiber", "mux", "httprouter"}

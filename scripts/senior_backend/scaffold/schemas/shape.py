@@ -1,4 +1,4 @@
-"""A schema understood once: its TypeScript type and its zod expression, which agree for the compiler."""
+"""A schema understood once: its TypeScript type and its zod expression, which agree for the compiler; and how a schema stands to the one around it."""
 from __future__ import annotations
 
 import dataclasses
@@ -101,3 +101,10 @@ def checked(shape: Shape, checks: list[str]) -> Shape:
     if not checks:
         return shape
     return dataclasses.replace(shape, zod=call(f"{shape.zod}.check", checks, "", ""))
+
+
+class Role(enum.Enum):
+    """How a schema stands to the one around it."""
+    WHOLE = "a schema of its own"
+    PART = "one of the schemas of an allOf: what its members hide is dropped by the whole"
+    BRANCH = "an alternative, perhaps beside other keywords"

@@ -5,14 +5,13 @@ import dataclasses
 import functools
 
 from senior_backend.openapi.model import Api, MediaType, Schema
-from senior_backend.scaffold.schemas.cycles import endless_references
+from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.schemas.facts import Facts
 from senior_backend.scaffold.schemas.media import codec_of
-from senior_backend.scaffold.names import Names
 from senior_backend.scaffold.schemas.shape import Shape
+from senior_backend.scaffold.schemas.walk import Shared, Walk
 from senior_backend.scaffold.typescript import literal
 from senior_backend.scaffold.views import View, references
-from senior_backend.scaffold.schemas.walk import Shared, Walk
 
 
 @dataclasses.dataclass(slots=True)
@@ -123,3 +122,40 @@ def binary_components(api: Api, names: Names) -> dict[str, str]:
 def understand(names: Names) -> Understanding:
     """The understanding of an api; the same object for the same names."""
     return Understanding(names.api, names)
+
+
+def endless_references(schemas: dict[str, Schema]) -> set[tuple[str, str]]:
+    """The pairs (component, what it refers to) that have to be cut: those inside allOf first, since alternatives carry the types."""
+    inward = {key: direct(schema, ("allOf",)) for key, schema in schemas.items()}
+    every = {key: direct(schema, ("allOf", "oneOf", "anyOf")) for key, schema in schemas.items()}
+    if not any(every.values()):
+        return set()
+    cut = {(source, target) for source, target in within_cycles(every) if target in inward[source]}
+    left = {key: [target for target in targets if (key, target) not in cut] for key, targets in every.items()}
+    return cut | within_cycles(left)
+
+
+def direct(schema: Schema, keywords: tuple[str, ...]) -> list[str]:
+    found, pending = [], [schema]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            if "$ref" in node:
+                found.append(node["$ref"])
+            for keyword in keywords:
+                pending.extend(node.get(keyword, ()))
+    return found
+
+
+def within_cycles(graph: dict[str, list[str]]) -> set[tuple[str, str]]:
+    """The edges from whose end a path leads back to their start."""
+    return {(source, target) for source, targets in graph.items() for target in targets if source in reached(graph, target)}
+
+
+def reached(graph: dict[str, list[str]], start: str) -> set[str]:
+    found, pending = {start}, [start]
+    while pending:
+        fresh = [target for target in graph[pending.pop()] if target not in found]
+        found.update(fresh)
+        pending.extend(fresh)
+    return found

@@ -5,13 +5,11 @@ import dataclasses
 
 from senior_backend.openapi.model import Report, Schema
 from senior_backend.scaffold.schemas import leftovers, objects
-from senior_backend.scaffold.schemas.compositions import all_of, alternatives, apart, sources
+from senior_backend.scaffold.schemas.compositions import all_of, alternatives, apart, merged, sources
 from senior_backend.scaffold.schemas.facts import Facts, KEYWORDS_OF
-from senior_backend.scaffold.schemas.merging import merged
 from senior_backend.scaffold.names import Names
-from senior_backend.scaffold.schemas.roles import Role
+from senior_backend.scaffold.schemas.shape import NEVER, NULL, UNKNOWN, Rank, Role, Shape, checked, nested, union
 from senior_backend.scaffold.schemas.scalars import FORMATS, admitted_values, number_shape, string_shape, values_shape
-from senior_backend.scaffold.schemas.shape import NEVER, NULL, Rank, Shape, UNKNOWN, checked, nested, union
 from senior_backend.scaffold.typescript import key, literal, string
 from senior_backend.scaffold.values.patterns import check_pattern
 from senior_backend.scaffold.views import HIDDEN_BY, View, references
