@@ -34,7 +34,7 @@ def detect(root: pathlib.Path, without: pathlib.Path | None) -> Facts:
             go_routes.read(one)
     contract.node_routes(tree, facts, found)
     infrastructure.read(tree, facts, found)
-    schema.read(tree, facts, project, migrations.Reader(tree, facts).read())
+    schema.read(tree, facts, project, sources, migrations.Reader(tree, facts).read())
     contract.compare(facts, contract.documents(tree, facts))
     serving = {route["service"] for route in facts.of("route")}
     for service in found:
