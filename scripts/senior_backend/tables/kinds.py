@@ -185,6 +185,7 @@ class Kinds:
     def composite(self, identity: Id) -> Kind:
         self.named[identity] = opaque(".".join(identity.name))          # what a type that holds itself sees
         kinds = {one.id.name[2]: self.of(one.attributes["type"]) for one in self.catalogue.parts(identity, "attribute")}
+        kinds = {name: opaque("money") if "money" in kind.codec else kind for name, kind in kinds.items()}          # a member cannot be cast by itself
         codecs = ", ".join(f"[{literal(name)}, {kind.codec}]" for name, kind in kinds.items())
         return Kind(self.component(identity, members({name: nullable(kind.schema) for name, kind in kinds.items()})), f"composite([{codecs}])", "", ordered=False)
 
