@@ -24,7 +24,7 @@ VALUES = {
     "small": -32768, "big": "9223372036854775807", "num": "-123456789012345678901234567890.000100", "price": ("7.5", "7.50"), "cash": "-1234.50", "f4": 0.1, "f8": 1.7976931348623157e308, "flag": True,
     "body": "\u00e4 \U0001f600 ' \" \\ \n */ ${x} {}", "short": "\U0001f600" * 5, "fixed": "ab", "ci": "MiXed", "u": "c0ffee00-0000-4000-8000-00000000beef", "d": "2024-02-29", "ts": "2024-01-02T03:04:05.123456",
     "tz": ("2024-01-02T03:04:05.000001+05:30", "2024-01-01T21:34:05.000001Z"), "t": "24:00:00", "ttz": "03:04:05+05:30", "iv": ("P1Y-2M3DT4H5M6.5S", "P10M3DT4H5M6.5S"), "j": {"a": [1, None, {"b": "\u2028"}]}, "jb": None,
-    "raw": "AP+AfyciXA==", "m": "it's \"fine\"", "pct": 100, "sk": "ABC-123", "pl": {"street": "a \"b\", (c)\\", "zip code": None, "marks": [1, None]},
+    "raw": "AP+AfyciXA==", "m": "it's \"fine\"", "cashes": ["-1234.50", None], "pct": 100, "sk": "ABC-123", "pl": {"street": "a \"b\", (c)\\", "zip code": None, "marks": [1, None]},
     "texts": ["", "NULL", "a,b", "{x}", "\"q\"", "\\", None], "moods": ["", "sad"], "stamps": ["infinity", "0000-12-31T00:00:00Z", "+012345-01-01T00:00:00Z"], "jsons": [[1], {"a": "x,\"y\""}, "s"],
     "places": [{"street": "x", "zip code": "1,2", "marks": []}], "boxes": ["(2,2),(1,1)", None], "r4": {"lower": 1, "upper": 10, "bounds": "[)"},
     "rn": ({"lower": None, "upper": "1.50", "bounds": "[]"}, {"lower": None, "upper": "1.50", "bounds": "(]"}), "rtz": {"lower": "2024-01-01T00:00:00Z", "upper": "infinity", "bounds": "[]"},
@@ -118,6 +118,8 @@ def test_what_the_database_refuses_is_told_by_status(api):
     assert api("PATCH", f"/posts/{post['id']}", {"starts": "2024-01-02", "ends": "2024-01-01"}).status == 422
     assert [api("POST", "/bookings", {"id": number, "room": 1, "during": {"lower": "2024-01-01", "upper": "2024-02-01", "bounds": "[)"}}).status for number in (1, 2)] == [201, 409]
     assert api("POST", "/bookings", {"id": 3, "room": 1, "during": {"lower": "2024-03-01", "upper": "2024-02-01", "bounds": "[)"}}).status == 422
+    assert api("POST", "/kept", {"id": 1}).status == 201 and api("DELETE", "/kept/1").status == 422
+    assert [api("GET", f"/kinds/{number}/narrow").status for number in (2**63 - 1, 2**63)] == [404, 400]
     refused = api("POST", "/refusing", {"id": 1})
     assert refused.status == 422 and b"internal detail" not in refused.body
     assert api("POST", "/owned", {"id": 1, "owner": "postgres"}).status == 403
