@@ -7,7 +7,7 @@ from typing import Any
 from senior_backend.routes.builtins import ERROR
 from senior_backend.routes.exchange import Exchange, Reply, positional, record_types, request_types
 from senior_backend.routes.frameworks import Endpoint, Parameter, arity
-from senior_backend.routes.interpreter import STEPS, Exhausted, Thrown
+from senior_backend.routes.interpreter import MOST_STEPS, STEPS, Exhausted, Thrown
 from senior_backend.routes.statements import distinct
 from senior_backend.routes.values import UNDEFINED, Arr, Fn, Native, Obj, Unknown, options
 
@@ -21,7 +21,8 @@ def answered(it: Any, endpoint: Endpoint) -> Exchange:
     """The exchange after all handlers have run."""
     exchange, generics = Exchange(endpoint.framework), endpoint.layer.types
     kept = it.exchange, it.depth, it.steps, it.calls, it.catchers, it.module
-    it.exchange, it.depth, it.steps, it.calls, it.catchers = exchange, 1, STEPS, [], [exchange.thrown]
+    it.exchange, it.depth, it.steps, it.calls, it.catchers = exchange, 1, STEPS if it.spent < MOST_STEPS else STEPS // 20, [], [exchange.thrown]
+    allowed = it.steps
     try:
         if generics and endpoint.framework != "koa":
             exchange.annotate(it, record_types(it.types, generics[0]) if endpoint.framework == "fastify" else positional(generics))
@@ -33,6 +34,7 @@ def answered(it: Any, endpoint: Endpoint) -> Exchange:
     except (Exhausted, RecursionError):
         it.tell("too much to follow: what this route reads and answers may be incomplete", endpoint.layer.place)
     finally:
+        it.spent += allowed - it.steps
         it.exchange, it.depth, it.steps, it.calls, it.catchers, it.module = kept
     return exchange
 

@@ -26,7 +26,7 @@ expression = registering(EXPRESSIONS)
 # literals
 @expression("string")
 def string(it, node, scope):
-    text = node.text.decode("utf-8", "replace")[1:-1]
+    text = node.text.decode()[1:-1]
     return unescaped(text) if "\\" in text else text
 
 
@@ -44,7 +44,7 @@ def template(it, node, scope):
         if part.type == "template_substitution":
             found = [add(it, start, end) for start in found for end in options(it.evaluate(part.named_children[0], scope))][:8]
         else:
-            text = part.text.decode("utf-8", "replace")
+            text = part.text.decode()
             found = [add(it, start, unescaped(text) if part.type == "escape_sequence" else text) for start in found]
     return either(*found)
 
@@ -88,7 +88,7 @@ def constant(it, node, scope):
 @expression("regex")
 def regex(it, node, scope):
     pattern, flags = node.child_by_field_name("pattern"), node.child_by_field_name("flags")
-    return Obj({"source": pattern.text.decode("utf-8", "replace"), "flags": flags.text.decode() if flags else ""}, cls=it.builtins.REGEXP, open=True)
+    return Obj({"source": pattern.text.decode(), "flags": flags.text.decode() if flags else ""}, cls=it.builtins.REGEXP, open=True)
 
 
 @expression("array")
@@ -332,7 +332,7 @@ def assignment(it, node, scope):
     left, right = it.fields(node, "left", "right")
     value = it.evaluate(right, scope)
     if type(value) is Fn and value.comment is None:
-        value.comment, value.name = node.parent, value.name or left.text.decode("utf-8", "replace").rpartition(".")[2]
+        value.comment, value.name = node.parent, value.name or left.text.decode().rpartition(".")[2]
     assign(it, left, value, scope)
     return value
 

@@ -7,6 +7,7 @@ from typing import Any, Callable
 from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, Varying, absence, either, options
 
 STEPS = 12_000              # statements and calls that are followed for one route; code that needs more is cut short and told
+MOST_STEPS = 1_000_000       # those of all routes together, after which each gets but a part; 1 MB of usual sources needs less than a twentieth
 STARTING_STEPS = 80_000     # the same for one module, which may set up a whole app
 IDLE_STEPS = 4_000          # those after which a function that registered nothing is no longer followed there
 DEEPEST_CALL = 48           # calls within calls
@@ -74,7 +75,7 @@ class Interpreter:
         self.module: Any = None
         self.exchange: Any = None               # the request that is being answered
         self.absent: list[frozenset] = []
-        self.unknown_calls = self.passed_on = self.registered = 0
+        self.unknown_calls = self.passed_on = self.registered = self.spent = 0
         self.idle: dict[int, int] = {}          # function -> the steps that it took at start without registering a route
         self.unresolved: dict[tuple, Unresolved] = {}
         # what the sources were seen to make: routers, Fastify's schemas, passport's strategies, security schemes, exports of generated validators, what is said of the whole API, files that say more of it

@@ -119,7 +119,7 @@ def changed(change: Callable, deep: bool = False) -> Callable:
 
 
 def extended(it, s, a):
-    made = s.copy(parts={name: part for name, part in {**s.parts, **members_of(it, s.library, at(a))}.items() if part.kind != "forbidden"})
+    made = s.copy(parts={**s.parts, **members_of(it, s.library, at(a))})
     made.rest = at(a).rest if isinstance(at(a), Schema) and at(a).rest is not None else s.rest
     return made
 

@@ -125,7 +125,7 @@ class Schema(Value):
 
 def render_object(s: Schema, components: Components) -> dict:
     parts = {name: part.parts() if part.kind == "getter" else part for name, part in s.parts.items()}
-    members = {name: part.render(components) for name, part in parts.items() if isinstance(part, Schema)}
+    members = {name: part.render(components) for name, part in parts.items() if isinstance(part, Schema) and part.kind != "forbidden"}
     required = [name for name in members if not parts[name].optional]
     rest = {} if s.rest is None else {"additionalProperties": s.rest.render(components) if isinstance(s.rest, Schema) else s.rest}
     return {"type": "object", **({"required": required} if required else {}), **({"properties": members} if members else {}), **rest}

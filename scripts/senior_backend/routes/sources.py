@@ -90,7 +90,7 @@ class Sources:
             self.skipped.append((name, f"it cannot be read: {error.strerror or error}"))
             return
         try:
-            source = source.decode("utf-16").encode() if source[:2] in (b"\xff\xfe", b"\xfe\xff") else source
+            source = source.decode("utf-16").encode() if source[:2] in (b"\xff\xfe", b"\xfe\xff") else source.decode("utf-8", "replace").encode()
         except UnicodeDecodeError:
             why = "it is not text"
         why = why or (f"it has more than {LARGEST >> 20} MB" if len(source) > LARGEST else "it is not text" if b"\0" in source else "it is minified" if len(source) / (source.count(b"\n") + 1) > LONG_LINE else "")
