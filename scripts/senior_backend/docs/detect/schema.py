@@ -7,12 +7,11 @@ import dataclasses
 import re
 from typing import Any, Iterator
 
-from senior_backend.docs.detect import sql
-from senior_backend.docs.detect.django import Routes as Django
+from senior_backend.docs.detect import migrations
 from senior_backend.docs.detect.migrations import Kept
+from senior_backend.docs.detect.routes import Routes as Django
 from senior_backend.docs.detect.python import Module, Project, assigned, words
-from senior_backend.docs.facts import Facts
-from senior_backend.docs.tree import Tree
+from senior_backend.docs.facts import Facts, Tree
 
 SCHEMA_FILES = r"(?i)(?:^|/)(?:schema|structure|init|tables|database|create_tables|ddl)[\w.-]*\.sql$"
 
@@ -95,9 +94,9 @@ def unquoted(text: str) -> list[str]:
 
 
 def sql_tables(tree: Tree, facts: Facts, kept: list[Kept], known: dict[str, Table]) -> Iterator[Table]:
-    groups = [one.files for one in kept if one.tool in sql.TOOLS and (one.tool != "prisma" or not known)]
+    groups = [one.files for one in kept if one.tool in migrations.SQL_TOOLS and (one.tool != "prisma" or not known)]
     groups += [[name] for name in tree.matching(SCHEMA_FILES, "sql") if not any(name in one.files for one in kept)]
-    for catalogue, made, files in ((*read_, files) for files in groups if (read_ := sql.tables(tree, facts, files))):
+    for catalogue, made, files in ((*read_, files) for files in groups if (read_ := migrations.tables(tree, facts, files))):
         for fact in catalogue.of_kind("table"):
             schema, name = fact.id.name
             table, keys = Table(name if schema == "public" else f"{schema}.{name}", "sql", *made.get(name, (files[0], 1))), []
