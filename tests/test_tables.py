@@ -252,8 +252,9 @@ def test_generating_again_keeps_handlers_and_follows_the_tables(new_database, do
 
 def test_a_role_gets_what_it_may_do(new_database, postgres, door, tmp_path):
     url = new_database("""CREATE TABLE seen (id integer PRIMARY KEY, a text, b text); CREATE TABLE unseen (id integer PRIMARY KEY); CREATE TABLE added (id integer PRIMARY KEY, a text);
-        DO $$BEGIN CREATE ROLE reader LOGIN PASSWORD 'x'; EXCEPTION WHEN duplicate_object THEN END$$; GRANT SELECT (id, a) ON seen TO reader; GRANT SELECT, INSERT ON added TO reader""")
-    done = door("--from-db", dependencies.require("psycopg").conninfo.make_conninfo(url, user="reader", password="x"), "-o", tmp_path, "--json")
+        DO $$BEGIN CREATE ROLE api_reader LOGIN PASSWORD 'x'; EXCEPTION WHEN duplicate_object THEN END$$; GRANT SELECT (id, a) ON seen TO api_reader; GRANT SELECT, INSERT ON added TO api_reader""")
+    done = door("--from-db", dependencies.require("psycopg").conninfo.make_conninfo(url, user="api_reader", password="x"), "-o", tmp_path, "--json")
+    assert done.code == 0, done.err
     routes = {(route["method"], route["path"]) for route in done.report["routes"]}
     assert routes == {("GET", "/seen"), ("GET", "/seen/{id}"), ("GET", "/added"), ("GET", "/added/{id}"), ("POST", "/added")}
     messages = " ".join(warning["message"] for warning in done.report["warnings"])

@@ -103,10 +103,10 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
       details: fields.map((field): FieldProblem => ({ field, message })),
     });
   if (code === '23505' || code === '23P01') return answer(409, 'CONFLICT', 'another row has this value already');
-  if (code === '23503' || code === '23001')
-    return change === 'delete' || (change === 'change' && own === undefined)
-      ? answer(409, 'CONFLICT', 'other rows refer to this one')
-      : answer(422, 'UNPROCESSABLE', 'the row that this refers to is not there');
+  if (code === '23503' || code === '23001') {
+    const referredTo = change === 'delete' || (change === 'change' && own === undefined);
+    return answer(409, 'CONFLICT', referredTo ? 'other rows refer to this one' : 'the row that this refers to is not there');
+  }
   if (code === '23514') return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this value');
   if (code === '23502') return answer(422, 'UNPROCESSABLE', 'a value is missing');
   if (code === '42501') return answer(403, 'FORBIDDEN', 'the database does not allow this');

@@ -4,7 +4,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Callable
 
-from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, either, options
+from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, absence, either, options
 
 STEPS = 12_000              # statements and calls that are followed for one route; code that needs more is cut short and told
 STARTING_STEPS = 80_000     # the same for one module, which may set up a whole app
@@ -166,6 +166,11 @@ class Interpreter:
             raise Thrown(self.catchers[-1].pop())
         return either(*found)
 
+    def ensure(self, test: Any, error: Any) -> Any:
+        """An assertion: the error is thrown where the test fails."""
+        self.fork([lambda: self.throw(error), lambda: None], (absence(test)[1], NONE))
+        return UNDEFINED
+
     def each(self, calls: list[Callable]) -> Any:
         return calls[0]() if len(calls) == 1 else self.choice(calls) if calls else Unknown()
 
@@ -206,10 +211,11 @@ class Interpreter:
             self.exchange.delegates.setdefault(self.calls[-1].node.id, {})[key] = function
         self.calls.append(function)
         self.returns.append([])
-        self.frames.append(self.entering or self.exchange is not None and self.exchange.receives(arguments))
+        self.frames.append(self.entering)
         self.entering, self.module = False, scope.module
         try:
-            return self.builtins.enter(self, function, this, arguments, scope)
+            value = self.builtins.enter(self, function, this, arguments, scope)
+            return uncertain(self, value) if self.exchange is not None else value
         finally:
             self.module = module
             self.calls.pop()
@@ -265,3 +271,10 @@ class Interpreter:
 
     def tell(self, message: str, place: tuple[str, int]) -> None:
         self.unresolved.setdefault((*place, message), Unresolved(*place, message, "left out" in message or "missing" in message))
+
+
+def uncertain(it: Interpreter, value: Any) -> Any:
+    """What a function gives while a request is answered: null, true or a number may be another the next time; a status stays."""
+    if value is None or isinstance(value, bool):
+        return either(value, Unknown())
+    return Unknown(it.types.NUMBER) if isinstance(value, (int, float)) and not 100 <= value < 600 else value

@@ -69,7 +69,10 @@ class Code:
 
     def relation(self, operation: Operation) -> str:
         listed, owner, near = operation.resource.relation, operation.owner.relation, operation.links[-1]
-        text = f"  table: {self.variables[listed.id]},\n  owner: {self.variables[owner.id]},\n" + member("pairs", pairs(near, owner))
+        linked, columns = pairs(near, owner), self.document.by_id[near.table].relation.columns
+        text = f"  table: {self.variables[listed.id]},\n  owner: {self.variables[owner.id]},\n" + member("pairs", linked)
+        if any(theirs not in owner.key or columns[ours].kind.schema != owner.columns[theirs].kind.schema for ours, theirs in linked):
+            text += "  lookedUp: true,\n"
         if len(operation.links) > 1:
             text += member("through", {"name": list(near.table.name), "pairs": pairs(operation.links[0], listed)})
         return f"export const {self.related[operation.name]}: Related<rows.{self.names.schema(operation.resource.base)}> = {{\n{text}}};\n"

@@ -19,6 +19,9 @@ CLOCK = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
 MONTH_DAY = r"((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
 DAY = rf"(\d{{4}}-{MONTH_DAY}|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)"
 BEYOND = rf"^-?infinity$|^(-00[0-4][0-6]\d\d|\+(0[1-9]|1\d|2[0-8])\d{{4}})-{MONTH_DAY}"          # years that RFC 3339 cannot write, as ECMAScript writes them
+MOST = str(2**63)
+BELOW = "|".join(f"{MOST[:place]}[0-{int(digit) - 1}]\\d{{{18 - place}}}" for place, digit in enumerate(MOST) if digit > "0")
+BIGINT = rf"^(?!{MOST}$)-?(\d{{1,18}}|{BELOW}|{MOST})$"
 N = r"-?\d{1,9}"
 INTERVAL = rf"^P(?=[-\dT])({N}Y)?({N}M)?({N}D)?(T(?=[-\d])({N}H)?({N}M)?({N}(\.\d{{1,6}})?S)?)?$"
 INFINITE_INTERVALS = 170000
@@ -53,6 +56,7 @@ SHARED: dict[str, Schema] = {
     "LocalTime": text(rf"^({CLOCK}|24:00:00)$", description="A time of day."),
     "OffsetTime": text(rf"^({CLOCK}|24:00:00)(Z|[+-](0\d|1[0-5]):[0-5]\d)$", description="A time of day with its distance from UTC."),
     "Duration": text(INTERVAL, description="A duration of ISO 8601, each part with a sign of its own: P1Y-2M3DT4H5M6.5S."),
+    "BigInt": text(BIGINT, description="A whole number of 64 bits.", format="int64"),
     "Float": {"description": "A number of binary floating point.", **number()},
 }
 
@@ -71,7 +75,7 @@ class Kind:
 
     @property
     def is_whole(self) -> bool:
-        return self.schema.get("type") == "integer" or self.schema.get("format") == "int64"
+        return self.schema.get("type") == "integer" or self.schema == reference("BigInt")
 
 
 def reference(name: str) -> Schema:
@@ -80,6 +84,7 @@ def reference(name: str) -> Schema:
 
 PLAIN = {
     "smallint": Kind(whole(-2**15, 2**15 - 1), "integer", "number"), "integer": Kind(whole(-2**31, 2**31 - 1, format="int32"), "integer", "number"), "oid": Kind(whole(0, 2**32 - 1), "integer", "number"),
+    "bigint": Kind(reference("BigInt"), "text", "number"),
     "real": Kind(number(minimum=-FLOAT4, maximum=FLOAT4), "real", "number"), "double precision": Kind(reference("Float"), "float", "number"), "boolean": Kind({"type": "boolean"}, "boolean", "boolean"),
     "money": Kind(text(r"^-?\d{1,16}(\.\d{1,2})?$"), "money", "number"), "text": Kind(text(), "text"), "bpchar": Kind(text(), "padded"), "name": Kind(text(maxLength=63), "text"),
     '"char"': Kind(text(r"^([\u0001-\u007f]?|\\[0-3][0-7]{2})$"), "text"), "uuid": Kind({"type": "string", "format": "uuid"}, "text", "code"),
@@ -119,8 +124,8 @@ class Kinds:
         if base in ("bit", "bit varying"):
             most = modifier[0] if modifier else ""
             return Kind(text(f"^[01]{{{'' if base == 'bit' else '0,'}{most}}}$"), "text", "code")
-        if base == "bigint":
-            return Kind(text(r"^-?\d{1,19}$", format="int64"), "text", "number") if self.exact else Kind(whole(1 - 2**53, 2**53 - 1), "safeInteger", "number")
+        if base == "bigint" and not self.exact:
+            return Kind(whole(1 - 2**53, 2**53 - 1), "safeInteger", "number")
         if base == "numeric":
             return self.numeric(*modifier)
         if bound := RANGES.get(base.replace("multirange", "range")):

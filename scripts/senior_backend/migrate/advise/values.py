@@ -22,6 +22,7 @@ from senior_backend.postgres.trees import nodes
 Name = tuple[str, str]
 PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\d+)\b")
 LIMIT, ELEMENTS, BEGINNING, UNEVEN = 20, 4, 4, 0.5
+FEW_DOCUMENTS, ALIKE, UNIQUE = 30, 3.0, 0.9         # of a sample; times more or fewer rows; share of a key's values from which on all are taken for different
 # where in the column's values a bound lies, as a share: (lower bound, upper bound) of a range; the first is tried first
 SPANS = ((0.95, 0.97), (0.995, 0.997), (0.5, 0.8))
 FORMS = {">": "lower", ">=": "lower", "<": "upper", "<=": "upper", "=": "equal", "<>": "equal", "@@": "words", "~~": "like", "!~~": "like", "~~*": "contains",
@@ -34,8 +35,8 @@ NUMBERS = ("bigint", "integer", "smallint", "numeric", "real", "double precision
 
 @dataclasses.dataclass(frozen=True)
 class Use:
-    """What a parameter is compared with. form: equal, among, lower, upper, like, contains, part, limit, offset, words, holds, more (of a sum, whose first part says
-    all), or a constant as SQL. paged: the answer is ordered by the column; before: so long before now; plain: the column itself, no expression.
+    """What a parameter is compared with. form: equal, among, lower, upper, like, contains, part, limit, offset, words, holds, key (of a JSON document), more (of a
+    sum, whose first part says all), or a constant as SQL. paged: the answer is ordered by the column; before: so long before now; plain: the column itself, no expression.
     """
     form: str
     relation: Relation | None = None
@@ -48,12 +49,13 @@ class Use:
 @dataclasses.dataclass(frozen=True)
 class Scenario:
     """A statement that can be explained. assumed: (table, column) of constants that were chosen here; trusted: something speaks for them; blurred: some
-    stand within what is compared (coalesce(a, $1)), so that no index can be made of that; weight: the share of the calls that it stands for.
+    stand within what is compared (coalesce(a, $1)), so that no index can be made of that; keyed: the key of a JSON document was chosen too; weight: the share of the calls that it stands for.
     """
     sql: str
     assumed: frozenset[tuple[Name, str]] = frozenset()
     trusted: bool = False
     blurred: bool = False
+    keyed: bool = False
     weight: float = 1.0
 
 
@@ -68,12 +70,13 @@ class Chooser:
                 self.aliases[one.alias.aliasname or one.relname] = facts.relations.get(relation.root, relation)
         self.ordered = {text for one in nodes(statement.tree, "SortBy") for _, text in columns_in(one.node)}
         self.uses = {number: use for number, use in self._uses()}
+        self.keys = {number: key for number, use in self.uses.items() if use.form == "key" and (key := self._key(use))}
 
     def scenarios(self) -> list[Scenario]:
         """The likeliest first; all of one statement differ."""
         assumed = frozenset((use.relation.root, use.column.name) for use in self.uses.values() if use.relation and use.column)
         pairs = itertools.product(range(len(SPANS)), range(3))
-        return [Scenario(sql, assumed, blurred=self.blurred()) for sql in dict.fromkeys(itertools.starmap(self.filled, pairs))]
+        return [Scenario(sql, assumed, blurred=self.blurred(), keyed=bool(self.keys)) for sql in dict.fromkeys(itertools.starmap(self.filled, pairs))]
 
     def filled(self, span: int, place: int) -> str:
         return PARAMETER.sub(lambda found: self.value(int(found[1]), span, place) if found[1] else found[0], self.statement.text)
@@ -87,7 +90,7 @@ class Chooser:
 
     def blurred(self) -> bool:
         sides = (side for one in nodes(self.statement.tree, "A_Expr") for side in (one.lexpr, one.rexpr))
-        known = {number for number, type in enumerate(self.types, 1) if type == "regconfig"}
+        known = {*self.keys, *(number for number, type in enumerate(self.types, 1) if type == "regconfig")}
         return any(columns_in(side) and not known.issuperset(parameters(side)) for side in sides)
 
     def takes_turns(self) -> bool:
@@ -116,7 +119,10 @@ class Chooser:
         sides = ((one.lexpr, one.rexpr, operator), (one.rexpr, one.lexpr, {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)))
         for left, right, meaning in sides:
             names, numbers = columns_in(left), parameters(right)
-            if not names or not numbers or operator == "->>" or columns_in(right) and operator != "@@":
+            if operator in ("->", "->>") and kind_of(left)[0] == "column_ref":
+                yield from ((number, self._use("key", left)) for number in numbers)
+                return
+            if not names or not numbers or operator in ("->", "->>") or columns_in(right) and operator != "@@":
                 continue
             if one.kind in (pb.AEXPR_BETWEEN, pb.AEXPR_BETWEEN_SYM):
                 for form_, item in zip(("lower", "upper"), right.list.items):
@@ -146,6 +152,8 @@ class Chooser:
         type = self.types[number - 1] if typed else "" if use.column is None else use.column.type + "[]" * (use.form == "among")
         type = re.sub(r"^character(?! varying)", "bpchar", type)         # without its length it would be one letter
         unknown = f"(SELECT NULL::{type})" if typed else "'1'"
+        if number in self.keys:
+            return literal(self.keys[number])
         if use.form in ("limit", "offset"):
             return str(self._limit()) if use.form == "limit" else "0"
         if use.form == "more" and type in ("interval", *NUMBERS):
@@ -185,6 +193,17 @@ class Chooser:
         if type.endswith("[]"):
             return array([value for value in (typical(column, place + number) for number in range(ELEMENTS)) if value is not None])
         return typical(column, place)
+
+    def _key(self, use: Use) -> str | None:
+        """The key of a document that is compared and nothing else, where the values of one alone are as frequent as the rows that were counted say."""
+        statement, compared = self.statement, [one for one in nodes(self.statement.tree, "A_Expr") if one.name[-1].string.sval not in ("->", "->>")]
+        whole = len(compared) == 1 and len(self.aliases) == 1 and not any(nodes(statement.tree, "SubLink", "NullTest", "FuncCall")) and (
+            statement.kind != "select" or not statement.node.HasField("limit_count") and not statement.node.group_clause)
+        if not whole or not use.column or statement.rows is None:
+            return None
+        counted = max(statement.rows / max(statement.calls, 1), 1)
+        fitting = [key for key, most, exact in document_keys(use.column) if counted <= ALIKE * most * use.relation.rows and not (exact and counted * ALIKE < most * use.relation.rows)]
+        return fitting[0] if len(fitting) == 1 else None
 
     def _bounded(self, use: Use) -> bool:
         """Whether the column has a lower bound too."""
@@ -261,6 +280,17 @@ def part_of_document(text: str | None) -> str | None:
         return None
     pairs = [(key, value) for key, value in document.items() if isinstance(value, (str, int, float))] if isinstance(document, dict) else []
     return next((json.dumps({key: value if isinstance(value, bool) else value + "x" if isinstance(value, str) else value + 1}) for key, value in pairs), None)
+
+
+def document_keys(column: Column) -> Iterator[tuple[str, float, bool]]:
+    """Of a sample of JSON objects: key, the share of rows that one of its values finds, and whether that is it, not the most that it can be."""
+    documents = [json.loads(text) for text in (*column.bounds, *column.values) if text.startswith("{")]
+    found: dict[str, list[str]] = {}
+    for document in documents if len(documents) >= FEW_DOCUMENTS else ():
+        for key, value in document.items():
+            found.setdefault(key, []).append(json.dumps(value))
+    for key, values in found.items():
+        yield key, len(values) / len(documents) / len(set(values)), len(set(values)) < UNIQUE * len(values)
 
 
 def array(values: Sequence[str]) -> str:
