@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from senior_backend.decide import arithmetic, documents, inputs, profiles, rules, verdict
-from written import compare_golden
+from conftest import compare_golden
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LOADED = profiles.load()

@@ -15,7 +15,7 @@ from senior_backend import console
 from senior_backend.docs import command, view
 from senior_backend.docs.detect.project import detect
 from senior_backend.docs.facts import masked
-from written import compare_golden
+from conftest import compare_golden
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 SECRETS = ("hunter2", "sk_live", "s3cret", "compose-secret", "do-not-tell", "secret@localhost", "token=abc")

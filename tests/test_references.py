@@ -16,7 +16,6 @@ import time
 import pytest
 
 import blocks
-import locks
 from conftest import CACHE, COMPILERS, ROOT, or_skip, postgres_program, run_door
 from node_server import NODE_PACKAGE, Server, node_version, npm_packages
 from senior_backend.console import CommandError
@@ -132,7 +131,7 @@ def test_sql(server, document, listed):
         blocks.run_sql(server.url(name), [block for block in listed if blocks.applies(block, major, "shared_preload_libraries" in cluster.SETTINGS)])
 
 
-def lock_rows() -> list[tuple[str, locks.Effect]]:
+def lock_rows() -> list[tuple[str, blocks.Effect]]:
     """(statement, what the guide says of it)."""
     table = SHOWN[GUIDES[1]].split("<!-- locks -->\n\n")[1].split("\n\n")[0]
     rows = []
@@ -140,9 +139,9 @@ def lock_rows() -> list[tuple[str, locks.Effect]]:
         lock, elsewhere, readers, writers, rewrites, reads, statements = (cell.strip() for cell in line.strip("|").split("|"))
         other = re.match(r"(\w+): ([A-Z ]+)", elsewhere)
         mode = mode_of(lock)
-        strength = locks.STRENGTH.index(mode)
-        assert [readers, writers] == ["wait" if strength >= locks.STRENGTH.index(least) else "go on" for least in ("AccessExclusiveLock", "ShareLock")], line
-        effect = locks.Effect(mode, {other[1]: mode_of(other[2])} if other else {}, rewrites == "yes", reads == "yes")
+        strength = blocks.STRENGTH.index(mode)
+        assert [readers, writers] == ["wait" if strength >= blocks.STRENGTH.index(least) else "go on" for least in ("AccessExclusiveLock", "ShareLock")], line
+        effect = blocks.Effect(mode, {other[1]: mode_of(other[2])} if other else {}, rewrites == "yes", reads == "yes")
         short = r"^(?=(?:ADD|ALTER COLUMN|DROP COLUMN|RENAME|SET|ENABLE|VALIDATE) )"
         rows += [(re.sub(short, "ALTER TABLE orders ", statement), effect) for statement in re.findall(r"`([A-Z][^`]+)`", statements)]
     return rows
@@ -157,11 +156,11 @@ def test_locks_are_as_told(server):
     assert len(rows) > 30
     with server.database() as template:
         with contextlib.closing(connection.connect(server.url(template))) as session:
-            session.execute(locks.SETUP)
+            session.execute(blocks.SETUP)
         for statement, told in rows:
             table = re.search(r"\b(orders|metrics|totals)(?:_created)?\b", statement)[1]
             with server.database(template) as name:
-                assert locks.measure(server.url(name), statement, table, list(told.elsewhere)) == told, statement
+                assert blocks.measure(server.url(name), statement, table, list(told.elsewhere)) == told, statement
 
 
 def test_a_waiting_statement_makes_readers_wait(server):

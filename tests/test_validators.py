@@ -6,7 +6,7 @@ import pathlib
 import pytest
 import shutil
 import subprocess
-from written import compare_golden, decide, document, write
+from conftest import compare_golden, decide, document, write
 
 from senior_backend.openapi.reader import read_api
 from senior_backend.scaffold.typescript import Names
