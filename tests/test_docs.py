@@ -324,3 +324,39 @@ def test_what_looks_like_a_secret_is_masked():
         masked("/users/{id} postgres:17-alpine") == "/users/{id} postgres:17-alpine"
         and masked("helpdesk_ticketchange_of_1712345678901") == "helpdesk_ticketchange_of_1712345678901"
     )
+
+
+DECLARED = {
+    "drizzle": ("""import { pgTable, uuid, text, serial, integer, primaryKey } from 'drizzle-orm/pg-core';
+        // const gone = pgTable('gone', { id: uuid() });
+        export const orgs = pgTable('orgs', { id: uuid('id').primaryKey().defaultRandom(), name: text().notNull() });
+        export const users = pgTable("users", { id: serial().primaryKey(), orgId: uuid('org_id').notNull().references(() => orgs.id, { onDelete: 'cascade' }), boss: integer('boss_id').references((): Any => users.id) });
+        export const members = pgTable('members', { userId: integer('user_id').references(() => users.id), orgId: uuid('org_id') }, (t) => [primaryKey({ columns: [t.userId, t.orgId] })]);""",
+        {"orgs": "id PK, name", "users": "id PK, org_id FK -> orgs.id, boss_id? FK -> users.id", "members": "user_id PK, FK -> users.id, org_id PK"}),
+    "typeorm": ("""import { Entity, Column, PrimaryGeneratedColumn, ManyToOne, JoinColumn, OneToMany } from 'typeorm';
+        @Entity({ name: 'customers' }) export class Customer extends Base { @PrimaryGeneratedColumn('uuid') id!: string;
+          @Index({ unique: true }) @Column({ type: 'varchar', nullable: true, name: 'e_mail' }) email?: string; @OneToMany(() => OrderLine, (l) => l.customer) lines: OrderLine[]; }
+        @Entity() export class OrderLine { @PrimaryGeneratedColumn() id: number; @ManyToOne(() => Customer, { nullable: false }) @JoinColumn({ name: 'customer_id' }) customer: Customer;
+          @ManyToOne(() => OrderLine) parent: OrderLine; total(): number { return this.id; } }""",
+        {"customers": "id PK, e_mail?", "order_line": "id PK, customer_id FK -> customers.id, parentId? FK -> order_line.id"}),
+    "knex": ("""exports.up = (knex) => knex.schema.createTable('a', (t) => { t.increments(); t.string('x').notNullable(); t.integer('gone'); }).createTable('b', function (t) { t.uuid('k').primary();
+          t.integer('a_id').notNullable().references('id').inTable('a'); t.timestamps(true, true); })
+          .alterTable('a', (t) => { t.dropColumn('gone'); t.renameColumn('x', 'y'); t.text('z'); }).createTable('c', (t) => { t.integer('i'); }).dropTable('c');
+        exports.down = (knex) => knex.schema.dropTable('b').dropTable('a').createTable('never', (t) => { t.increments(); });""",
+        {"a": "id PK, y, z?", "b": "k PK, a_id FK -> a.id, created_at, updated_at"}),
+}
+
+
+@pytest.mark.parametrize("library", DECLARED)
+def test_tables_that_typescript_declares(library, tmp_path):
+    text, wanted = DECLARED[library]
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "package.json").write_text(json.dumps({"name": "x", "dependencies": {"express": "5.1.0", library: "1.0.0"}}))
+    (tmp_path / "migrations" / "001.ts").write_text(text)
+    facts = detect(tmp_path, None)
+    links = {(one["from"], one["columns"][0]): f" -> {one['to']}.{one['to_columns'][0]}" for one in facts.of("relation")}
+    told = {
+        table["name"]: ", ".join(f"{one['name']}{'?' * one['null']} {one['key']}".rstrip() + links.get((table["name"], one["name"]), "") for one in table["columns"])
+        for table in facts.of("table")
+    }
+    assert told == wanted and {table["source"] for table in facts.of("table")} == {library}

@@ -312,7 +312,9 @@ def http_error(it: Any, a: list) -> Any:
     if given is None and a and type(a[0]) is Obj and a[0].cls:
         return a[0]
     code = given if given is not None else Unknown() if a and isinstance(a[0], Unknown) else 500
-    return Obj({"status": code, "statusCode": code, "message": next((argument for argument in a if isinstance(argument, str)), "")}, cls=HTTP_ERROR, depth=it.depth)
+    message = next((argument for argument in a if isinstance(argument, str)), "")
+    output = Obj({"statusCode": code, "payload": Obj({"statusCode": code, "error": text(it), "message": text(it)}), "headers": Unknown()})        # Boom's
+    return Obj({"status": code, "statusCode": code, "message": message, "output": output}, cls=HTTP_ERROR, depth=it.depth)
 
 
 def named_errors(names: dict[str, int]) -> dict[str, Native]:

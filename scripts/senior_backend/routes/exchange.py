@@ -293,8 +293,9 @@ class Input(Value):
             self.evident("object" if type(value) is Obj else "array")
 
     def typed(self, it: Any, type_: Type) -> None:
-        use = self.exchange.use(self.key)
-        use.type = use.type or type_
+        if type_.node is None or type_.node.text not in EMPTY_TYPES:
+            use = self.exchange.use(self.key)
+            use.type = use.type or type_
 
 
 class Request(Part):
@@ -311,7 +312,7 @@ class Request(Part):
         if name in ("req", "raw", "request"):
             return self
         if name in ("file", "files") and self.exchange.framework == "express":
-            return Files(self.exchange)
+            return Files(self.exchange, name == "files")
         return self.exchange.reply if name == "res" else Unknown(why=name if name in ("user", "session", "auth") else "")
 
     def set(self, it, name, value):
@@ -332,9 +333,20 @@ class Request(Part):
 
 
 class Files(Part):
-    """req.file and req.files of multer."""
-    __slots__ = ()
+    """req.file and req.files of multer, ctx.request.files of koa-body."""
+    __slots__ = ("many",)
     truth = None
+
+    def __init__(self, exchange: Exchange, many: bool):
+        super().__init__(exchange)
+        self.many = many
+
+    def get(self, it, name, node):
+        if not self.many or not isinstance(name, str) or name == "length" or name in LIST_METHODS:
+            return Unknown()
+        if ("body", (name,)) not in self.exchange.uses:
+            self.exchange.rule("body", (name,), {"type": "string", "format": "binary"}, False)
+        return Input(self.exchange, "body", (name,))
 
     @property
     def key(self) -> tuple:
@@ -425,6 +437,9 @@ class Context(Part):
     def get(self, it, name, node):
         if name in ("request", "response", "req", "res"):
             return self
+        if name in ("file", "files"):
+            self.exchange.media.add("multipart/form-data")
+            return Files(self.exchange, name == "files")
         if name == "cookies":
             return Cookies(self.exchange)
         if name in ("query", "params", "headers", "header"):

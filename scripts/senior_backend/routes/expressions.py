@@ -359,6 +359,8 @@ def calculated(it, operator: str, left: Any, right: Callable) -> Any:
     if operator == "instanceof":
         return instance_of(left, other)
     if operator == "in":
+        if isinstance(left, str) and hasattr(other, "part"):
+            return absent(other.part(left), True)
         return left in other.props if type(other) is Obj and not other.open and isinstance(left, str) else Unknown()
     if operator in ORDER:
         return ORDER[operator](left, other) if isinstance(left, (int, float, str)) and type(left) is type(other) else left if operator[0] == ">" and isinstance(left, Test) and other in (0, 1) else Test()
@@ -383,7 +385,7 @@ def logical(it, operator: str, left: Any, right: Callable) -> Any:
         other = right() if isinstance(left, Test) else it.choice([right])
     if operator != "&&" and hasattr(left, "defaulted"):
         left.defaulted(other)
-        return joined(operator, left, other, left if type(other) not in (Obj, Arr) else either(*options(other), left))
+        return joined(operator, left, other, left if type(other) not in (Obj, Arr) or not (other.props if type(other) is Obj else other.items) else either(other, left))
     return joined(operator, left, other, either(*(option for option in options(left) if operator == "&&" or truth(option) is not False), *options(other)))
 
 

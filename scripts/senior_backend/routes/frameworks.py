@@ -43,7 +43,7 @@ class Endpoint:
 
 
 def flat(values: list) -> list:
-    return [inner for value in values for inner in (flat(value.items) if type(value) is Arr else [value])]
+    return [inner for value in values for inner in (flat(value.items) if type(value) is Arr else flat(value.parts) if type(value) is Composed and not value.prefix else [value])]
 
 
 def at(a: list, index: int = 0) -> Any:
@@ -415,7 +415,7 @@ def passes(layer: Layer, framework: str) -> bool:
 
 # packages
 ERRORS = Native(lambda it, this, a, node: http_error(it, a), {
-    **{name[0].lower() + name[1:]: error for name, error in named_errors(HTTP_ERRORS).items()}, **named_errors(HTTP_ERRORS), "HttpError": builtins.HTTP_ERROR, "isHttpError": Native(lambda it, this, a, node: a[0].cls is builtins.HTTP_ERROR if type(at(a)) is Obj else Unknown()),
+    **{name[0].lower() + name[1:]: error for name, error in named_errors(HTTP_ERRORS).items()}, **named_errors(HTTP_ERRORS), "HttpError": builtins.HTTP_ERROR, **dict.fromkeys(("isHttpError", "isBoom"), Native(lambda it, this, a, node: a[0].cls is builtins.HTTP_ERROR if type(at(a)) is Obj else Unknown())), "boomify": Native(lambda it, this, a, node: at(a)),
     "createError": Native(lambda it, this, a, node: http_error(it, a)), "badImplementation": named_errors({"": 500})[""]})
 
 
@@ -481,6 +481,9 @@ class Guard(Value):
     def handle(self, it, exchange):
         exchange.credentials.update(self.schemes)
         return True
+
+    def get(self, it, name, node):
+        return Native(lambda it, this, a, node: self)       # unless()
 
     def call(self, it, this, arguments, node):
         if it.exchange is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Callable
 
-from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, absence, either, options
+from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, Varying, absence, either, options
 
 STEPS = 12_000              # statements and calls that are followed for one route; code that needs more is cut short and told
 STARTING_STEPS = 80_000     # the same for one module, which may set up a whole app
@@ -275,6 +275,8 @@ class Interpreter:
 
 def uncertain(it: Interpreter, value: Any) -> Any:
     """What a function gives while a request is answered: null, true or a number may be another the next time; a status stays."""
-    if value is None or isinstance(value, bool):
-        return either(value, Unknown())
-    return Unknown(it.types.NUMBER) if isinstance(value, (int, float)) and not 100 <= value < 600 else value
+    if type(value) is Obj and value.cls is None and value.depth:
+        value.props = {name: uncertain(it, member) if type(member) is not Obj else member for name, member in value.props.items()}
+    if value is None:
+        return either(None, Unknown())
+    return Varying(it.types.of_value(value)) if isinstance(value, (bool, int, float)) and not 100 <= value < 600 else value

@@ -104,8 +104,8 @@ WORDS = {  # one of them stands in every file that the expression fits
     "queue": ("Queue", "Bull"),
     "worker": ("Worker", "task", "actor"),
 }
-KEPT = {  # words of files in which routes and tables are looked for
-    "node": (),
+KEPT = {  # words of files in which routes and tables are looked for; routes of Node.js have a reader of their own
+    "node": ("Table(", "@Entity(", "schema.table("),
     "go": ("net/http", "go-chi", "gin-gonic", "labstack", "gofiber", "gorilla/mux", "julienschmidt"),
     "python": tuple("fastapi flask quart django rest_framework sqlalchemy sqlmodel models url view rout Settings depend prefix PREFIX".split()),
 }

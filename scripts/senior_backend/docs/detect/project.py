@@ -33,7 +33,7 @@ def detect(root: pathlib.Path, without: pathlib.Path | None) -> Facts:
             routes.read(one)
     routes.node_routes(tree, facts, found)
     infrastructure.read(tree, facts, found)
-    schema.read(tree, facts, project, migrations.Reader(tree, facts).read())
+    schema.read(tree, facts, project, sources, migrations.Reader(tree, facts).read())
     routes.compare(facts, routes.documents(tree, facts))
     serving = {route["service"] for route in facts.of("route")}
     for service in found:

@@ -1,4 +1,4 @@
-"""The tables of a project: from schema.prisma, SQL, SQLAlchemy and SQLModel, Django; a table that two sources name is told by the first."""
+"""The tables of a project: from schema.prisma, SQL, SQLAlchemy and SQLModel, Django, Drizzle, TypeORM, Knex; a table that two sources name is told by the first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import dataclasses
 import re
 from typing import Any, Iterator
 
-from senior_backend.docs.detect import migrations
+from senior_backend.docs.detect import entities, migrations
+from senior_backend.docs.detect.code import Source
 from senior_backend.docs.detect.migrations import Kept
 from senior_backend.docs.detect.routes import Routes as Django
 from senior_backend.docs.detect.python import Module, Project, assigned, words
@@ -37,9 +38,9 @@ class Table:
         self.columns.append({"name": name, "type": kind, "null": null, "key": "PK" if key else ""})
 
 
-def read(tree: Tree, facts: Facts, project: Project, kept: list[Kept]) -> None:
+def read(tree: Tree, facts: Facts, project: Project, sources: dict[str, Source], kept: list[Kept]) -> None:
     found: dict[str, Table] = {}
-    for reader in (prisma(tree), sql_tables(tree, facts, kept, found), sqlalchemy(project), django(project)):
+    for reader in (prisma(tree), sql_tables(tree, facts, kept, found), sqlalchemy(project), django(project), of_node(sources)):
         for one in reader:
             found.setdefault(one.name, one)
     for one in found.values():
@@ -110,8 +111,12 @@ def sql_tables(tree: Tree, facts: Facts, kept: list[Kept], known: dict[str, Tabl
             yield table
 
 
-def snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+def of_node(sources: dict[str, Source]) -> Iterator[Table]:
+    for one in entities.declared(sources):
+        table = Table(one.name, one.source, one.file, one.line, links=one.links)
+        for column in one.columns:
+            table.column(*column)
+        yield table
 
 
 def sqlalchemy(project: Project) -> Iterator[Table]:
@@ -120,7 +125,7 @@ def sqlalchemy(project: Project) -> Iterator[Table]:
         name = project.text(module, values.get("__tablename__")) or (
             node.name.lower() if getattr(words(node).get("table"), "value", False) is True else ""
         )  # SQLModel
-        name = name or (snake(node.name) if any(module.dotted(base).endswith("db.Model") for base in node.bases) else "")  # Flask-SQLAlchemy
+        name = name or (entities.snake(node.name) if any(module.dotted(base).endswith("db.Model") for base in node.bases) else "")  # Flask-SQLAlchemy
         table = Table(name, "sqlalchemy", module.path, node.lineno)
         for one in node.body if name else ():
             target, annotation = (

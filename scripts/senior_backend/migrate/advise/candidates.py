@@ -20,7 +20,7 @@ SELECTIVE, RARE, COMMON = 0.7, 0.25, 0.9         # shares of the rows: where a p
 CHEAP = 12.0            # in the planner's units: a statement that costs less is left as it is, and so is a table that is read whole for less
 POSTING = 6             # bytes of an entry in a gin index whose keys repeat
 MANY = 100              # different values of another column that is looked up: then that is what finds the rows
-BRIN_CORRELATION, BRIN_PAGES = 0.95, 1000
+BRIN_CORRELATION, BRIN_PAGES, PAGES_PER_RANGE = 0.95, 1000, 32
 WILD = re.compile(r"[%_\\]")
 CONSTANT = re.compile(r"'|(?<![\w\"])\d")
 STRING = re.compile(r"'((?:[^']|'')*)'")
@@ -259,7 +259,7 @@ class Shapes:
         for one in self.of_kind("range"):
             column = self.column(one.keys[0])
             if column and one.keys[0].plain and abs(column.correlation) >= BRIN_CORRELATION and self.relation.pages >= BRIN_PAGES and self.relation.kind != "p":
-                yield Candidate(self.table, (one.keys[0],), "brin", options="pages_per_range = 32")
+                yield Candidate(self.table, (one.keys[0],), "brin", options=f"pages_per_range = {PAGES_PER_RANGE}")
 
 
 def constants(value: str) -> list[str]:
@@ -312,7 +312,7 @@ def pages(candidate: Candidate, relation: Relation, share: float, known: dict[st
     for place, key in enumerate(candidate.keys[:len(widths)]):
         widths[place] = known.get(key.text, widths[place])
     if candidate.method == "brin":
-        return 3 + relation.pages // 32 // 200
+        return 3 + relation.pages // PAGES_PER_RANGE // 200
     if candidate.method == "gin":
         if columns[0] and columns[0].each:
             return 2 + math.ceil(rows * columns[0].each * POSTING / PAGE)

@@ -22,8 +22,8 @@ OVERHEAD = 2.0          # cost units of a call that finds its row at once: parsi
 MS_PER_UNIT = 0.006         # where nothing was measured: of a cached sequential scan on the machine this was written on
 ENTRY_MS, SEARCH_ENTRY_MS = 0.006, 0.08         # measured: writing one entry of a btree, of a trigram index
 # an index that takes some share of all new bytes must save as large a share of the time that is left, times this and the logarithm of the whole gain
-SIZE_WEIGHT = 0.1
-COLUMN_WEIGHT = 0.0005         # the same for each column more than one
+SIZE_WEIGHT = 0.06
+COLUMN_WEIGHT = 0.004         # the same for each column more than one
 LEAST_RATIO = 1.2
 NEGLIGIBLE = 0.001
 LEAST_GAIN = 0.2        # of a statement's time
@@ -143,7 +143,7 @@ class Planning:
             found = self.stage.used(self.stage.plan(query.scenario.sql))
             if found and found != wanted:
                 self.stage.show(query.tables, found)
-            used, cost = found, self.stage.plan(query.scenario.sql, self.stage.cached)["Total Cost"] if found else query.cost
+            used, cost = found, self.stage.cost(query.scenario.sql) if found else query.cost
         query.known.append((wanted, used, cost))
         return used, cost
 

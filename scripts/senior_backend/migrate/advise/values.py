@@ -12,12 +12,11 @@ import os
 import re
 from typing import Any, Iterator, Sequence
 
-from senior_backend import dependencies
 from senior_backend.migrate.advise.facts import Column, Facts, Relation
 from senior_backend.migrate.advise.plans import columns_in, kind_of
 from senior_backend.migrate.advise.statements import Statement
 from senior_backend.postgres.quote import literal
-from senior_backend.postgres.trees import nodes
+from senior_backend.postgres.trees import nodes, symbol, words
 
 Name = tuple[str, str]
 PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\d+)\b")
@@ -96,43 +95,39 @@ class Chooser:
     def takes_turns(self) -> bool:
         """Whether it looks like the reader of a queue, who asks for the few that wait: rows are locked, or the first ones come first."""
         node = self.statement.node
-        if self.statement.kind != "select":
-            return False
-        pb = dependencies.require("postgast").pg_query_pb2
-        ascending = all(one.sort_by.sortby_dir != pb.SORTBY_DESC for one in node.sort_clause)
-        return bool(node.locking_clause) or node.HasField("limit_count") and bool(node.sort_clause) and ascending
+        ascending = self.statement.kind == "select" and not any(symbol(one.sort_by, "sortby_dir") == "SORTBY_DESC" for one in node.sort_clause)
+        return ascending and (bool(node.locking_clause) or node.HasField("limit_count") and bool(node.sort_clause))
 
     def _uses(self) -> Iterator[tuple[int, Use]]:
         for one in nodes(self.statement.tree, "A_Expr", "SelectStmt", "FuncCall"):
-            name = one.DESCRIPTOR.name
-            if name == "A_Expr":
+            given = []
+            if kind_of(one) == "A_Expr":
                 yield from self._compared(one)
-            elif name == "SelectStmt":
-                yield from ((number, Use("limit")) for number in parameters(one.limit_count))
-                yield from ((number, Use("offset")) for number in parameters(one.limit_offset))
-            elif name == "FuncCall" and one.args and (form := WORDS.get(one.funcname[-1].string.sval)):
-                yield from ((number, Use(form)) for number in parameters(one.args[0]))
+            elif kind_of(one) == "SelectStmt":
+                given = [("limit", one.limit_count), ("offset", one.limit_offset)]
+            elif one.args and (form := WORDS.get(words(one.funcname)[-1])):
+                given = [(form, one.args[0])]
+            yield from ((number, Use(form)) for form, node in given for number in parameters(node))
 
     def _compared(self, one: Any) -> Iterator[tuple[int, Use]]:
-        operator = one.name[-1].string.sval if one.name else ""
-        pb = dependencies.require("postgast").pg_query_pb2
+        operator, kind = one.name[-1].string.sval if one.name else "", symbol(one, "kind")
         sides = ((one.lexpr, one.rexpr, operator), (one.rexpr, one.lexpr, {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)))
         for left, right, meaning in sides:
             names, numbers = columns_in(left), parameters(right)
-            if operator in ("->", "->>") and kind_of(left)[0] == "column_ref":
+            if operator in ("->", "->>") and kind_of(left) == "ColumnRef":
                 yield from ((number, self._use("key", left)) for number in numbers)
                 return
             if not names or not numbers or operator in ("->", "->>") or columns_in(right) and operator != "@@":
                 continue
-            if one.kind in (pb.AEXPR_BETWEEN, pb.AEXPR_BETWEEN_SYM):
+            if kind in ("AEXPR_BETWEEN", "AEXPR_BETWEEN_SYM"):
                 for form_, item in zip(("lower", "upper"), right.list.items):
                     yield from ((number, self._use(form_, left, item)) for number in parameters(item))
                 return
-            if kind_of(left)[0] == "row_expr" and kind_of(right)[0] == "row_expr":
+            if kind_of(left) == "RowExpr" and kind_of(right) == "RowExpr":
                 for item, other in zip(left.row_expr.args, right.row_expr.args):
                     yield from ((number, self._use(form(meaning), item, other)) for number in parameters(other))
                 return
-            among = one.kind == pb.AEXPR_OP_ANY and kind_of(right)[0] != "a_array_expr"
+            among = kind == "AEXPR_OP_ANY" and kind_of(right) != "A_ArrayExpr"
             use = self._use("among" if among else form(meaning), left, right)
             yield from ((number, use if place == 0 or use.form not in ("lower", "upper") else Use("more")) for place, number in enumerate(numbers))
             if operator == "@@":
@@ -143,7 +138,7 @@ class Chooser:
         for alias, name in columns_in(node):
             relation = self.aliases.get(alias) if alias in self.aliases else next((one for one in self.aliases.values() if name in one.columns), None)
             if relation and name in relation.columns:
-                return Use(form, relation, relation.columns[name], name in self.ordered, before_now(value), kind_of(node)[0] == "column_ref")
+                return Use(form, relation, relation.columns[name], name in self.ordered, before_now(value), kind_of(node) == "ColumnRef")
         return Use(form)
 
     def value(self, number: int, span: int, place: int) -> str:
@@ -228,12 +223,12 @@ def form(operator: str) -> str:
 
 
 def parameters(node: Any) -> list[int]:
-    return [one.number for one in nodes(node, "ParamRef")] if node is not None and kind_of(node)[0] != "sub_link" else []
+    return [one.number for one in nodes(node, "ParamRef")] if node is not None and kind_of(node) != "SubLink" else []
 
 
 def before_now(node: Any) -> bool:
     """Whether an expression takes something away (now() - $1)."""
-    return node is not None and any(one.name and one.name[-1].string.sval == "-" for one in nodes(node, "A_Expr"))
+    return node is not None and any(words(one.name) == ("-",) for one in nodes(node, "A_Expr"))
 
 
 def at(column: Column, share: float) -> str | None:
