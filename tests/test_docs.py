@@ -92,8 +92,7 @@ def test_a_second_run_changes_nothing_and_a_new_route_is_drift(project):
     before = written(project)
     drift = run(project, "--check", code=1)["drift"]
     assert {"route:PUT /v1/new", "drift:not-in-document:PUT /v1/new"} <= {one.get("fact") for one in drift} and {
-        "file": "api-contract.md",
-        "problem": "the block routes is out of date",
+        "file": "api-contract.md", "problem": "the block routes is out of date"
     } in drift
     assert written(project) == before and run(project, "--dry-run")["written"] and written(project) == before
     run(project)
@@ -160,18 +159,9 @@ LOAD = {
     "run": {"recorded_at": "2026-05-01T10:00:00+00:00"},
     "results": [
         {
-            "target_url": "https://u:p@shop.example.com/v1/orders?token=abc",
-            "method": "GET",
-            "requests_per_second": 100.0,
-            "latency_avg": 20.0,
-            "latency_p50": 15.0,
-            "latency_p95": 60.0,
-            "latency_p99": 700.0,
-            "total_requests": 1000,
-            "failed_requests": 20,
-            "successful_requests": 980,
-            "concurrency": 2,
-            "duration_seconds": 10,
+            "target_url": "https://u:p@shop.example.com/v1/orders?token=abc", "method": "GET", "requests_per_second": 100.0, "latency_avg": 20.0,
+            "latency_p50": 15.0, "latency_p95": 60.0, "latency_p99": 700.0, "total_requests": 1000, "failed_requests": 20, "successful_requests": 980,
+            "concurrency": 2, "duration_seconds": 10
         }
     ],
 }
@@ -229,10 +219,9 @@ def test_results_of_other_tools_flow_in_and_stay(project, decision):
         ("--decision", json.dumps({"tool": "backend_decision_engine"}), "is missing"),
         ("--migration", '{"tool": "database_migration_tool"}', "--migrate --dry-run"),
         ("--load", '{"tool": "api_load_tester", "results": []}', "no URL in it was answered"),
-        ("--load", json.dumps(LOAD).replace("700.0", '"x"'), "no number"),
-        ("--decision", "[", "not JSON"),
-        ("--migration", '{"tool": "database_migration_tool", "error": {"code": "X"}}', "the error X"),
-    ],
+        ("--load", json.dumps(LOAD).replace("700.0", '"x"'), "no number"), ("--decision", "[", "not JSON"),
+        ("--migration", '{"tool": "database_migration_tool", "error": {"code": "X"}}', "the error X")
+    ]
 )
 def test_a_file_of_another_kind_is_refused(project, tmp_path, flag, text, said):
     (tmp_path / "given.json").write_text(text)
@@ -310,14 +299,8 @@ def test_routes_and_hazards_of_other_frameworks(tmp_path):
 
 def test_what_looks_like_a_secret_is_masked():
     for text in (
-        "sk_test_51Habcdefghijklmnop",
-        "ghp_0123456789abcdefABCDEF0123",
-        "postgres://a:b@c/d",
-        "eyJhbGciOi.eyJzdWIi.sig",
-        "Bearer abc.def",
-        "x?token=abc&y",
-        "0123456789abcdef0123456789abcdef",
-        "-----BEGIN RSA PRIVATE KEY-----\nx",
+        "sk_test_51Habcdefghijklmnop", "ghp_0123456789abcdefABCDEF0123", "postgres://a:b@c/d", "eyJhbGciOi.eyJzdWIi.sig", "Bearer abc.def", "x?token=abc&y",
+        "0123456789abcdef0123456789abcdef", "-----BEGIN RSA PRIVATE KEY-----\nx"
     ):
         assert "***" in masked(text) and masked({"a": [text]}) == {"a": [masked(text)]}
     assert (

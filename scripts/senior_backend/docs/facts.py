@@ -121,15 +121,7 @@ KINDS = {
     "migration": ("database_migration_tool", "schema.sql --analyze --json > analysis.json"),
 }
 FIGURES = (
-    "requests_per_second",
-    "latency_avg",
-    "latency_p50",
-    "latency_p95",
-    "latency_p99",
-    "total_requests",
-    "failed_requests",
-    "concurrency",
-    "duration_seconds",
+    "requests_per_second", "latency_avg", "latency_p50", "latency_p95", "latency_p99", "total_requests", "failed_requests", "concurrency", "duration_seconds"
 )
 MODES = {"up_sql": "compare", "dry_run": "dry run", "issues_detail": "analyze", "suggestions_count": "suggest indexes"}
 LISTED = 200
@@ -193,10 +185,9 @@ def migration(found: dict[str, Any]) -> tuple[dict[str, Any], str]:
     return {
         "mode": mode,
         "source": source if "://" in source else named[1] if (named := re.search(r"\bdbname=(\S+)", source)) else source.replace("\\", "/").rpartition("/")[2],
-        "verified": found.get("verified"),
-        "findings": findings,
+        "verified": found.get("verified"), "findings": findings,
         "hazards": rows(found.get("hazards"), {name: name for name in ("kind", "object", "message", "evidence")}),
-        "changes": [f"{one['action']} {one['kind']} {one['name']}" for one in found.get("changes", ())[:LISTED]],
+        "changes": [f"{one['action']} {one['kind']} {one['name']}" for one in found.get("changes", ())[:LISTED]]
     }, ""
 
 

@@ -22,16 +22,9 @@ TARGETS = {
 }
 # https://owasp.org/API-Security/editions/2023/en/0x11-t10/
 OWASP = {
-    "API1": "Broken object level authorization",
-    "API2": "Broken authentication",
-    "API3": "Broken object property level authorization",
-    "API4": "Unrestricted resource consumption",
-    "API5": "Broken function level authorization",
-    "API6": "Unrestricted access to sensitive business flows",
-    "API7": "Server side request forgery",
-    "API8": "Security misconfiguration",
-    "API9": "Improper inventory management",
-    "API10": "Unsafe consumption of APIs",
+    "API1": "Broken object level authorization", "API2": "Broken authentication", "API3": "Broken object property level authorization",
+    "API4": "Unrestricted resource consumption", "API5": "Broken function level authorization", "API6": "Unrestricted access to sensitive business flows",
+    "API7": "Server side request forgery", "API8": "Security misconfiguration", "API9": "Improper inventory management", "API10": "Unsafe consumption of APIs"
 }
 ENTITIES, FIELDS = 60, 24
 
@@ -144,9 +137,8 @@ def targets(view: View) -> list[str]:
         )
     return [
         f"Targets from {view.source('decision')}." if view.decision else f"No decision was given: {code(DECIDE)}.",
-        f"Measured in {view.source('load')}, the worst of its URLs." if view.runs else f"No load test was given: {code(LOAD)}.",
-        "",
-        *table(["Objective", "Target", "Source", "Measured"], rows),
+        f"Measured in {view.source('load')}, the worst of its URLs." if view.runs else f"No load test was given: {code(LOAD)}.", "",
+        *table(["Objective", "Target", "Source", "Measured"], rows)
     ]
 
 
@@ -164,28 +156,21 @@ def budget(view: View) -> list[str]:
     )
     return [
         *table(["Figure", "Numbers", "Result", "Source"], rows),
-        *([] if rows else ["The budget follows from the availability target and its window: it is not known yet.", ""]),
-        spends,
-        "",
+        *([] if rows else ["The budget follows from the availability target and its window: it is not known yet.", ""]), spends, ""
     ]
 
 
 def demand(view: View) -> list[str]:
     qps = stated(view, "inputs", "qps_p99")
     lines = [
-        f"Expected peak: {figure(qps)} requests per second ({view.source('decision')})."
-        if qps
+        f"Expected peak: {figure(qps)} requests per second ({view.source('decision')})." if qps
         else view.unknown("capacity.peak", "product manager", "how many requests per second at the peak, a year from now?", DECIDE),
-        "",
+        ""
     ]
     rows = [
         [
-            code(f"{run['method']} {run['url']}"),
-            figure(run["requests_per_second"]),
-            figure(run["latency_avg"]),
-            figure(run["latency_p99"]),
-            str(run["concurrency"]),
-            f"{run['failed_requests']:,} of {run['total_requests']:,}",
+            code(f"{run['method']} {run['url']}"), figure(run["requests_per_second"]), figure(run["latency_avg"]), figure(run["latency_p99"]),
+            str(run["concurrency"]), f"{run['failed_requests']:,} of {run['total_requests']:,}"
         ]
         for run in view.runs
     ]
@@ -211,10 +196,8 @@ def arithmetic(view: View) -> list[str]:
         busy = run["requests_per_second"] * run["latency_avg"] / 1000
         rows.append(
             [
-                f"requests in flight, {code(run['url'])}",
-                "throughput x mean latency (Little's law)",
-                code(f"{figure(run['requests_per_second'])}/s x {figure(run['latency_avg'])} ms"),
-                f"{figure(busy)} of {run['concurrency']} connections",
+                f"requests in flight, {code(run['url'])}", "throughput x mean latency (Little's law)",
+                code(f"{figure(run['requests_per_second'])}/s x {figure(run['latency_avg'])} ms"), f"{figure(busy)} of {run['concurrency']} connections"
             ]
         )
     wait, what = (
@@ -240,8 +223,7 @@ def arithmetic(view: View) -> list[str]:
             []
             if rows
             else [
-                view.unknown("capacity.arithmetic", "platform team", "needs the peak of a decision and the throughput of a load test", f"{DECIDE}; {LOAD}"),
-                "",
+                view.unknown("capacity.arithmetic", "platform team", "needs the peak of a decision and the throughput of a load test", f"{DECIDE}; {LOAD}"), ""
             ]
         ),
     ]
@@ -258,10 +240,8 @@ def pools(view: View) -> list[str]:
     limit = f"{most} ({'max_connections at ' + places([server]) if server else 'the default of PostgreSQL'}, less {RESERVED} reserved)"
     if not copies:
         return [
-            f"One process opens at most {per} connections ({' + '.join(map(str, sizes))}); the database takes {limit}: {most // per} processes.",
-            "",
-            view.unknown("capacity.processes", "platform team", "how many processes run at once?"),
-            "",
+            f"One process opens at most {per} connections ({' + '.join(map(str, sizes))}); the database takes {limit}: {most // per} processes.", "",
+            view.unknown("capacity.processes", "platform team", "how many processes run at once?"), ""
         ]
     fits = "it fits" if per * copies <= most else "**it does not fit**: fewer or smaller pools, or a pooler before the database"
     return [
@@ -344,28 +324,13 @@ def record(view: View) -> list[str]:
         )
     ]
     return [
-        "- status: proposed",
-        f"- date: {view.unknown('decision.date', 'tech lead', 'when was this decided?')}",
-        f"- decision-makers: {view.unknown('decision.makers', 'tech lead', 'who decides?')}",
-        "",
-        "# Backend architecture as it is built",
-        "",
-        "## Context and Problem Statement",
-        "",
-        view.unknown("decision.inputs", "tech lead", "traffic, tenancy, data sensitivity, recovery targets and SLO are in no file that was given", DECIDE),
-        "",
-        "## Decision Outcome",
-        "",
-        *(built or ["Nothing is proven yet."]),
-        "",
-        "### Consequences",
-        "",
-        view.unknown("decision.consequences", "tech lead", "what became easier, what harder?"),
-        "",
-        "### Confirmation",
-        "",
-        view.unknown("decision.confirmation", "tech lead", "which measurement shows that it holds?", LOAD),
-        "",
+        "- status: proposed", f"- date: {view.unknown('decision.date', 'tech lead', 'when was this decided?')}",
+        f"- decision-makers: {view.unknown('decision.makers', 'tech lead', 'who decides?')}", "", "# Backend architecture as it is built", "",
+        "## Context and Problem Statement", "",
+        view.unknown("decision.inputs", "tech lead", "traffic, tenancy, data sensitivity, recovery targets and SLO are in no file that was given", DECIDE), "",
+        "## Decision Outcome", "", *(built or ["Nothing is proven yet."]), "", "### Consequences", "",
+        view.unknown("decision.consequences", "tech lead", "what became easier, what harder?"), "", "### Confirmation", "",
+        view.unknown("decision.confirmation", "tech lead", "which measurement shows that it holds?", LOAD), ""
     ]
 
 
@@ -388,9 +353,8 @@ def unknown(view: View) -> list[str]:
     ]
     example = "slo.alerts: the burn alert of the payments board, wakes on-call"
     return [
-        f"Answer a question by a line such as {code(example)} in its document, outside of the managed blocks; the next run counts it as answered.",
-        "",
-        *(table(["Question", "Document", "What", "Who answers", "How to find out"], rows) or ["Nothing is open.", ""]),
+        f"Answer a question by a line such as {code(example)} in its document, outside of the managed blocks; the next run counts it as answered.", "",
+        *(table(["Question", "Document", "What", "Who answers", "How to find out"], rows) or ["Nothing is open.", ""])
     ]
 
 

@@ -143,9 +143,7 @@ def check_links(target: pathlib.Path, path: pathlib.Path) -> None:
         if target in one.parents and os.path.islink(one) and not one.resolve().is_relative_to(target):
             raise CommandError(
                 f"{one} is a link out of {target}; nothing was read through it and nothing written",
-                "replace the link by a folder or file of the project, or choose another --out",
-                ExitCode.REFUSED,
-                "OUTSIDE_TARGET",
+                "replace the link by a folder or file of the project, or choose another --out", ExitCode.REFUSED, "OUTSIDE_TARGET"
             )
 
 
@@ -169,13 +167,8 @@ class Writer:
         for name in wanted:
             self.document(name, texts[name])
         made = {
-            "tool": TOOL,
-            "format": FORMAT,
-            "totals": view.facts.totals(),
-            "unknown": [dataclasses.asdict(one) for one in view.unknowns.values()],
-            "unread": view.facts.unread,
-            "inputs": view.inputs,
-            "facts": [dataclasses.asdict(fact) for fact in view.facts],
+            "tool": TOOL, "format": FORMAT, "totals": view.facts.totals(), "unknown": [dataclasses.asdict(one) for one in view.unknowns.values()],
+            "unread": view.facts.unread, "inputs": view.inputs, "facts": [dataclasses.asdict(fact) for fact in view.facts]
         }
         if self.stored and digest(self.stored) == digest(made):
             self.result.unchanged.append(FACTS)

@@ -91,10 +91,8 @@ def told(groups: Iterable[Iterable[Any]]) -> Iterator[Hazard]:
                 if loss.name[-1] not in made:
                     target = ".".join([*loss.name, *filter(None, [loss.column])])
                     yield (
-                        "data-loss",
-                        target,
-                        f"a type that may cut values ({loss.becomes})" if loss.kind == "values" else f"{loss.kind} {target}: lost",
-                        one.line,
+                        "data-loss", target, f"a type that may cut values ({loss.becomes})" if loss.kind == "values" else f"{loss.kind} {target}: lost",
+                        one.line
                     )
             if table_of(one.node).rpartition(".")[2] not in made:
                 for kind, target, message, key in costs(one, proven, unproven):
@@ -197,43 +195,33 @@ TOOLS = {
 OURS = "python scripts/database_migration_tool.py --connection $DATABASE_URL --"
 ROWS, VALUES, NAMES = "the rows are lost", "the values of the column are lost", "the old name is gone at once: code that runs meanwhile fails"
 INDEX, CHANGES, CHECKS = (
-    "builds an index while writes wait",
-    "a changed type may rewrite the table while reads and writes wait",
-    "checks every row while it holds a lock",
+    "builds an index while writes wait", "a changed type may rewrite the table while reads and writes wait", "checks every row while it holds a lock"
 )
 # tool -> (call, what its arguments must hold, what they must not, kind, message, which arguments name the object)
 CALLS: dict[str, tuple[tuple[str, str, str, str, str, tuple[int, ...]], ...]] = {
     "alembic": (
-        (r"op\.drop_table", "", "", "data-loss", ROWS, (0,)),
-        (r"op\.drop_column", "", "", "data-loss", VALUES, (0, 1)),
+        (r"op\.drop_table", "", "", "data-loss", ROWS, (0,)), (r"op\.drop_column", "", "", "data-loss", VALUES, (0, 1)),
         (r"op\.create_index", "", "postgresql_concurrently", "blocks-writes", INDEX, (1,)),
         (r"op\.create_(?:unique_constraint|check_constraint|foreign_key)", "", "postgresql_not_valid", "blocks-writes", CHECKS, (1,)),
         (r"op\.alter_column", r"\btype_\s*=", "", "rewrite", CHANGES, (0, 1)),
         (r"op\.alter_column", r"nullable\s*=\s*False", "", "blocks-reads", "SET NOT NULL reads the whole table while reads and writes wait", (0, 1)),
         (r"op\.rename_table|op\.alter_column(?=[^;]*?new_column_name)", "", "", "breaks-callers", NAMES, (0,)),
         (
-            r"op\.add_column",
-            r"nullable\s*=\s*False",
-            "server_default",
-            "fails-on-data",
-            "a required column without a server default: fails when the table has rows",
-            (0,),
-        ),
+            r"op\.add_column", r"nullable\s*=\s*False", "server_default", "fails-on-data",
+            "a required column without a server default: fails when the table has rows", (0,)
+        )
     ),
     "django": (
-        (r"\bRunPython|\bRunSQL", "", r"reverse_|,", "irreversible", "has no reverse", ()),
-        (r"\bDeleteModel", "", "", "data-loss", ROWS, (0,)),
-        (r"\bRemoveField", "", "", "data-loss", VALUES, (0, 1)),
-        (r"\bRename(?:Field|Model)|\bAlterModelTable", "", "", "breaks-callers", NAMES, (0,)),
+        (r"\bRunPython|\bRunSQL", "", r"reverse_|,", "irreversible", "has no reverse", ()), (r"\bDeleteModel", "", "", "data-loss", ROWS, (0,)),
+        (r"\bRemoveField", "", "", "data-loss", VALUES, (0, 1)), (r"\bRename(?:Field|Model)|\bAlterModelTable", "", "", "breaks-callers", NAMES, (0,)),
         (r"\bAdd(?:Index|Constraint)|\bAlterUniqueTogether", "", "", "blocks-writes", f"{INDEX} (AddIndexConcurrently does not block)", (0,)),
-        (r"\bAlterField", "", "", "rewrite", CHANGES, (0, 1)),
+        (r"\bAlterField", "", "", "rewrite", CHANGES, (0, 1))
     ),
     "script": (
-        (r"\.dropTable(?:IfExists)?", "", "", "data-loss", ROWS, (0,)),
-        (r"\.(?:dropColumns?|removeColumn)", "", "", "data-loss", VALUES, (0, 1)),
+        (r"\.dropTable(?:IfExists)?", "", "", "data-loss", ROWS, (0,)), (r"\.(?:dropColumns?|removeColumn)", "", "", "data-loss", VALUES, (0, 1)),
         (r"\.renameColumn", "", "", "breaks-callers", NAMES, (0,)),
         (r"(?:[qQ]ueryInterface|pgm|queryRunner)\.(?:addIndex|createIndex)", "", r"concurrently\s*:\s*true", "blocks-writes", INDEX, (0,)),
-        (r"\.(?:changeColumn|alterColumn)", "", "", "rewrite", CHANGES, (0, 1)),
+        (r"\.(?:changeColumn|alterColumn)", "", "", "rewrite", CHANGES, (0, 1))
     ),
 }
 MADE = re.compile(r"(?:create_table|createTable|CreateModel)\(\s*(?:name\s*=\s*)?['\"`](\w+)")
@@ -347,10 +335,8 @@ class Reader:
                 revision = (re.findall(r"^revision\b[^=\n]*=\s*['\"]([\w-]+)", text, re.M) or [name])[0]
                 one.hazards[name].append(
                     (
-                        "irreversible",
-                        revision,
-                        "downgrade() does nothing" if down else "there is no downgrade()",
-                        text.count("\n", 0, down.start()) + 1 if down else 1,
+                        "irreversible", revision, "downgrade() does nothing" if down else "there is no downgrade()",
+                        text.count("\n", 0, down.start()) + 1 if down else 1
                     )
                 )
         elif re.search(r"class Migration\(\s*(?:migrations\.)?Migration", text):
@@ -397,10 +383,7 @@ class Reader:
     def called(self, tool: str, text: str, begin: int, end: int, app: str) -> Iterator[Hazard]:
         """The hazards of the calls in a part of a text, in its order; of tables that the file makes itself there are none but losses."""
         code, lines, made, found = (
-            blanked(text, "node" if tool == "script" else "python", True),
-            Lines(text),
-            {one.lower() for one in MADE.findall(text, begin, end)},
-            [],
+            blanked(text, "node" if tool == "script" else "python", True), Lines(text), {one.lower() for one in MADE.findall(text, begin, end)}, []
         )
         for pattern, must, never, kind, message, named in CALLS[tool]:
             for hit in re.compile(rf"({pattern})\(").finditer(code, begin, end):

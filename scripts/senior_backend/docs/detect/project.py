@@ -50,8 +50,7 @@ def documented(tree: Tree, variables: dict[str, list]) -> dict[str, str]:
     """Name -> place, of the variables that an example of .env or a text for people names."""
     found: dict[str, str] = {}
     for pattern, suffixes, words in (
-        (EXAMPLES, "", r"^[ \t]*#?[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)="),
-        (TEXTS, "md rst txt adoc", r"\b([A-Z][A-Z0-9_]{2,})\b"),
+        (EXAMPLES, "", r"^[ \t]*#?[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)="), (TEXTS, "md rst txt adoc", r"\b([A-Z][A-Z0-9_]{2,})\b")
     ):
         for path in tree.matching(pattern, suffixes, aside=True):
             text = tree.read(path)

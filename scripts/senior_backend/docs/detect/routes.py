@@ -310,8 +310,7 @@ def tell(one: Source, found: re.Match, scope: Scope, given: list[tuple[int, int]
         method = (texts[0] or "ANY").upper()
     elif method in ("HANDLE", "HANDLEFUNC", "ANY", "ALL"):
         named, tail = (
-            re.match(r"([A-Z]+) (\S+)$", path),
-            re.match(r"\s*\.Methods\(\s*(?:\"|http\.Method)(\w+)", one.text[close : close + 200]),
+            re.match(r"([A-Z]+) (\S+)$", path), re.match(r"\s*\.Methods\(\s*(?:\"|http\.Method)(\w+)", one.text[close : close + 200])
         )  # net/http since Go 1.22; gorilla
         method, path = (named[1], named[2]) if named else (tail[1].upper() if tail else "ANY", path)
     full = joined(scope.prefix, path if path.startswith("/") or not path else "/" + path.partition("/")[2]).removesuffix("{$}")
@@ -427,11 +426,8 @@ def documents(tree: Tree, facts: Facts) -> list[tuple[Fact, set[str]]]:
             facts.missing(f"{path} was not understood: {error.message.splitlines()[0]}".replace(f"{tree.root}/", ""))
             continue
         value = {
-            "title": api.title,
-            "version": api.version,
-            "spec": api.spec_version,
-            "operations": len(api.operations),
-            "security": sorted(f"{one.key} ({one.kind})" for one in api.security_schemes.values()),
+            "title": api.title, "version": api.version, "spec": api.spec_version, "operations": len(api.operations),
+            "security": sorted(f"{one.key} ({one.kind})" for one in api.security_schemes.values())
         }
         facts.add("openapi", path, value, path, 1)
         prefixes = {"", *(urlsplit(server).path.rstrip("/") for server in api.servers)}
@@ -451,11 +447,8 @@ def compare(facts: Facts, operations: list[tuple[Fact, set[str]]]) -> None:
     for one in routes:
         if one["method"] in ("GET", "ANY", "HEAD") and HEALTH.match(one["path"]):
             facts.add(
-                "health-endpoint",
-                f"{one['method']} {one['path']}",
-                {"service": one["service"], "method": one["method"], "path": one["path"]},
-                one.file,
-                one.line,
+                "health-endpoint", f"{one['method']} {one['path']}", {"service": one["service"], "method": one["method"], "path": one["path"]}, one.file,
+                one.line
             )
     served, documented = {(one["method"], same(one["path"])) for one in routes}, set[tuple[str, str]]()
 

@@ -51,11 +51,8 @@ def read(tree: Tree, facts: Facts, project: Project, sources: dict[str, Source],
         facts.add("table", one.name, {"name": one.name, "source": one.source, "columns": one.columns, "personal": personal}, one.file, one.line)
         for columns, target, others, line in one.links:
             facts.add(
-                "relation",
-                f"{one.name}.{','.join(columns)}:{target}",
-                {"from": one.name, "columns": columns, "to": target, "to_columns": others},
-                one.file,
-                line,
+                "relation", f"{one.name}.{','.join(columns)}:{target}", {"from": one.name, "columns": columns, "to": target, "to_columns": others}, one.file,
+                line
             )
 
 
@@ -200,8 +197,7 @@ def django(project: Project) -> Iterator[Table]:
             target = given.get("to") or (value.args[0] if value.args else None)
             if kind in ("ForeignKey", "OneToOneField") and target is not None:
                 name, text = (
-                    project.text(where, given.get("db_column")) or f"{name}_id",
-                    (project.text(where, target) or ast.unparse(target)).rpartition(".")[2],
+                    project.text(where, given.get("db_column")) or f"{name}_id", (project.text(where, target) or ast.unparse(target)).rpartition(".")[2]
                 )
                 waiting.append(
                     (table, name, node.name if text == "self" else user.rpartition(".")[2] or "auth_user" if text == "AUTH_USER_MODEL" else text, value.lineno)
