@@ -315,7 +315,7 @@ class OperationReader:
             self.report.warn(f"a body has no defined meaning for {method.upper()}; it is read all the same", node)
         path = without_operators(path, {parameter.name for parameter in parameters if parameter.location == "path"})
         return Operation(method, path, self.operation_id(node), self.tag(node), source.text(node, "summary"), source.text(node, "description"), source.switch(node, "deprecated"),
-                         self.fitted(path, node, parameters), body, responses, security, node)
+                         self.fitted(path, node, parameters), body, responses, security, source.switch(node, "x-closed-query"), node)
 
     # parts of an operation
     def parameter_list(self, node: dict, document: Document) -> list[Parameter]:

@@ -60,7 +60,7 @@ class RouteTable:
         principal = f", {principal_type(operation)}" if operation.security else ""
         members = [
             f"method: '{operation.method.upper()}'", f"path: {string(operation.path)}", f"operationId: {string(operation.operation_id or plan.name)}",
-            f"tag: {string(operation.tag)}" if operation.tag != "default" else "", self.parameters(), self.styles(), self.bodies(), "bodyRequired: true" if plan.bodies and plan.body_required else "",
+            f"tag: {string(operation.tag)}" if operation.tag != "default" else "", self.parameters(), self.styles(), self.closed_query(), self.bodies(), "bodyRequired: true" if plan.bodies and plan.body_required else "",
             self.replies(), self.reply_headers(), self.security(), self.error_shapes(), f"handler: handlers.{plan.name}",
         ]
         inner = "".join("    " + member.replace("\n", "\n    ") + ",\n" for member in members if member)
@@ -72,6 +72,14 @@ class RouteTable:
         self.validators.update(validator for validator in parts.values() if validator)
         given = [f"{part}: {validator}" for part, validator in parts.items() if validator]
         return f"parameters: {{ {', '.join(given)} }}" if given else ""
+
+    def closed_query(self) -> str:
+        """The names that are declared besides the parameters: credentials that are sent in the query."""
+        if not self.operation.closed_query:
+            return ""
+        schemes = [self.api.security_schemes[key] for each in self.operation.security for key in each if key in self.api.security_schemes]
+        names = sorted({scheme.parameter for scheme in schemes if scheme.location == "query"})
+        return f"closedQuery: [{', '.join(map(string, names))}]"
 
     def styles(self) -> str:
         unusual: dict[str, list[str]] = {}
