@@ -7,7 +7,7 @@ import urllib.parse
 from typing import Any, Iterator
 
 from senior_backend.postgres.model import Id
-from senior_backend.scaffold.names import numbered
+from senior_backend.scaffold.typescript import numbered
 from senior_backend.tables.kinds import SHARED, Kinds, Schema, component_key, nullable, reference
 from senior_backend.tables.relations import Column, ForeignKey, Relation
 
