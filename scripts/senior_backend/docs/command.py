@@ -10,7 +10,7 @@ import pathlib
 
 from senior_backend import console, dependencies
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
-from senior_backend.docs.facts import gather
+from senior_backend.docs.results import gather
 from senior_backend.docs.view import View, people
 from senior_backend.docs.writing import FACTS, TOOL, Result, Writer, folder_of, render, templates
 

@@ -11,7 +11,8 @@ import re
 from typing import Any, Callable, Iterable
 
 from senior_backend.decide.documents import plain
-from senior_backend.docs.facts import Fact, Facts, glob
+from senior_backend.docs.facts import Fact, Facts
+from senior_backend.docs.tree import glob
 
 MARK = re.compile(rb"^[ \t]*<!-- senior-backend:(?:begin (?P<begin>[\w.-]+) (?P<digest>[0-9a-f]{12})|end (?P<end>[\w.-]+)) -->[ \t]*(?P<line>\r?\n|\Z)", re.M)
 LINE = "\0"  # stands before and after the number of a line in texts that are to be written

@@ -10,7 +10,8 @@ import re
 from typing import Iterator
 
 from senior_backend.docs.detect.services import SIDE, Imports, Place, Service, catalogue, owner
-from senior_backend.docs.facts import SECRET_NAME, Facts, Lines, Tree, host_of
+from senior_backend.docs.facts import SECRET_NAME, Facts, host_of
+from senior_backend.docs.tree import Lines, Tree
 
 SUFFIXES = {"node": "js ts mjs cjs mts cts jsx tsx", "python": "py", "go": "go"}
 STRINGS = r"""'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*\""""

@@ -10,7 +10,8 @@ from typing import Any
 
 from senior_backend import dependencies
 from senior_backend.docs.detect.services import Service, table, word
-from senior_backend.docs.facts import Facts, Tree, line_of
+from senior_backend.docs.facts import Facts
+from senior_backend.docs.tree import Tree, line_of
 
 WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"}
 OBJECTS = {

@@ -16,7 +16,8 @@ from typing import Any, Iterable, Iterator
 from senior_backend.console import CommandError
 from senior_backend.dependencies import REQUIREMENTS
 from senior_backend.docs.detect.code import arguments, blanked
-from senior_backend.docs.facts import Facts, Lines, Tree
+from senior_backend.docs.facts import Facts
+from senior_backend.docs.tree import Lines, Tree
 
 SQL_TOOLS = {"prisma", "drizzle", "goose", "dbmate", "sql-migrate", "flyway", "golang-migrate", "diesel", "sql"}
 Hazard = tuple[str, str, str, int]      # kind, object, message, line

@@ -7,7 +7,8 @@ import re
 
 from senior_backend.console import CommandError
 from senior_backend.docs.detect import code, infrastructure, migrations, python, routes, schema, services
-from senior_backend.docs.facts import Facts, Tree
+from senior_backend.docs.facts import Facts
+from senior_backend.docs.tree import Tree
 
 LOOKED_FOR = (
     "package.json, pyproject.toml, requirements*.txt, Pipfile, go.mod or Cargo.toml with a backend's packages, routes, an OpenAPI document, "
@@ -27,10 +28,10 @@ def detect(root: pathlib.Path, without: pathlib.Path | None) -> Facts:
     imports, sources = code.read(tree, facts, found, variables)
     project = python.Project(facts, sources)
     python.Routes(project).tell()
-    routes.Routes(project).tell()
+    routes.DjangoRoutes(project).tell()
     for one in sources.values():
         if one.service.language == "go":
-            routes.read(one)
+            routes.go_routes(one)
     routes.node_routes(tree, facts, found)
     infrastructure.read(tree, facts, found)
     schema.read(tree, facts, project, sources, migrations.Reader(tree, facts).read())

@@ -16,7 +16,8 @@ from senior_backend.dependencies import REQUIREMENTS
 from senior_backend.docs.detect.code import Source, arguments
 from senior_backend.docs.detect.python import METHODS, Function, Module, Project, add_route, assigned, joined, literals, plain, words
 from senior_backend.docs.detect.services import Service, bare, owner
-from senior_backend.docs.facts import ASIDE, AUTH_NAME, Fact, Facts, Tree
+from senior_backend.docs.facts import AUTH_NAME, Fact, Facts
+from senior_backend.docs.tree import ASIDE, Tree
 from senior_backend.openapi.model import Problem
 from senior_backend.openapi.operations import shape
 
@@ -65,7 +66,7 @@ def template(path: str) -> str:
     return re.sub(r"\\(.)", r"\1", re.sub(r"(/?)\??(?:\$|\\Z)$", r"\1", path))
 
 
-class Routes:
+class DjangoRoutes:
     """Reads one project, of all its urls.py those that a root reaches."""
 
     def __init__(self, project: Project):
@@ -256,7 +257,7 @@ class Scope:
         self.begin, self.end, self.name, self.prefix, self.guards = begin, end, name, prefix, guards
 
 
-def read(one: Source) -> None:
+def go_routes(one: Source) -> None:
     """Adds the routes of one file."""
     code, end = one.code, len(one.code)
     scopes = [Scope(found.end(), end, found[1], "", []) for found in MADE.finditer(code)] + [Scope(0, end, "http", "", [])]

@@ -10,9 +10,10 @@ from typing import Any, Iterator
 from senior_backend.docs.detect import entities, migrations
 from senior_backend.docs.detect.code import Source
 from senior_backend.docs.detect.migrations import Kept
-from senior_backend.docs.detect.routes import Routes as Django
+from senior_backend.docs.detect.routes import DjangoRoutes
 from senior_backend.docs.detect.python import Module, Project, assigned, words
-from senior_backend.docs.facts import Facts, Tree
+from senior_backend.docs.facts import Facts
+from senior_backend.docs.tree import Tree
 
 SCHEMA_FILES = r"(?i)(?:^|/)(?:schema|structure|init|tables|database|create_tables|ddl)[\w.-]*\.sql$"
 
@@ -163,7 +164,7 @@ def column(project: Project, module: Module, table: Table, name: str, call: ast.
 
 
 def django(project: Project) -> Iterator[Table]:
-    routes, found = Django(project), dict[str, Table]()
+    routes, found = DjangoRoutes(project), dict[str, Table]()
     waiting: list[tuple[Table, str, str, int]] = []
     user = next((text for module in project.modules.values() if (text := project.text(module, module.constants.get("AUTH_USER_MODEL")))), "")
     for module, node in (

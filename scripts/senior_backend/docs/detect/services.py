@@ -10,7 +10,8 @@ import re
 import tomllib
 from typing import Any
 
-from senior_backend.docs.facts import Facts, Tree, line_of
+from senior_backend.docs.facts import Facts
+from senior_backend.docs.tree import Tree, line_of
 
 CATALOGUE = pathlib.Path(__file__).resolve().parents[4] / "assets" / "docs" / "libraries.json"
 Place = tuple[str, int]
