@@ -103,17 +103,17 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
       details: fields.map((field): FieldProblem => ({ field, message })),
     });
   if (code === '23505' || code === '23P01') return answer(409, 'CONFLICT', 'another row has this value already');
-  if (code === '23503' || code === '23001')
-    return change === 'delete' || (change === 'change' && own === undefined)
-      ? answer(409, 'CONFLICT', 'other rows refer to this one')
-      : answer(422, 'UNPROCESSABLE', 'the row that this refers to is not there');
+  if (code === '23503' || code === '23001') {
+    const referredTo = change === 'delete' || (change === 'change' && own === undefined);
+    return answer(409, 'CONFLICT', referredTo ? 'other rows refer to this one' : 'the row that this refers to is not there');
+  }
   if (code === '23514') return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this value');
   if (code === '23502') return answer(422, 'UNPROCESSABLE', 'a value is missing');
   if (code === '42501') return answer(403, 'FORBIDDEN', 'the database does not allow this');
   if (code.startsWith('22') || code.startsWith('54') || isOfValue(error))
     return answer(422, 'UNPROCESSABLE', 'a value is none that the database can hold');
   if (code === '55000') return answer(404, 'NOT_FOUND', 'nobody has filled this view yet');
-  if (code === 'P0001' || code.startsWith('44') || code.startsWith('23'))
+  if (code === 'P0001' || code === '0A000' || code.startsWith('44') || code.startsWith('23'))
     return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this');
   if (UNAVAILABLE.test(code) || (code === '' && /timeout|terminated/i.test(String(thrown))))
     return answer(503, 'UNAVAILABLE', 'the database does not answer in time', { 'Retry-After': '1' });

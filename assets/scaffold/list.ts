@@ -17,6 +17,7 @@ import {
   type Name,
   type Table,
 } from './table.ts';
+import { notFound } from './http-error.ts';
 import { entries, unprocessable } from './values.ts';
 
 export interface Page<Row> {
@@ -29,6 +30,8 @@ export interface Related<Row> {
   readonly table: Table<Row>;
   readonly owner: AnyTable;
   readonly pairs: readonly (readonly [column: string, owners: string])[];
+  /** Whether the owners' values are those of its row: they are not its key, or of another type than the column. */
+  readonly lookedUp?: boolean;
   readonly through?: { readonly name: Name; readonly pairs: readonly (readonly [column: string, listed: string])[] };
 }
 
@@ -68,12 +71,12 @@ export async function listRelated<Row>(
   return page;
 }
 
-function scopeOf<Row>({ owner, pairs, through }: Related<Row>, key: ReadonlyMap<string, unknown>): Scope {
+function scopeOf<Row>({ owner, pairs, lookedUp, through }: Related<Row>, key: ReadonlyMap<string, unknown>): Scope {
   return (values) => {
     const wanted = (name: string): string =>
-      owner.key.includes(name)
-        ? values.of(owner, name, key.get(name))
-        : `(SELECT ${column(name)} FROM ${relation(owner.name)} t WHERE ${keyCondition(owner, key, values)})`;
+      lookedUp === true
+        ? `(SELECT ${column(name)} FROM ${relation(owner.name)} t WHERE ${keyCondition(owner, key, values)})`
+        : values.of(owner, name, key.get(name));
     const place = through === undefined ? 't' : 'j';
     const conditions = pairs.map(([name, owners]) => `${place}.${identifier(name)} = ${wanted(owners)}`);
     if (through === undefined) return conditions.join(' AND ');
@@ -224,5 +227,5 @@ function startOf(table: AnyTable, { sort, order }: Omit<Asked, 'start'>, cursor:
       ? index === 0 && table.nullable?.includes(order[0] ?? '') === true
       : !counts(table) || /^\d{1,15}$/.test(cell);
   if (of === sort && cells.length === Math.max(order.length, 1) && cells.every(fits)) return cells;
-  throw unprocessable('this is no cursor of this list in this order', 'cursor');
+  throw notFound('there is no such page: this is no cursor of this list in this order');
 }

@@ -5,10 +5,9 @@ import re
 
 from senior_backend.openapi.model import Api
 from senior_backend.postgres.quote import qualified
-from senior_backend.scaffold.names import Names, camel, distinct
+from senior_backend.scaffold.typescript import RESERVED, Names, camel, comment, distinct, flat_literal, key, literal, string
 from senior_backend.scaffold.plan import Implementation
-from senior_backend.scaffold.typescript import RESERVED, comment, flat_literal, key, literal, string
-from senior_backend.scaffold.writing.owned import import_line
+from senior_backend.scaffold.writing.writer import import_line
 from senior_backend.tables.document import Document, Operation, Resource
 from senior_backend.tables.relations import Relation
 
@@ -70,7 +69,10 @@ class Code:
 
     def relation(self, operation: Operation) -> str:
         listed, owner, near = operation.resource.relation, operation.owner.relation, operation.links[-1]
-        text = f"  table: {self.variables[listed.id]},\n  owner: {self.variables[owner.id]},\n" + member("pairs", pairs(near, owner))
+        linked, columns = pairs(near, owner), self.document.by_id[near.table].relation.columns
+        text = f"  table: {self.variables[listed.id]},\n  owner: {self.variables[owner.id]},\n" + member("pairs", linked)
+        if any(theirs not in owner.key or columns[ours].kind.schema != owner.columns[theirs].kind.schema for ours, theirs in linked):
+            text += "  lookedUp: true,\n"
         if len(operation.links) > 1:
             text += member("through", {"name": list(near.table.name), "pairs": pairs(operation.links[0], listed)})
         return f"export const {self.related[operation.name]}: Related<rows.{self.names.schema(operation.resource.base)}> = {{\n{text}}};\n"

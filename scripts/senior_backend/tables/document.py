@@ -7,7 +7,7 @@ import urllib.parse
 from typing import Any, Iterator
 
 from senior_backend.postgres.model import Id
-from senior_backend.scaffold.names import numbered
+from senior_backend.scaffold.typescript import numbered
 from senior_backend.tables.kinds import SHARED, Kinds, Schema, component_key, nullable, reference
 from senior_backend.tables.relations import Column, ForeignKey, Relation
 
@@ -15,7 +15,7 @@ RESERVED = ("limit", "cursor", "sort", "filter", "__proto__")
 PLAIN_NAME = re.compile(r"(?!__proto__\Z)\w[\w-]*\Z", re.ASCII)
 TEXT = {"type": "string"}
 ACTIONS = {          # action -> method, summary, statuses besides 400, 401 and 403, what is answered
-    "list": ("get", "The rows of {}", (), "A page of rows."), "create": ("post", "A new row of {}", ("409", "422"), "The new row."), "get": ("get", "A row of {}", ("404",), "The row."),
+    "list": ("get", "The rows of {}", ("404",), "A page of rows."), "create": ("post", "A new row of {}", ("409", "422"), "The new row."), "get": ("get", "A row of {}", ("404",), "The row."),
     "replace": ("put", "Replace a row of {}", ("404", "409", "422"), "The row as it is now."), "patch": ("patch", "Change columns of a row of {}", ("404", "409", "422"), "The row as it is now."),
     "delete": ("delete", "Delete a row of {}", ("404", "409", "422"), "It is deleted."), "nested": ("get", "The rows of {} that belong to a row of {}", ("404",), "A page of rows."),
 }
@@ -28,9 +28,9 @@ PARAMETERS = {          # component -> name, place, description, schema
 }
 RESPONSES = {
     "400": ("BadRequest", "The request does not fit this document; all failing fields are named."), "401": ("Unauthorized", "No credential, or one that is not valid."),
-    "403": ("Forbidden", "The credential, or the role of the database, does not allow this."), "404": ("NotFound", "There is no such row."),
-    "409": ("Conflict", "Another row has this value already, or other rows refer to this one."), "412": ("PreconditionFailed", "The row was changed meanwhile: If-Match does not hold."),
-    "422": ("Unprocessable", "The database refuses these values: a row that is referred to is missing, or a rule is broken."),
+    "403": ("Forbidden", "The credential, or the role of the database, does not allow this."), "404": ("NotFound", "There is no such row, or no page behind this cursor."),
+    "409": ("Conflict", "Another row has this value already, the row that this refers to is missing, or other rows refer to this one."), "412": ("PreconditionFailed", "The row was changed meanwhile: If-Match does not hold."),
+    "422": ("Unprocessable", "The database refuses these values: a rule is broken, or it has no place for them."),
     "428": ("PreconditionRequired", "Changes need the header If-Match."), "default": ("Failure", "Anything else; 503 when the database does not answer in time."),
 }
 
@@ -169,7 +169,7 @@ class Document:
         body = {"requestBody": {"required": True, "content": content(reference(BODIES[given.action].format(resource.base)))}} if given.action in BODIES else {}
         through = f" through {'.'.join(given.links[0].table.name)}" if len(given.links) > 1 else f" by {', '.join(given.links[0].columns)}" if given.links else ""
         return {"operationId": given.name, "tags": [resource.tag], "summary": summary.format(relation.name, given.owner.relation.name if given.owner else "") + through,
-                **({"parameters": parameters} if parameters else {}), **body, "responses": self.success(given) | {status: self.response(status) for status in ("400", "401", "403", *statuses, "default")}}
+                **({"parameters": parameters} if parameters else {}), **({"x-closed-query": True} if given.lists else {}), **body, "responses": self.success(given) | {status: self.response(status) for status in ("400", "401", "403", *statuses, "default")}}
 
     def response(self, status: str) -> Schema:
         name, text = RESPONSES[status]
