@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -256,6 +257,20 @@ def test_rollback_and_forward_again(world):
         assert [identity for identity in live.read(opened).facts if "senior_backend_history" in str(identity)] == []
     assert [(one["file"], one["state"]) for one in world.run("--status")[1]["migrations"]][2] == ("3/up.sql", "rolled back")
     assert world.run("--rollback", world.file("alone.sql", "select 1"))[1]["error"]["code"] == "NO_ROLLBACK"
+
+
+def test_a_role_without_rights_on_the_history_is_told_which_it_needs(world):
+    file = world.file("m.sql", "create table t ();")
+    assert world.run("--migrate", file)[0] == 0
+    with world.connect() as opened:
+        opened.execute("create role passer_by login password 'hidden-word'")
+        try:
+            poor = World(re.sub(r"user=\S+", "user=passer_by", world.url).replace(opened.info.password, "hidden-word"), world.folder)
+            for arguments in (["--status"], ["--migrate", file], ["--migrate", file, "--dry-run"]):
+                code, report, err = poor.run(*arguments)
+                assert code == 4 and report["error"]["code"] == "PRIVILEGES" and "GRANT USAGE ON SCHEMA senior_backend_history TO passer_by" in err
+        finally:
+            opened.execute("drop role passer_by")
 
 
 FORMATS = {
