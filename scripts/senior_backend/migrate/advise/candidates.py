@@ -240,7 +240,7 @@ class Shapes:
         if self.supposed(condition):
             sure = self.scenario.trusted and not others and max(column.shares) >= COMMON
             return left if sure and left <= 1 - max(column.shares) + 1e-6 else None
-        rare = left <= RARE and not others and max(column.shares) >= UNEVEN         # of an even column each value is asked for in its turn
+        rare = 0 < left <= RARE and not others and max(column.shares) >= UNEVEN         # of an even column each value is asked for in its turn
         return left if rare or condition.kind in ("unequal", "true") else None
 
     def searches(self) -> Iterator[Candidate]:

@@ -101,10 +101,16 @@ class Planning:
         except dependencies.require("psycopg").Error:
             types = []
         chooser = Chooser(statement, types, self.facts)
+        try:
+            top = self.stage.plan(chooser.scenarios()[0].sql)["Node Type"]
+        except dependencies.require("psycopg").Error:
+            if types:
+                raise
+            chooser = Chooser(statement, types, self.facts, "1")
+            top = self.stage.plan(chooser.scenarios()[0].sql)["Node Type"]
         all, uneven = chooser.scenarios(), chooser.uneven()
         if all[0].blurred:
             statement.note = "constants within what is compared are hidden; --workload FILE with the statement as it is sent shows them"
-        top = self.stage.plan(all[0].sql)["Node Type"]
         per_call = statement.rows / max(statement.calls, 1) if statement.rows is not None else None
         unfilled = per_call is not None and top == "Limit" and statement.calls >= FEW_CALLS and abs(per_call - round(per_call)) > 0.01
         says = per_call is not None and (top not in ("Limit", "Aggregate") or unfilled)         # a limit that was always reached says nothing
@@ -174,9 +180,10 @@ class Choice:
         return sorted(self.chosen, key=lambda one: (-self.saved(one), one.shape))
 
     def set_price(self) -> None:
-        """In ms: the logarithm of all that is saved, times the share of all bytes, makes large gains and small ones comparable."""
-        self.left = sum(one.time(self.now(one)[1]) for one in self.queries)
-        weight = math.log(max(sum(one.total for one in self.queries) / max(self.left, 1e-9), LEAST_RATIO))
+        """In ms: the logarithm of all that is saved, times the share of all bytes, makes large gains and small ones comparable. Statements that no index helps do not count."""
+        helped = [(one.total, time) for one in self.queries if (time := one.time(self.now(one)[1])) <= (1 - LEAST_GAIN) * one.total]
+        self.left = sum(time for _, time in helped)
+        weight = math.log(max(sum(total for total, _ in helped) / max(self.left, 1e-9), LEAST_RATIO))
         self.column_price = COLUMN_WEIGHT * weight * self.left
         self.price = SIZE_WEIGHT * weight * self.left / max(sum(self.stage.bytes[one] for one in self.chosen), 1)
 

@@ -59,10 +59,10 @@ class Scenario:
 
 
 class Chooser:
-    """The parameters of one statement. types: by number, as the server infers them; none where it cannot, and the compared columns tell."""
+    """The parameters of one statement. types: by number, as the server infers them; none where it cannot, and the compared columns tell; untyped: what stands for the others then."""
 
-    def __init__(self, statement: Statement, types: Sequence[str], facts: Facts):
-        self.statement, self.types, self.facts = statement, types, facts
+    def __init__(self, statement: Statement, types: Sequence[str], facts: Facts, untyped: str = "'1'"):
+        self.statement, self.types, self.facts, self.untyped = statement, types, facts, untyped
         self.aliases: dict[str, Relation] = {}
         for one in nodes(statement.tree, "RangeVar"):
             if relation := facts.find(one.schemaname, one.relname):
@@ -146,7 +146,7 @@ class Chooser:
         use, typed = self.uses.get(number, Use("")), number <= len(self.types)
         type = self.types[number - 1] if typed else "" if use.column is None else use.column.type + "[]" * (use.form == "among")
         type = re.sub(r"^character(?! varying)", "bpchar", type)         # without its length it would be one letter
-        unknown = f"(SELECT NULL::{type})" if typed else "'1'"
+        unknown = f"(SELECT NULL::{type})" if typed else self.untyped
         if number in self.keys:
             return literal(self.keys[number])
         if use.form in ("limit", "offset"):
