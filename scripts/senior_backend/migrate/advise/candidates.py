@@ -104,11 +104,7 @@ class Maker:
 
     def candidates(self, access: Access, scenario: Scenario) -> list[Candidate]:
         relation = self.facts.relations.get(access.table)
-        if relation is None or relation.root not in self.facts.relations:
-            return []
-        root = self.facts.relations[relation.root]
-        relation = root if root.columns else relation
-        if root.pages + root.rows / 100 < CHEAP:
+        if relation is None or relation.pages + relation.rows / 100 < CHEAP:
             return []
         made: dict[Candidate, None] = {}
         for conditions in [access.conditions, *([*access.conditions, *branch] for branches in access.branches for branch in branches)]:

@@ -26,7 +26,7 @@ from senior_backend.migrate.analyze.schema import Schema
 from senior_backend.migrate.bench import Failed
 from senior_backend.postgres import connection, live
 
-SECONDS = 60
+SECONDS, COUNTED = 60, "pg_stat_statements"
 MOST_LINES = 20
 
 
@@ -109,7 +109,7 @@ class Run:
             advice.notes += ["pg_stat_statements has counted no statement on these tables yet"] if found is not None else []
             deleted = {name: one.raw["deleted"] for name, one in self.facts.relations.items()}
             return statements.lookups(deleted, self.schema.foreign_keys)
-        advice.workload = file or "pg_stat_statements"
+        advice.workload = file or COUNTED
         return advice.seen + statements.checks(advice.seen, self.schema.foreign_keys, self.facts)
 
     def plan(self, found: list[Statement]) -> None:
@@ -201,7 +201,8 @@ def lines(advice: Advice, verbose: bool) -> list[str]:
     most = 10**9 if verbose else MOST_LINES
     head = ["=== Index Advice ===", f"Source: {advice.source}", f"Workload: {advice.workload or 'none'}" + f", {len(advice.seen)} statements" * bool(advice.workload)]
     head += [f"Costed by: {advice.planner}"] if advice.planner else []
-    head += [f"Time of these statements: {advice.before / 1000:.2f} s; with the indexes about {advice.after / 1000:.2f} s (estimated)"] if advice.before else []
+    took = "Time of these statements" + ("" if advice.workload == COUNTED else ", as their costs make it")
+    head += [f"{took}: {advice.before:,.1f} ms; with the indexes about {advice.after:,.1f} ms (estimated)"] if advice.before else []
     drops = [one for one in advice.suggestions if one.action == "drop"]
     guesses = [one for one in advice.suggestions if one.guess and one not in drops]
     said = section("SUGGESTED INDEXES", list(map(told, (one for one in advice.suggestions if one not in drops and one not in guesses))), most)

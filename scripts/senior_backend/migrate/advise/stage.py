@@ -202,7 +202,7 @@ class Stage:
             column = relation.columns.get(key.columns[0]) if len(key.columns) == 1 and not key.plain else None
             if column is None or not column.known or one.method != "btree":
                 continue
-            query = self.facts.sql["expression"].format(expression=key.text, column=quote.ident(column.name), type=column.type)
+            query = self.facts.sql["expression"].format(expression=key.text.replace("%", "%%"), column=quote.ident(column.name), type=column.type)
             names = {"schema": relation.name[0], "table": relation.name[1], "name": column.name}
             try:
                 sampled, different, nulls, width = session.execute(query, names).fetchone()
@@ -217,6 +217,8 @@ class Stage:
 
     def spelled(self, one: Candidate) -> Candidate:
         """With the names of schemas that the target's search_path does not lead to, as ours does."""
+        if not self.candidates[one]:
+            return one
         oid = min(self.candidates[one])         # of a partitioned table: its own index, the first that was made
         self.admin.execute("SELECT set_config('search_path', %s, false)", [self.facts.path])
         near, far = (session.execute(self.facts.sql["spelled"], [len(one.keys), oid]).fetchone() for session in (self.admin, self.real))
