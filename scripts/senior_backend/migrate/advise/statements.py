@@ -89,29 +89,43 @@ def counted(session: psycopg.Connection[Any], sent: Iterable[str]) -> tuple[list
 def of_file(path: pathlib.Path) -> tuple[list[Statement], list[str]]:
     """Of a file of SQL, and notes about what was left out. CommandError exit 2 when nothing in it reads or changes rows."""
     found: dict[str, Statement] = {}
+    known: dict[str, Statement] = {}            # by what costs little to know, for files of many thousand statements
     notes: list[str] = []
     for line, text in pieces(path):
-        try:
-            one = statement(text, strict=True)
-        except ValueError as error:
-            notes.append(f"{path}:{line}: left out: {error}")
-            continue
-        same = found.setdefault(fingerprint(one.text), one)
+        form = rough(text)
+        same = known.get(text) or known.get(form)
+        if same is None or form != text and len(same.literals) < MOST_LITERALS and text not in known:
+            try:
+                one = statement(text, strict=True)
+            except ValueError as error:
+                notes.append(f"{path}:{line}: left out: {error}")
+                continue
+            same = known[text] = known[form] = found.setdefault(fingerprint(one.text), one)
+            same.literals = list(dict.fromkeys([*same.literals, *([one.text] if "$" not in one.text else [])]))[:MOST_LITERALS]
         same.calls += 1
-        same.literals = list(dict.fromkeys([*same.literals, *([one.text] if "$" not in one.text else [])]))[:MOST_LITERALS]
     if not found:
         raise CommandError(f"{path}: no statement that reads or changes rows" + (f" ({notes[0]})" if notes else ""),
                            "give a file of SELECT, INSERT, UPDATE and DELETE statements, each ended by a semicolon", identifier="NO_STATEMENTS")
     return list(found.values()), notes
 
 
+def rough(text: str) -> str:
+    """Without constants, as libpg_query finds them in the text; as it is, where it is no SQL."""
+    postgast = dependencies.require("postgast")
+    try:
+        return postgast.normalize(text)
+    except postgast.PgQueryError:
+        return text
+
+
 def pieces(path: pathlib.Path) -> Iterator[tuple[int, str]]:
     data = contents(path).encode()
-    lexer = Lexer(data)
+    line, start = 1, 0
     try:
-        for piece in lexer.pieces():
+        for piece in Lexer(data).pieces():
+            line, start = line + data.count(b"\n", start, piece.start), piece.start
             if not piece.command:
-                yield data.count(b"\n", 0, piece.start) + 1, data[piece.start:piece.end].decode().strip()
+                yield line, data[piece.start:piece.end].decode().strip()
     except Unfinished as error:
         line = data.count(b"\n", 0, error.place) + 1
         hint = "close it, or see where an earlier quote is missing"
