@@ -27,9 +27,9 @@ select n.nspname as schema, c.relname as name, c.reltuples as estimate, c.relpag
 from pg_class c join pg_namespace n on n.oid = c.relnamespace left join pg_stat_user_tables s on s.relid = c.oid
 where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 -- part sizes
-select n.nspname as schema, c.relname as name, c.relkind in ('i') as index, case c.relkind when 'i' then pg_relation_size(c.oid) else pg_table_size(c.oid) end as bytes,
-  case c.relkind when 'i' then 0 else pg_relation_size(c.oid) end as heap_bytes
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
+select n.nspname as schema, c.relname as name, c.relkind = 'i' as index, case when c.relkind = 'i' or heap = 0 then heap else pg_table_size(c.oid) end as bytes,
+  case c.relkind when 'i' then 0 else heap end as heap_bytes
+from pg_class c join pg_namespace n on n.oid = c.relnamespace, lateral (select pg_relation_size(c.oid) as heap offset 0) s
 where c.relkind in ('r', 'i') and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 -- part indexes
 select schemaname as schema, indexrelname as name, idx_scan as scans
