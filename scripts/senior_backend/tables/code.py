@@ -58,8 +58,7 @@ class Code:
         text += "  columns: {\n" + "".join(f"    {key(name)}: {one.kind.codec},\n" for name, one in columns.items()) + "  },\n" + member("key", relation.key)
         text += "".join(member(name, names) for name, names in lists.items() if names)
         if not relation.key:
-            natural = relation.id.kind == "table" and not relation.partitioned and not relation.parent
-            text += member("pages", "ctid" if natural else [one.name for one in relation.shown if one.kind.ordered])
+            text += member("pages", "ctid" if relation.placed else [one.name for one in relation.shown if one.kind.ordered])
         if relation.version:
             column = relation.columns[relation.version]
             marks = {"onCreate": column.required, "required": self.choices.require_if_match}
