@@ -231,8 +231,9 @@ def database(sql: str):
     """The URL of a database on a throwaway server, in which sql was run."""
     sys.path.insert(0, str(ROOT / "scripts"))
     from senior_backend.console import CommandError
-    from senior_backend.postgres import connection, scratch
+    from senior_backend.postgres import cluster, connection, scratch
 
+    cluster.SETTINGS.update(fsync="on", full_page_writes="on", autovacuum="on")      # as a server that is meant to last: its analysis is to be about the schema
     try:
         with scratch.server() as server, server.database() as name:
             url = server.loader_url(name)

@@ -7,16 +7,15 @@ import pathlib
 import re
 
 import pytest
-from test_hostile import ESCAPES, NAMES
-from test_hostile import document as hostile
+from test_openapi import ESCAPES, NAMES, document as hostile
 
 from senior_backend.openapi.reader import read_api
-from senior_backend.openapi.writing import document_text
+from senior_backend.openapi.yaml12 import document_text
 from senior_backend.routes.document import document, unmarked
 from senior_backend.routes.notation import templates
 from senior_backend.routes.reader import Found, read
 from senior_backend.scaffold.generate import Options, generate
-from senior_backend.scaffold.writing.manifest import Manifest
+from senior_backend.scaffold.writing.writer import Manifest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CORPUS = ROOT.parent / "shared" / "corpora" / "openapi"
@@ -134,7 +133,7 @@ HARM = {
     "recursive.js": "const f = (n) => f(f(n + 1)) + f(n - 1); f(1); class A extends A {} const o = {}; o.o = o; const s = JSON.stringify(o); module.exports = new A();",
     "types.ts": "type A = B; type B = A; interface C extends C { c: C } export type D<T> = D<D<T>>; export const x: D<C> = 1 as any; export * from './types';",
     "writes.js": "require('fs').writeFileSync('HARMED', ''); require('child_process').execSync('touch HARMED'); process.exit(1);", "eval.js": "eval('process.exit(1)'); new Function('while(1);')();",
-    "broken.js": "const app = require('express')(; app.get('/half'", "binary.js": "\0\1\2", "min.js": "a" * 9000, "page.min.js": "x", "empty.ts": "", "latin.js": "// caf\udce9",
+    "broken.js": "const app = require('express')(; app.get('/half'", "binary.js": "\0\1\2", "min.js": "a" * 9000, "page.min.js": "x", "empty.ts": "", "latin.js": "const caf\udce9 = { \udce9: 1 }; // caf\udce9",
     "node_modules/express/index.js": "app.get('/never')", "app.test.js": "app.get('/never')", "package.json": "{\"name\": [", "tsconfig.json": "[" * 100_000,
     "app.js": "const app = require('express')(); require('./cycle'); require('./recursive'); app.get('/', (req, res) => res.json(JSON.parse(req.query.q))); app.get('/' + process.argv[2], (q, s) => s.end());",
 }

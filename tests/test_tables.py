@@ -159,6 +159,8 @@ def test_pages_hold_every_row_once_in_order(api):
     cursor = api("GET", "/labels?limit=5&sort=limit").json()["nextCursor"]
     assert [api("GET", f"/labels?cursor={text}").status for text in (cursor, cursor[:-1] + "A", "abc", cursor + "&sort=-limit")] == [404, 404, 400, 404]
     assert api("GET", "/labels?sort=unknown").status == api("GET", "/labels?limit=101").status == 400
+    unknown = api("GET", "/accounts?no_such=1&email=a%40b.example")         # a filter that is not there must not give all rows
+    assert (unknown.status, [one["field"] for one in unknown.json()["error"]["details"]]) == (400, ["no_such"])
 
 
 def test_rows_of_rows(api):

@@ -9,8 +9,8 @@ from senior_backend import dependencies
 from senior_backend.migrate.renames import Rename, original, original_sql
 from senior_backend.migrate.sources import Side
 from senior_backend.migrate.steps import Hazard, Step
+from senior_backend.postgres.connection import told
 from senior_backend.postgres.model import Catalogue, Id
-from senior_backend.postgres.quote import qualified
 
 if TYPE_CHECKING:
     import psycopg
@@ -19,8 +19,9 @@ PROBE_MS, TOTAL_SECONDS = 2000, 10.0
 NO_SERVER = "not measured (source is a file)"
 BIG_ROWS, BIG_BYTES = 1_000_000, 64 << 20          # from here on a pass over a table takes long enough to be noticed by everybody who waits
 SIZE = """
-select coalesce(sum(greatest(c.reltuples, 0)), 0)::float8, coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8, bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0)
-from pg_class c where c.oid = to_regclass(%s) or c.oid in (select relid from pg_partition_tree(to_regclass(%s)))"""
+select coalesce(sum(greatest(c.reltuples, 0)) filter (where c.relkind <> 'p'), 0)::float8, coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8, bool_or(c.reltuples < 0 and pg_relation_size(c.oid) > 0)
+from pg_class r join pg_namespace n on n.oid = r.relnamespace, pg_class c
+where n.nspname = %s and r.relname = %s and (c.oid = r.oid or c.oid in (select relid from pg_partition_tree(r.oid)))"""           # not to_regclass: it asks for rights on the schema
 HOLDERS = ("table", "materialized_view")
 
 
@@ -66,7 +67,7 @@ class Size:
 
 def size(session: psycopg.Connection, relation: tuple[str, ...]) -> Size:
     """Of a table with its partitions; relation: schema and name."""
-    return Size(*session.execute(SIZE, [qualified(*relation)] * 2).fetchone())
+    return Size(*session.execute(SIZE, relation).fetchone())
 
 
 def in_words(tuples: float, size: int) -> str:
@@ -92,5 +93,5 @@ def counted(connection: psycopg.Connection, probe: str, hazard: Hazard, size: st
     except psycopg.errors.QueryCanceled:
         return f"not counted within {milliseconds / 1000:.1f} s{size and ', ' + size}"
     except psycopg.Error as error:
-        return f"not counted ({str(error).splitlines()[0]}){size and ', ' + size}"
+        return f"not counted ({told(error)}){size and ', ' + size}"
     return f"{number:,} {hazard.unit}".strip() + (f", {size}" if size and hazard.kind == "rewrite" else "")

@@ -105,3 +105,11 @@ def unreachable(url: str, given: dict[str, Any], message: str) -> CommandError:
     if re.search("[@/?#:]", raw):
         hint = "percent-encode the special characters of the password (@ is %40, / is %2F, : is %3A, ? is %3F, # is %23)"
     return CommandError(f"cannot connect to {masked(url)}: {text}", hint, ExitCode.ENVIRONMENT, "CONNECTION")
+
+
+def told(error: Any) -> str:
+    """The server's words without its DETAIL, which quotes rows, and without the value in a message about one."""
+    primary = error.diag.message_primary or " ".join(str(error).split())
+    if (error.sqlstate or "").startswith("22"):
+        primary = re.sub(r'(?<=: )".*"$|(?<=^value )".*"(?= is )', '"..."', primary, flags=re.DOTALL)
+    return primary + (f" (hint: {error.diag.message_hint})" if error.diag.message_hint else "") + f" [{error.sqlstate}]"

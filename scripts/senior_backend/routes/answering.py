@@ -4,22 +4,25 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from senior_backend.routes.builtins import ERROR
 from senior_backend.routes.exchange import Exchange, Reply, positional, record_types, request_types
-from senior_backend.routes.frameworks import Endpoint, arity
-from senior_backend.routes.interpreter import STEPS, Exhausted, Thrown
+from senior_backend.routes.frameworks import Endpoint, Parameter, arity
+from senior_backend.routes.interpreter import MOST_STEPS, STEPS, Exhausted, Thrown
 from senior_backend.routes.statements import distinct
-from senior_backend.routes.values import UNDEFINED, Fn, Native, Obj, Unknown, options
+from senior_backend.routes.values import UNDEFINED, Arr, Fn, Native, Obj, Unknown, options
 
 AUTHENTICATION = re.compile(r"(?i)auth|jwt|token|session|logged|signedin|protect|guard|permission|role|admin")
 SECRET = re.compile(r"(?i)key|token|secret|auth|session|jwt")
 MOST_ERRORS = 16
+CHECKED = {"body", "querystring", "query", "params", "headers"}
 
 
 def answered(it: Any, endpoint: Endpoint) -> Exchange:
     """The exchange after all handlers have run."""
     exchange, generics = Exchange(endpoint.framework), endpoint.layer.types
     kept = it.exchange, it.depth, it.steps, it.calls, it.catchers, it.module
-    it.exchange, it.depth, it.steps, it.calls, it.catchers = exchange, 1, STEPS, [], [exchange.thrown]
+    it.exchange, it.depth, it.steps, it.calls, it.catchers = exchange, 1, STEPS if it.spent < MOST_STEPS else STEPS // 20, [], [exchange.thrown]
+    allowed = it.steps
     try:
         if generics and endpoint.framework != "koa":
             exchange.annotate(it, record_types(it.types, generics[0]) if endpoint.framework == "fastify" else positional(generics))
@@ -31,6 +34,7 @@ def answered(it: Any, endpoint: Endpoint) -> Exchange:
     except (Exhausted, RecursionError):
         it.tell("too much to follow: what this route reads and answers may be incomplete", endpoint.layer.place)
     finally:
+        it.spent += allowed - it.steps
         it.exchange, it.depth, it.steps, it.calls, it.catchers, it.module = kept
     return exchange
 
@@ -61,6 +65,8 @@ def known_step(it: Any, exchange: Exchange, handler: Any, arguments: list) -> bo
         handler.handle(it, exchange)
     elif isinstance(handler, Native):
         it.call(handler, UNDEFINED, arguments, None)
+    elif type(handler) is Parameter:
+        return True
     elif type(handler) is Fn:
         exchange.annotate(it, request_types(it.types, handler.type))
         return True
@@ -115,7 +121,7 @@ def run_koa(it: Any, exchange: Exchange, endpoint: Endpoint) -> None:
                     exchange.state, it.unknown_calls, exchange.own, exchange.handling, exchange.reads = kept
             exchange.every(passed=True)
             return UNDEFINED
-        before = marks(exchange)
+        before, it.entering = marks(exchange), True
         it.call(handler, UNDEFINED, [exchange.request, Native(work)], None)
         note_credentials(exchange, handler, bool(passed), before)
     try:
@@ -149,12 +155,15 @@ def note_credentials(exchange: Exchange, handler: Fn, passes: bool, before: tupl
 
 # what is thrown
 def failures(it: Any, exchange: Exchange, endpoint: Endpoint) -> None:
+    given = endpoint.layer.options.props.get("schema") if type(endpoint.layer.options) is Obj else None
+    if type(given) is Obj and CHECKED & given.props.keys() and any(type(handler) is Fn and b"validation" in handler.node.text for handler in endpoint.errors):
+        exchange.throw(Obj({"statusCode": 400, "code": "FST_ERR_VALIDATION", "message": "", "validation": Arr([], True), "validationContext": Unknown()}, ERROR))
     exchange.own, exchange.handling = False, endpoint.framework == "fastify"
     for value in distinct([option for value in exchange.thrown for option in options(value) if not isinstance(option, Unknown)])[:MOST_ERRORS]:
         exchange.state, before = (Reply(),), len(exchange.answers)
         for handler in endpoint.errors if endpoint.framework != "koa" else ():
             passed: list = []
-            if type(handler) is Fn:
+            if isinstance(handler, (Fn, Native)):
                 handled(it, exchange, handler, [value, exchange.request, exchange.reply, next_of(exchange, passed)][:4 if endpoint.framework == "express" else 3])
             if len(exchange.answers) > before or type(handler) is Fn and not passed and endpoint.framework == "express":
                 break

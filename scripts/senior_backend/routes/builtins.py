@@ -138,6 +138,15 @@ def flattened(items: list) -> list:
     return [inner for item in items for inner in (item.items if type(item) is Arr else [item])]
 
 
+def taken(index: int) -> Callable:
+    """pop() and shift()."""
+    def work(it: Any, value: Arr, a: list) -> Any:
+        if value.open or it.depth > value.depth or it.exchange is not None and value.depth == 0:
+            return it.items_of(value)
+        return value.items.pop(index) if value.items else UNDEFINED
+    return work
+
+
 def copied(it: Any, value: Arr, items: list) -> Arr:
     return Arr(items, value.open, it.depth)
 
@@ -153,7 +162,7 @@ LISTS: dict[str, Callable] = {
     "slice": lambda it, value, a: copied(it, value, sliced(value.items, *a) if known(*a) and not value.open else list(value.items)), "flat": lambda it, value, a: copied(it, value, flattened(value.items)),
     "reverse": lambda it, value, a: copied(it, value, value.items[::-1]), "sort": lambda it, value, a: value, "values": lambda it, value, a: value, "splice": emptied,
     "includes": includes, "has": includes, "indexOf": number, "keys": lambda it, value, a: copied(it, value, list(range(len(value.items)))),
-    "entries": lambda it, value, a: copied(it, value, [Arr([index, item]) for index, item in enumerate(value.items)]), **dict.fromkeys(("pop", "shift", "at"), lambda it, value, a: it.items_of(value))}
+    "entries": lambda it, value, a: copied(it, value, [Arr([index, item]) for index, item in enumerate(value.items)]), "pop": taken(-1), "shift": taken(0), "at": lambda it, value, a: it.items_of(value)}
 CALLBACKS: dict[str, Callable] = {
     "forEach": lambda it, value, function, rest: results(it, value, function) and UNDEFINED, "map": lambda it, value, function, rest: copied(it, value, [result for _, result in results(it, value, function)]),
     "flatMap": lambda it, value, function, rest: copied(it, value, flattened([result for _, result in results(it, value, function)])), "filter": filtered, "find": find, "findLast": find, "reduce": reduced,
@@ -303,7 +312,9 @@ def http_error(it: Any, a: list) -> Any:
     if given is None and a and type(a[0]) is Obj and a[0].cls:
         return a[0]
     code = given if given is not None else Unknown() if a and isinstance(a[0], Unknown) else 500
-    return Obj({"status": code, "statusCode": code, "message": next((argument for argument in a if isinstance(argument, str)), "")}, cls=HTTP_ERROR, depth=it.depth)
+    message = next((argument for argument in a if isinstance(argument, str)), "")
+    output = Obj({"statusCode": code, "payload": Obj({"statusCode": code, "error": text(it), "message": text(it)}), "headers": Unknown()})        # Boom's
+    return Obj({"status": code, "statusCode": code, "message": message, "output": output}, cls=HTTP_ERROR, depth=it.depth)
 
 
 def named_errors(names: dict[str, int]) -> dict[str, Native]:

@@ -5,7 +5,7 @@ import re
 from typing import Any, Iterator
 from urllib.parse import urlsplit
 
-from senior_backend.openapi.paths import placeholders, shape
+from senior_backend.openapi.operations import placeholders, shape
 from senior_backend.routes.interpreter import Unresolved
 
 VERSION = "3.1.0"

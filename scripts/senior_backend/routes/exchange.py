@@ -14,7 +14,7 @@ MOST_STATES = 8
 ANY_STATUS = 600            # one that could not be read; it may well be a failure
 # headers that HTTP itself, a proxy or a browser sets, and those that OpenAPI does not allow as parameters
 INFRASTRUCTURE = frozenset("""accept content-type authorization host user-agent cookie origin referer connection content-length accept-encoding accept-language x-forwarded-for x-forwarded-proto
-x-forwarded-host x-real-ip x-requested-with upgrade te transfer-encoding forwarded if-none-match if-modified-since cf-connecting-ip""".split())
+x-forwarded-host x-real-ip x-requested-with upgrade te transfer-encoding forwarded cf-connecting-ip""".split())
 LOCATIONS = {"params": "path", "query": "query", "body": "body", "headers": "header", "header": "header", "cookies": "cookie", "signedCookies": "cookie", "querystring": "query"}
 TEXT_METHODS = frozenset("""trim toLowerCase toUpperCase split startsWith endsWith replace replaceAll match matchAll substring substr padStart padEnd normalize charAt charCodeAt localeCompare search
 trimStart trimEnd""".split())
@@ -84,10 +84,6 @@ class Exchange:
         codes = [int(code) for code in options(value) if is_number(code) and 100 <= code <= 599] or [ANY_STATUS if any(isinstance(code, Unknown) for code in options(value)) else None]
         self.state = distinct([reply._replace(status=code) for reply in self.state for code in codes])[:MOST_STATES]
 
-    def receives(self, arguments: list) -> bool:
-        """Whether a function that is called with these is a handler of its own."""
-        return self.framework == "koa" and self.request in arguments
-
     def leave(self, it: Any, value: Any) -> None:
         """A handler comes to its end, giving a value."""
         if self.framework == "express" or not it.frames[-1]:
@@ -153,6 +149,9 @@ class Exchange:
         use = self.use((location, path))
         use.keywords.update(keywords)
         use.required |= required
+        for length in range(len(path) - 1, 0, -1):
+            required = required and path[length] != "[]"
+            self.use((location, path[:length])).required |= required
 
     def validate(self, it: Any, value: Any, schema: Any) -> None:
         """Hold a schema against a part of the request, or an object of such parts."""
@@ -294,8 +293,9 @@ class Input(Value):
             self.evident("object" if type(value) is Obj else "array")
 
     def typed(self, it: Any, type_: Type) -> None:
-        use = self.exchange.use(self.key)
-        use.type = use.type or type_
+        if type_.node is None or type_.node.text not in EMPTY_TYPES:
+            use = self.exchange.use(self.key)
+            use.type = use.type or type_
 
 
 class Request(Part):
@@ -312,7 +312,7 @@ class Request(Part):
         if name in ("req", "raw", "request"):
             return self
         if name in ("file", "files") and self.exchange.framework == "express":
-            return Files(self.exchange)
+            return Files(self.exchange, name == "files")
         return self.exchange.reply if name == "res" else Unknown(why=name if name in ("user", "session", "auth") else "")
 
     def set(self, it, name, value):
@@ -333,9 +333,20 @@ class Request(Part):
 
 
 class Files(Part):
-    """req.file and req.files of multer."""
-    __slots__ = ()
+    """req.file and req.files of multer, ctx.request.files of koa-body."""
+    __slots__ = ("many",)
     truth = None
+
+    def __init__(self, exchange: Exchange, many: bool):
+        super().__init__(exchange)
+        self.many = many
+
+    def get(self, it, name, node):
+        if not self.many or not isinstance(name, str) or name == "length" or name in LIST_METHODS:
+            return Unknown()
+        if ("body", (name,)) not in self.exchange.uses:
+            self.exchange.rule("body", (name,), {"type": "string", "format": "binary"}, False)
+        return Input(self.exchange, "body", (name,))
 
     @property
     def key(self) -> tuple:
@@ -426,6 +437,9 @@ class Context(Part):
     def get(self, it, name, node):
         if name in ("request", "response", "req", "res"):
             return self
+        if name in ("file", "files"):
+            self.exchange.media.add("multipart/form-data")
+            return Files(self.exchange, name == "files")
         if name == "cookies":
             return Cookies(self.exchange)
         if name in ("query", "params", "headers", "header"):
@@ -459,7 +473,7 @@ class Context(Part):
         if name == "throw":
             it.throw(http_error(it, arguments))
         elif name == "assert":
-            it.fork([lambda: it.throw(http_error(it, arguments[1:])), lambda: None], (absence(first)[1], NONE))
+            it.ensure(first, http_error(it, arguments[1:]))
         elif name == "redirect":
             self.exchange.redirect([])
         elif name in ("set", "append"):

@@ -26,7 +26,7 @@ expression = registering(EXPRESSIONS)
 # literals
 @expression("string")
 def string(it, node, scope):
-    text = node.text.decode("utf-8", "replace")[1:-1]
+    text = node.text.decode()[1:-1]
     return unescaped(text) if "\\" in text else text
 
 
@@ -44,7 +44,7 @@ def template(it, node, scope):
         if part.type == "template_substitution":
             found = [add(it, start, end) for start in found for end in options(it.evaluate(part.named_children[0], scope))][:8]
         else:
-            text = part.text.decode("utf-8", "replace")
+            text = part.text.decode()
             found = [add(it, start, unescaped(text) if part.type == "escape_sequence" else text) for start in found]
     return either(*found)
 
@@ -88,7 +88,7 @@ def constant(it, node, scope):
 @expression("regex")
 def regex(it, node, scope):
     pattern, flags = node.child_by_field_name("pattern"), node.child_by_field_name("flags")
-    return Obj({"source": pattern.text.decode("utf-8", "replace"), "flags": flags.text.decode() if flags else ""}, cls=it.builtins.REGEXP, open=True)
+    return Obj({"source": pattern.text.decode(), "flags": flags.text.decode() if flags else ""}, cls=it.builtins.REGEXP, open=True)
 
 
 @expression("array")
@@ -332,7 +332,7 @@ def assignment(it, node, scope):
     left, right = it.fields(node, "left", "right")
     value = it.evaluate(right, scope)
     if type(value) is Fn and value.comment is None:
-        value.comment, value.name = node.parent, value.name or left.text.decode("utf-8", "replace").rpartition(".")[2]
+        value.comment, value.name = node.parent, value.name or left.text.decode().rpartition(".")[2]
     assign(it, left, value, scope)
     return value
 
@@ -359,6 +359,8 @@ def calculated(it, operator: str, left: Any, right: Callable) -> Any:
     if operator == "instanceof":
         return instance_of(left, other)
     if operator == "in":
+        if isinstance(left, str) and hasattr(other, "part"):
+            return absent(other.part(left), True)
         return left in other.props if type(other) is Obj and not other.open and isinstance(left, str) else Unknown()
     if operator in ORDER:
         return ORDER[operator](left, other) if isinstance(left, (int, float, str)) and type(left) is type(other) else left if operator[0] == ">" and isinstance(left, Test) and other in (0, 1) else Test()
@@ -383,7 +385,7 @@ def logical(it, operator: str, left: Any, right: Callable) -> Any:
         other = right() if isinstance(left, Test) else it.choice([right])
     if operator != "&&" and hasattr(left, "defaulted"):
         left.defaulted(other)
-        return joined(operator, left, other, left if type(other) not in (Obj, Arr) else either(*options(other), left))
+        return joined(operator, left, other, left if type(other) not in (Obj, Arr) or not (other.props if type(other) is Obj else other.items) else either(other, left))
     return joined(operator, left, other, either(*(option for option in options(left) if operator == "&&" or truth(option) is not False), *options(other)))
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any, Callable, Iterator
 
 from senior_backend.routes import builtins, libraries
@@ -42,7 +43,7 @@ class Endpoint:
 
 
 def flat(values: list) -> list:
-    return [inner for value in values for inner in (flat(value.items) if type(value) is Arr else [value])]
+    return [inner for value in values for inner in (flat(value.items) if type(value) is Arr else flat(value.parts) if type(value) is Composed and not value.prefix else [value])]
 
 
 def at(a: list, index: int = 0) -> Any:
@@ -51,7 +52,7 @@ def at(a: list, index: int = 0) -> Any:
 
 class Router(Value):
     """A router or an app. owner: for Fastify the instance that this one is a part of."""
-    __slots__ = ("framework", "app", "layers", "prefix", "place", "mounts", "hooks", "props", "owner", "failures")
+    __slots__ = ("framework", "app", "layers", "prefix", "place", "mounts", "hooks", "props", "owner", "failures", "parameters")
 
     def __init__(self, it: Any, framework: str, app: bool, node: Any, prefix: str = "", owner: Any = None):
         self.framework, self.app, self.prefix, self.owner = framework, app, prefix, owner
@@ -60,6 +61,7 @@ class Router(Value):
         self.hooks: list[tuple[str, Any]] = []
         self.failures: list[tuple[int, Any]] = []       # error handlers, and behind how many layers they stand
         self.props: dict[str, Any] = {}
+        self.parameters: list[Parameter] = []
         it.routers.append(self)
 
     def call(self, it, this, arguments, node):
@@ -97,6 +99,23 @@ class Router(Value):
 
     def route(self, it: Any, name: str, paths: list | None, handlers: list, node: Any) -> Router:
         return self.add(it, "all" if name == "all" else "route", METHODS if name == "all" else (name,), paths, flat(handlers), node)
+
+
+class Parameter(Value):
+    """What router.param() puts in front of the routes that have a parameter."""
+    __slots__ = ("of", "function", "name", "first")
+
+    def __init__(self, of: str, function: Fn, first: bool):
+        self.of, self.function, self.name, self.first = of, function, function.name, first
+
+    def call(self, it, this, arguments, node):
+        value = it.exchange.request.get(it, "params", None).part(self.of)
+        return it.call(self.function, this, [value, *arguments] if self.first else [*arguments, value, self.of], node)
+
+
+def param(it, router, name, a, node):
+    router.parameters += [Parameter(of, function, router.framework == "koa") for of in flat(a[:1]) if isinstance(of, str) for function in options(at(a, 1)) if type(function) is Fn]
+    return router
 
 
 def itself(it, router, name, a, node):
@@ -139,7 +158,7 @@ def mount(it: Any, router: Router, value: Any, paths: list | None, node: Any) ->
         router.add(it, "use", (), [""] if paths is None else paths, [], node, router=value)
     elif type(value) is Obj and isinstance(value.props.get("router"), Router):
         mount(it, router, value.props["router"], paths, node)
-    elif type(value) is Fn and router.framework == "express" and arity(value) == 4:
+    elif router.framework == "express" and (arity(value) == 4 if type(value) is Fn else isinstance(value, Native) and value.props.get("length") == 4):
         router.failures.append((len(router.layers), value))
     elif isinstance(value, Unknown) and not value.why and not paths:
         it.tell("what is used here could not be followed: routes in it are missing", it.place(node))
@@ -158,7 +177,9 @@ def use(it, router, name, a, node):
     return router
 
 
-def arity(function: Fn) -> int:
+def arity(function: Any) -> int:
+    if type(function) is not Fn:
+        return 3
     written = function.node.child_by_field_name("parameters")
     return sum(child.type != "comment" for child in written.named_children) if written else 1
 
@@ -281,11 +302,11 @@ def autoload(it: Any, router: Router, given: Obj, node: Any) -> None:
         it.tell("the folder of autoload is not known: its routes are missing", it.place(node))
     for name, module in found or ():
         folders = name.split("/")[:-1] if given.props.get("dirNameRoutePrefix", True) is not False else []
-        own = module.export(it, "autoPrefix") if not module.is_commonjs() else UNDEFINED
+        own, whole = (module.export(it, name) if not module.is_commonjs() else UNDEFINED for name in ("autoPrefix", "prefixOverride"))
         prefix = own if isinstance(own, str) else "/".join(":" + part[1:] if part.startswith("_") and given.props.get("routeParams") is True else part for part in folders)
         plugin = module.export(it, "default")
         if type(plugin) is Fn:
-            register_plugin(it, router, plugin, Obj({**given.props, "prefix": joined(base, prefix) if base or prefix else ""}), node)
+            register_plugin(it, router, plugin, Obj({**given.props, "prefix": whole if isinstance(whole, str) else joined(base, prefix) if base or prefix else ""}), node)
 
 
 def fastify_hook(it, router, name, a, node):
@@ -320,13 +341,17 @@ def fastify_auth(it, router, name, a, node):
     return at(a)
 
 
+def fastify_assert(it, router, name, a, node):
+    return UNDEFINED if it.exchange is None else it.ensure(at(a), http_error(it, a[1:]))
+
+
 TABLES: dict[str, dict[str, Callable]] = {
     "express": {"use": use, "all": express_method, "route": lambda it, router, name, a, node: Route(router, patterns(it, at(a), node)), "listen": nothing, "handle": nothing,
-                **dict.fromkeys(("param", "set", "enable", "disable", "engine"), itself)},
+                "param": param, **dict.fromkeys(("set", "enable", "disable", "engine"), itself)},
     "koa": {"use": use, "all": koa_method, "del": koa_method, "routes": koa_routes, "middleware": koa_routes, "allowedMethods": lambda *a: Unknown(why="allowedMethods"), "prefix": koa_prefix, "register": koa_register,
-            "redirect": koa_redirect, "param": itself, "on": itself, "listen": nothing, "callback": nothing},
+            "redirect": koa_redirect, "param": param, "on": itself, "listen": nothing, "callback": nothing},
     "fastify": {"register": fastify_register, "route": fastify_route, "all": fastify_method, "addHook": fastify_hook, "decorate": fastify_decorate, "addSchema": fastify_schema, "setErrorHandler": fastify_failure,
-                "after": fastify_after, "ready": fastify_after, "auth": fastify_auth, **dict.fromkeys(("listen", "close", "inject"), nothing),
+                "after": fastify_after, "ready": fastify_after, "auth": fastify_auth, "assert": fastify_assert, **dict.fromkeys(("listen", "close", "inject"), nothing),
                 **dict.fromkeys(("decorateRequest", "decorateReply", "setNotFoundHandler", "withTypeProvider", "setValidatorCompiler", "setSerializerCompiler", "addContentTypeParser", "use"), itself)}}
 METHOD = {"express": express_method, "koa": koa_method, "fastify": fastify_method}
 
@@ -353,6 +378,7 @@ def below(it: Any, router: Router, prefix: str, before: list, failures: list, ab
     """before: (pattern, exact, handler) of what is passed on the way here; failures: error handlers."""
     if id(router) in above:
         return
+    before = [*before, *(("/", False, parameter) for parameter in router.parameters)] if router.parameters else before
     above, prefix, shared = above | {id(router)}, joined(prefix, router.prefix) if router.prefix else prefix, router.framework == "express"
     # in Express a request that a router does not answer has still passed its middlewares
     before = before if shared else [*before, *((prefix, False, hook) for name in HOOKS for given, hook in router.hooks if given == name)]
@@ -371,7 +397,7 @@ def below(it: Any, router: Router, prefix: str, before: list, failures: list, ab
 def of_layer(layer: Layer, prefix: str, before: list, failures: list, framework: str) -> Iterator[Endpoint]:
     for written in layer.paths or ():
         path = written if layer.kind == "own" and not prefix else joined(prefix, written)
-        front = [(handler, False) for pattern, exact, handler in before if covers(pattern, path, exact)]
+        front = [(handler, False) for pattern, exact, handler in before if covers(pattern, path, exact) and (type(handler) is not Parameter or re.search(rf":{handler.of}\b", path))]
         for method in EVERY_METHOD if layer.kind == "all" else layer.methods:
             yield Endpoint(framework, method, path, [*front, *((handler, True) for handler in layer.handlers)], failures, layer)
 
@@ -389,7 +415,7 @@ def passes(layer: Layer, framework: str) -> bool:
 
 # packages
 ERRORS = Native(lambda it, this, a, node: http_error(it, a), {
-    **{name[0].lower() + name[1:]: error for name, error in named_errors(HTTP_ERRORS).items()}, **named_errors(HTTP_ERRORS), "HttpError": builtins.HTTP_ERROR, "isHttpError": Native(lambda it, this, a, node: Unknown()),
+    **{name[0].lower() + name[1:]: error for name, error in named_errors(HTTP_ERRORS).items()}, **named_errors(HTTP_ERRORS), "HttpError": builtins.HTTP_ERROR, **dict.fromkeys(("isHttpError", "isBoom"), Native(lambda it, this, a, node: a[0].cls is builtins.HTTP_ERROR if type(at(a)) is Obj else Unknown())), "boomify": Native(lambda it, this, a, node: at(a)),
     "createError": Native(lambda it, this, a, node: http_error(it, a)), "badImplementation": named_errors({"": 500})[""]})
 
 
@@ -435,13 +461,13 @@ class Uploads(Value):
         exchange.use(("body", ()))
         for name, many in self.fields:
             binary = {"type": "string", "format": "binary"}
-            exchange.rule("body", (name,), {"type": "array", "items": binary} if many else binary, False)
+            exchange.rule("body", (name,), {"type": "array", "items": binary, **({"maxItems": many} if many > 1 else {})} if many else binary, False)
         return True
 
 
 def multer(it: Any, a: list, node: Any) -> Obj:
     def uploads(many: bool) -> Native:
-        return Native(lambda it, this, a, node: Uploads([(a[0], many)] if isinstance(at(a), str) else [(item.props["name"], True) for item in it.items(at(a)) if type(item) is Obj and isinstance(item.props.get("name"), str)]))
+        return Native(lambda it, this, a, node: Uploads([(a[0], many)] if isinstance(at(a), str) else [(item["name"], item.get("maxCount", True) != 1 and item.get("maxCount", True)) for item in plain(at(a)) or () if "name" in item]))
     return Obj({**dict.fromkeys(("single", "none"), uploads(False)), **dict.fromkeys(("array", "fields", "any"), uploads(True))}, open=True)
 
 
@@ -455,6 +481,9 @@ class Guard(Value):
     def handle(self, it, exchange):
         exchange.credentials.update(self.schemes)
         return True
+
+    def get(self, it, name, node):
+        return Native(lambda it, this, a, node: self)       # unless()
 
     def call(self, it, this, arguments, node):
         if it.exchange is not None:

@@ -155,7 +155,7 @@ FILES: dict[str, dict[str, Any]] = {
 def described(it: Any, sources: Any, folder: str) -> None:
     """What index.ts says of the API as a whole; types.ts has the components in the document's order."""
     types, wholes = sources.files.get(folder + "types.ts"), it.types.components.wholes
-    order = {it.generated[name].id: place for place, name in enumerate(EXPORTED.findall(types.source.decode("utf-8", "replace"))) if name in it.generated} if types else {}
+    order = {it.generated[name].id: place for place, name in enumerate(EXPORTED.findall(types.source.decode())) if name in it.generated} if types else {}
     for name in sorted(wholes, key=lambda name: order.get(name, len(order))):
         wholes[name] = wholes.pop(name)
     found = plain(sources.load(folder + "index.ts").export(it, "apiDescription")) if folder + "index.ts" in sources.files else None
@@ -180,6 +180,7 @@ class Entry:
         given, handler = self.given, self.given.get("handler")
         comment = notation.above(handler.comment) if type(handler) is Fn and handler.comment is not None else ""
         made = {**notation.operation(re.sub(r"(?m)^[A-Z]+ /\S*$", "", comment).strip()), **({"tags": [given["tag"]]} if isinstance(given.get("tag"), str) else {}), "operationId": given.get("operationId", "")}
+        made.update({"x-closed-query": True} if "closedQuery" in given else {})
         parameters = [self.parameter(key, location, name, part) for key, location in LOCATIONS.items() for name, part in members(self.props("parameters").get(key)).items()]
         made.update({"parameters": parameters} if parameters else {})
         if "bodies" in given:

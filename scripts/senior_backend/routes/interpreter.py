@@ -4,9 +4,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Callable
 
-from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, either, options
+from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Native, Obj, Unknown, Value, Varying, absence, either, options
 
 STEPS = 12_000              # statements and calls that are followed for one route; code that needs more is cut short and told
+MOST_STEPS = 1_000_000       # those of all routes together, after which each gets but a part; 1 MB of usual sources needs less than a twentieth
 STARTING_STEPS = 80_000     # the same for one module, which may set up a whole app
 IDLE_STEPS = 4_000          # those after which a function that registered nothing is no longer followed there
 DEEPEST_CALL = 48           # calls within calls
@@ -74,7 +75,7 @@ class Interpreter:
         self.module: Any = None
         self.exchange: Any = None               # the request that is being answered
         self.absent: list[frozenset] = []
-        self.unknown_calls = self.passed_on = self.registered = 0
+        self.unknown_calls = self.passed_on = self.registered = self.spent = 0
         self.idle: dict[int, int] = {}          # function -> the steps that it took at start without registering a route
         self.unresolved: dict[tuple, Unresolved] = {}
         # what the sources were seen to make: routers, Fastify's schemas, passport's strategies, security schemes, exports of generated validators, what is said of the whole API, files that say more of it
@@ -166,6 +167,11 @@ class Interpreter:
             raise Thrown(self.catchers[-1].pop())
         return either(*found)
 
+    def ensure(self, test: Any, error: Any) -> Any:
+        """An assertion: the error is thrown where the test fails."""
+        self.fork([lambda: self.throw(error), lambda: None], (absence(test)[1], NONE))
+        return UNDEFINED
+
     def each(self, calls: list[Callable]) -> Any:
         return calls[0]() if len(calls) == 1 else self.choice(calls) if calls else Unknown()
 
@@ -206,10 +212,11 @@ class Interpreter:
             self.exchange.delegates.setdefault(self.calls[-1].node.id, {})[key] = function
         self.calls.append(function)
         self.returns.append([])
-        self.frames.append(self.entering or self.exchange is not None and self.exchange.receives(arguments))
+        self.frames.append(self.entering)
         self.entering, self.module = False, scope.module
         try:
-            return self.builtins.enter(self, function, this, arguments, scope)
+            value = self.builtins.enter(self, function, this, arguments, scope)
+            return uncertain(self, value) if self.exchange is not None else value
         finally:
             self.module = module
             self.calls.pop()
@@ -265,3 +272,12 @@ class Interpreter:
 
     def tell(self, message: str, place: tuple[str, int]) -> None:
         self.unresolved.setdefault((*place, message), Unresolved(*place, message, "left out" in message or "missing" in message))
+
+
+def uncertain(it: Interpreter, value: Any) -> Any:
+    """What a function gives while a request is answered: null, true or a number may be another the next time; a status stays."""
+    if type(value) is Obj and value.cls is None and value.depth:
+        value.props = {name: uncertain(it, member) if type(member) is not Obj else member for name, member in value.props.items()}
+    if value is None:
+        return either(None, Unknown())
+    return Varying(it.types.of_value(value)) if isinstance(value, (bool, int, float)) and not 100 <= value < 600 else value

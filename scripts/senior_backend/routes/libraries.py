@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from senior_backend.routes.schemas import Schema, as_schema, enumerated, literals, plain, validation
-from senior_backend.routes.values import UNDEFINED, Arr, Getter, Native, Obj, Unknown, Value
+from senior_backend.routes.values import UNDEFINED, Arr, Cls, Getter, Native, Obj, Unknown, Value
 
 STRING, NUMBER = {"type": "string"}, {"type": "number"}
 LIMITS = {"string": "Length", "array": "Items", "tuple": "Items", "object": "Properties", "record": "Properties"}
@@ -27,7 +27,7 @@ def scalars(text: str) -> dict[str, dict]:
 
 
 FORMATS = named("""email url=uri httpUrl=uri uri uuid guid=uuid uuidv4=uuid uuidv6=uuid uuidv7=uuid datetime=date-time date time duration ipv4 ipv6 hostname isoDate=date-time isEmail=email isURL=uri
-    isUUID=uuid isISO8601=date-time isIP= isMongoId= isJWT= isAlpha= isAlphanumeric= isMobilePhone= isStrongPassword= isHexadecimal= isSlug= cuid= cuid2= ulid= nanoid= jwt= base64= base64url= emoji= ip= cidr=
+    isUUID=uuid isISO8601=date-time isIP= isMongoId= isJWT= isAlpha= isAlphanumeric= isPostalCode= isMobilePhone= isStrongPassword= isHexadecimal= isSlug= cuid= cuid2= ulid= nanoid= jwt= base64= base64url= emoji= ip= cidr=
     cidrv4= cidrv6= xid= ksuid= e164= hex=""")
 ISO = ("date", "time", "datetime", "duration")
 
@@ -360,14 +360,46 @@ def joi_fork(it, s, a):
 JOI = Library({
     **makers(scalars("string number boolean bool=boolean any= date=string:date-time binary=string:binary symbol= func="), lambda: JOI, True),
     "object": lambda it, a: object_of(it, JOI, at(a)).copy(optional=True), "array": lambda it, a: Schema(JOI, "array", None, None, True), "alternatives": lambda it, a: union(JOI, it.items(at(a)) or a).copy(optional=True),
-    "valid": lambda it, a: joi_values(it, Schema(JOI, "scalar", {}, None, True), a), "ref": lambda it, a: Unknown(), "validate": lambda it, a: joi_validate(it, a[1], a[:1]) if isinstance(at(a, 1), Schema) else Unknown(),
+    "valid": lambda it, a: joi_values(it, Schema(JOI, "scalar", {}, None, True), a), "ref": lambda it, a: Unknown(), "forbidden": lambda it, a: Schema(JOI, "forbidden", None, None, True), "validate": lambda it, a: joi_validate(it, a[1], a[:1]) if isinstance(at(a, 1), Schema) else Unknown(),
 }, {
     **{name: ZOD.methods[name] for name in ("min", "max", "length", "positive", "negative", "email", "uri", "guid", "uuid", "hostname", "default", "describe", "isoDate")},
     **{name: ZOD.methods[other] for name, other in named("integer=int greater=gt less=lt multiple=multipleOf pattern=regex regex description=describe").items()}, **dict.fromkeys(("valid", "equal"), joi_values),
-    "allow": lambda it, s, a: s.copy(nulls=s.nulls or None in a), **dict.fromkeys(("required", "exist"), lambda it, s, a: s.copy(optional=False)), "optional": lambda it, s, a: s.copy(optional=True), "items": joi_items,
+    "allow": lambda it, s, a: s.copy(nulls=s.nulls or None in a), **dict.fromkeys(("required", "exist"), lambda it, s, a: s.copy(optional=False)), "optional": lambda it, s, a: s.copy(optional=True), "items": joi_items, "forbidden": lambda it, s, a: Schema(JOI, "forbidden", None, None, True),
     **dict.fromkeys(("keys", "append", "concat"), objects(extended)), "unique": lambda it, s, a: s.inherit(uniqueItems=True), "fork": joi_fork, "try": lambda it, s, a: union(JOI, [*s.parts, *a]) if s.kind == "union" else s,
     **dict.fromkeys(("custom", "when", "or", "xor", "nand", "with", "without", "external", "assert"), refined), **dict.fromkeys(("validate", "attempt"), joi_validate),
     "validateAsync": lambda it, s, a: validation(it, s, a, it.builtins.error("ValidationError"))})
+
+
+# celebrate
+SEGMENTS = {name.upper(): name for name in ("body", "query", "params", "headers", "cookies", "signedCookies")}
+CELEBRATE_ERROR = Cls("CelebrateError", None, None)
+
+
+class Celebrated(Value):
+    """A handler that holds Joi's schemas against parts of the request; errors() answers 400 where they do not fit."""
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: Any):
+        self.parts = parts.props if type(parts) is Obj else {}
+
+    def handle(self, it, exchange):
+        for name, part in self.parts.items():
+            exchange.validate(it, it.member(exchange.request, name), part if isinstance(part, Schema) else object_of(it, JOI, part))
+        exchange.throw(Obj({"message": ""}, cls=CELEBRATE_ERROR))
+
+
+def celebrate_errors(it: Any, this: Any, a: list, node: Any) -> Any:
+    if type(at(a)) is not Obj or a[0].cls is not CELEBRATE_ERROR:
+        return it.call(at(a, 3), UNDEFINED, a[:1], node)
+    it.exchange.send(Obj({name: Unknown(it.types.STRING if name != "statusCode" else it.types.NUMBER) for name in ("statusCode", "error", "message")}, depth=1), "application/json", 400)
+    return UNDEFINED
+
+
+def celebrate_package(it: Any) -> Native:
+    unknown, whole = Native(lambda it, this, a, node: Unknown()), Native(lambda it, this, a, node: Celebrated(at(a)))
+    whole.props.update(celebrate=whole, default=whole, errors=Native(lambda it, this, a, node: Native(celebrate_errors, {"length": 4})), Joi=JOI.namespace("Joi"), Segments=Obj(dict(SEGMENTS)),
+                       isCelebrateError=Native(lambda it, this, a, node: a[0].cls is CELEBRATE_ERROR if type(at(a)) is Obj else Unknown()), celebrator=Native(lambda it, this, a, node: whole), Modes=unknown, CelebrateError=CELEBRATE_ERROR)
+    return whole
 
 
 # Ajv
@@ -382,6 +414,7 @@ def ajv(it: Any) -> Native:
 
 
 # express-validator
+LOCATIONS = named("params=path query body headers=header cookies=cookie")
 RULES = named("isInt=integer isFloat=number isNumeric=number isDecimal=number isBoolean=boolean isString=string isArray=array isObject=object toInt=integer toFloat=number isLength=string")
 
 
@@ -399,6 +432,8 @@ class Field(Value):
         given = plain(at(a)) if type(at(a)) is Obj else {}
         if name == "optional":
             self.optional = True
+        elif name == "notEmpty":
+            self.keywords.setdefault("minLength", 1)
         elif name in RULES:
             noun = LIMITS.get(RULES[name], "imum")
             self.keywords.update({"type": RULES[name], **{end + noun: given[end] for end in ("min", "max") if end in given}} if given or "type" not in self.keywords else {})
@@ -411,16 +446,30 @@ class Field(Value):
         return self
 
     def handle(self, it, exchange):
-        exchange.rule(self.location, tuple(self.path.split(".")), self.keywords, not self.optional)
+        exchange.rule(self.location, tuple(part.replace("*", "[]") for part in self.path.split(".")), self.keywords, not self.optional)
         return True
 
 
 def express_validator(it: Any) -> Native:
     def rule(location: str) -> Native:
         return Native(lambda it, this, a, node: Arr([Field(location, name) for name in at(a).items if isinstance(name, str)]) if type(at(a)) is Arr else Field(location, at(a)) if isinstance(at(a), str) else Unknown())
-    return Native(lambda it, this, a, node: Unknown(), {name: rule(location) for name, location in named("body query param=path header cookie check=body").items()})
+    return Native(lambda it, this, a, node: Unknown(), {"checkSchema": Native(check_schema), **{name: rule(location) for name, location in named("body query param=path header cookie check=body").items()}})
+
+
+def check_schema(it: Any, this: Any, a: list, node: Any) -> Arr:
+    """Rules as data: {name: {in: ["body"], isInt: {options: {min: 1}}}}."""
+    found, usual = [], at(a, 1)
+    for path, rules in at(a).props.items() if type(at(a)) is Obj else ():
+        given = rules.props if type(rules) is Obj else {}
+        for place in it.items(given.get("in", usual)) or [given.get("in", usual)]:
+            field = Field(LOCATIONS.get(place, "body"), path)
+            for name, rule in given.items():
+                options = rule.props.get("options", UNDEFINED) if type(rule) is Obj else UNDEFINED
+                field.invoke(it, name, options.items if type(options) is Arr else [options], node)
+            found.append(field)
+    return Arr(found)
 
 
 PACKAGES: dict[str, Callable] = {
     **dict.fromkeys(("zod", "zod/v4", "zod/v3", "zod/mini", "zod/v4-mini"), zod), **dict.fromkeys(("@sinclair/typebox", "typebox", "@fastify/type-provider-typebox"), lambda it: TYPEBOX.namespace("Type", Check=Unknown(), Compile=Unknown())),
-    **dict.fromkeys(("joi", "@hapi/joi"), lambda it: JOI.namespace("Joi", ValidationError=it.builtins.error_class("ValidationError"))), "ajv": ajv, "express-validator": express_validator}
+    **dict.fromkeys(("joi", "@hapi/joi"), lambda it: JOI.namespace("Joi", ValidationError=it.builtins.error_class("ValidationError"))), "ajv": ajv, "celebrate": celebrate_package, "express-validator": express_validator}

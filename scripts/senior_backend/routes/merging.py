@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from senior_backend.openapi.paths import shape
+from senior_backend.openapi.operations import shape
 from senior_backend.routes.document import INFERRED, METHODS, each, renamed, unmarked
 from senior_backend.routes.operations import phrase
 

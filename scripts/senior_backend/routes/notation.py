@@ -119,7 +119,7 @@ def above(node: Any) -> str:
 
 
 def block(comment: Any) -> str:
-    found = BLOCK.fullmatch(comment.text.decode("utf-8", "replace"))
+    found = BLOCK.fullmatch(comment.text.decode())
     return STAR.sub("", found[1]).replace("*\\/", "*/").strip() if found else ""
 
 

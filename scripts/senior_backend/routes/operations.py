@@ -87,7 +87,7 @@ class Writer:
         found = {("path", name): parameter("path", name, {"type": "string", INFERRED: True}, True) for name in patterns}
         for location in ("path", "query", "header", "cookie"):
             for name, (schema, required) in self.members(exchange, declared, location).items():
-                if not (location == "header" and name.lower() in INFRASTRUCTURE or location == "path" and name not in patterns):
+                if not (location == "header" and (name.lower() in INFRASTRUCTURE or passing(exchange, name)) or location == "path" and name not in patterns):
                     found[location, name] = parameter(location, name, schema, required)
         for name, pattern in patterns.items():
             schema = found["path", name]["schema"]
@@ -204,6 +204,12 @@ def parameter(location: str, name: str, schema: dict, required: bool) -> dict:
         made["description"] = schema["description"]
         schema = {key: value for key, value in schema.items() if key != "description"}
     return {**made, "schema": dict(schema)}
+
+
+def passing(exchange: Exchange, name: str) -> bool:
+    """Whether a header is only looked at on the way, by what stands in front of many routes."""
+    use = exchange.uses.get(("header", (name.lower(),)))
+    return use is not None and not use.own and not use.required
 
 
 def type_of(value: Any) -> str:

@@ -10,7 +10,7 @@ import sys
 from typing import Any, Iterator
 
 from senior_backend.json_text import SyntaxProblem
-from senior_backend.openapi.paths import shape
+from senior_backend.openapi.operations import shape
 from senior_backend.openapi.yaml12 import parse_yaml
 from senior_backend.routes import builtins, generated
 from senior_backend.routes.answering import answered
@@ -108,7 +108,7 @@ class Reader:
 
     def annotations(self) -> list:
         """The @openapi and @swagger blocks of the sources, and the YAML files that swagger-jsdoc is given."""
-        told = [(text, name, line) for name, file in self.sources.files.items() if b"@openapi" in file.source or b"@swagger" in file.source for text, line in documented(file.source.decode("utf-8", "replace"))]
+        told = [(text, name, line) for name, file in self.sources.files.items() if b"@openapi" in file.source or b"@swagger" in file.source for text, line in documented(file.source.decode())]
         found = []
         for text, name, line in [*((text, name, 0) for pattern in dict.fromkeys(self.it.documents) for name, text in self.sources.texts(pattern)), *told]:
             try:

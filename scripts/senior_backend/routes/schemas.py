@@ -5,7 +5,7 @@ import re
 from typing import Any, Callable
 
 from senior_backend.routes.types import enumeration, joined, nullable
-from senior_backend.routes.values import UNDEFINED, Arr, Fn, Getter, Native, Obj, Unknown, Value, function_at, options
+from senior_backend.routes.values import UNDEFINED, Arr, Fn, Getter, Native, Obj, Unknown, Value, Varying, function_at, options
 
 NAMED_KINDS = frozenset(("object", "union", "intersection", "enum", "lazy"))
 NAME_ENDINGS = re.compile(r"(?:_?[sS]chema|DTO|Dto|_?[vV]alidator)$")
@@ -43,7 +43,7 @@ class Components:
             return {"type": "null"} if value is None else {"type": "boolean" if isinstance(value, bool) else "integer" if isinstance(value, int) else "number" if isinstance(value, float) else "string"}
         if isinstance(value, Schema):
             return value.render(self)
-        if type(value) is Unknown and value.type:
+        if type(value) in (Unknown, Varying) and value.type:
             return it.types.schema(value.type)
         if type(value) is Arr and depth < 9:
             items = {} if value.open else joined([self.shape(it, item, depth + 1) for item in value.items])
@@ -52,7 +52,7 @@ class Components:
             return told
         if type(value) is Obj and depth < 9:
             members = {str(name): member for name, member in value.props.items() if member is not UNDEFINED and type(member) not in (Fn, Native, Getter)}
-            certain = [name for name, member in members.items() if not isinstance(member, Value) or type(member) in (Obj, Arr)]
+            certain = [name for name, member in members.items() if not isinstance(member, Value) or type(member) in (Obj, Arr, Varying)]
             properties = {name: self.shape(it, member, depth + 1) for name, member in members.items()}
             return {"type": "object", **({"required": certain} if certain else {}), **({"properties": properties} if properties else {})}
         return joined([self.shape(it, option, depth + 1) for option in value.options if option is not UNDEFINED]) if hasattr(value, "options") else {}
@@ -125,7 +125,7 @@ class Schema(Value):
 
 def render_object(s: Schema, components: Components) -> dict:
     parts = {name: part.parts() if part.kind == "getter" else part for name, part in s.parts.items()}
-    members = {name: part.render(components) for name, part in parts.items() if isinstance(part, Schema)}
+    members = {name: part.render(components) for name, part in parts.items() if isinstance(part, Schema) and part.kind != "forbidden"}
     required = [name for name in members if not parts[name].optional]
     rest = {} if s.rest is None else {"additionalProperties": s.rest.render(components) if isinstance(s.rest, Schema) else s.rest}
     return {"type": "object", **({"required": required} if required else {}), **({"properties": members} if members else {}), **rest}

@@ -17,8 +17,9 @@ from senior_backend.routes.values import Arr, Obj, Unknown
 
 ENDINGS = (".ts", ".js", ".mts", ".mjs", ".cts", ".cjs", ".tsx", ".jsx")
 CONFIGS = ("tsconfig.json", "jsconfig.json", "tsconfig.base.json")
-SKIPPED = frozenset("""built bundle bundles node_modules bower_components dist build out coverage test tests __tests__ __mocks__ e2e cypress vendor public static tmp docs""".split())
-NOT_SOURCES = re.compile(r"(?:\.|-|_)(?:test|spec|min|bundle|stories)\.[cm]?[jt]sx?$|\.d\.[cm]?ts$|^\.|\.config\.[cm]?[jt]s$")
+SKIPPED = frozenset("node_modules bower_components dist coverage test tests __tests__ __mocks__ e2e cypress".split())
+OUTPUT = SKIPPED | frozenset("built bundle bundles build out vendor public static tmp docs".split())      # skipped beside package.json; below src they may hold routes
+NOT_SOURCES = re.compile(r"(?:\.|-|_)(?:test|spec|min|bundle|stories)\.[cm]?[jt]sx?$|\.d\.[cm]?ts$|^\.|^(?:jest|vite|vitest|webpack|rollup|next|nuxt|vue|tailwind|postcss|eslint|prettier|babel|tsup|playwright|cypress|ecosystem|karma)\.config\.[cm]?[jt]s$")
 LARGEST, MOST_FILES, MOST_TEXTS = 2 << 20, 20_000, 50       # bytes of one file; what is larger was not written by people
 LONG_LINE = 5_000                           # characters per line on average that only minified files have
 ROUTING = re.compile(rb"express|[fF]astify|\b[kK]oa\b|[rR]outer|\.listen\(|\.register\(")
@@ -69,8 +70,9 @@ class Sources:
     def walk(self) -> list[str]:
         found = []
         for folder, folders, files in os.walk(self.root):
-            folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
             here = pathlib.Path(folder).relative_to(self.root).as_posix()
+            skipped = OUTPUT if here == "." or "package.json" in files else SKIPPED
+            folders[:] = sorted(name for name in folders if name not in skipped and not name.startswith("."))
             start = "" if here == "." else here + "/"
             if MANIFEST in files:
                 self.generated.add(start)
@@ -88,7 +90,7 @@ class Sources:
             self.skipped.append((name, f"it cannot be read: {error.strerror or error}"))
             return
         try:
-            source = source.decode("utf-16").encode() if source[:2] in (b"\xff\xfe", b"\xfe\xff") else source
+            source = source.decode("utf-16").encode() if source[:2] in (b"\xff\xfe", b"\xfe\xff") else source.decode("utf-8", "replace").encode()
         except UnicodeDecodeError:
             why = "it is not text"
         why = why or (f"it has more than {LARGEST >> 20} MB" if len(source) > LARGEST else "it is not text" if b"\0" in source else "it is minified" if len(source) / (source.count(b"\n") + 1) > LONG_LINE else "")

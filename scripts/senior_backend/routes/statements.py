@@ -350,7 +350,7 @@ def bind_parameter(it, index: int, parameter: tuple, arguments: list, scope: Sco
     value = arguments[index] if index < len(arguments) else UNDEFINED if default is not None or arguments else Unknown()
     if annotation is not None:
         type_ = Type(annotation, scope, {})
-        value = injected(it, type_, scope) if function.name == "constructor" and not arguments and default is None else typed(it, value if index < len(arguments) else Unknown(), type_)
+        value = injected(it, type_, scope) if function.name == "constructor" and not arguments and default is None else value if index >= len(arguments) > 0 else typed(it, value if arguments else Unknown(), type_)
     if default is not None:
         value = with_default(it, value, default, scope)
     bind(it, pattern, value, scope)

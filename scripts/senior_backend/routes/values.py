@@ -59,8 +59,15 @@ class Unknown(Value):
 
     def call(self, it, this, arguments, node):
         made = it.types.returned(self.type) if self.type else None
+        if self.why.startswith(".") and it.exchange is None and any(hasattr(argument, "layers") for argument in arguments):
+            it.tell(f"{self.why} could not be read: routes in it are missing", it.place(node))
         found = it.call_unknown(arguments, self.why)
         return found if made is None else Unknown(made, self.why)
+
+
+class Varying(Unknown):
+    """A value that is there for sure, of which the type alone is."""
+    __slots__ = ()
 
 
 class Test(Unknown):
@@ -158,6 +165,7 @@ class Obj(Collection):
             self.open = True            # what one request leaves behind is not known to another
             return
         if it.depth > self.depth:
+            self.open |= name not in self.props
             value = either(self.props.get(name, UNDEFINED), value)
             self.guards |= it.missing()
         self.props[name] = value

@@ -10,8 +10,7 @@ from typing import Any
 
 from senior_backend.postgres.model import Catalogue, Id
 from senior_backend.postgres.quote import unquoted
-from senior_backend.scaffold.names import numbered
-from senior_backend.scaffold.typescript import string as literal
+from senior_backend.scaffold.typescript import numbered, string as literal
 from senior_backend.tables.checks import narrowed
 
 Schema = dict[str, Any]

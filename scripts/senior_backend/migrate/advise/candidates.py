@@ -11,15 +11,16 @@ from typing import Callable, Iterable, Iterator, Sequence
 
 from senior_backend.migrate.advise.facts import PAGE, Column, Facts, Relation
 from senior_backend.migrate.advise.plans import Access, Condition, Key
-from senior_backend.migrate.advise.values import Scenario
+from senior_backend.migrate.advise.values import UNEVEN, Scenario
 from senior_backend.postgres.quote import ident, listed, literal, qualified
 
 Name = tuple[str, str]
 MOST, MOST_KEYS, MOST_INCLUDED, MOST_INCLUDED_BYTES = 40, 5, 4, 64
 SELECTIVE, RARE, COMMON = 0.7, 0.25, 0.9         # shares of the rows: where a partial index saves something; what may be its subject; what hides the others
+CHEAP = 12.0            # in the planner's units: a statement that costs less is left as it is, and so is a table that is read whole for less
 POSTING = 6             # bytes of an entry in a gin index whose keys repeat
 MANY = 100              # different values of another column that is looked up: then that is what finds the rows
-BRIN_CORRELATION, BRIN_PAGES = 0.95, 1000
+BRIN_CORRELATION, BRIN_PAGES, PAGES_PER_RANGE = 0.95, 1000, 32
 WILD = re.compile(r"[%_\\]")
 CONSTANT = re.compile(r"'|(?<![\w\"])\d")
 STRING = re.compile(r"'((?:[^']|'')*)'")
@@ -40,7 +41,7 @@ SEARCHES: tuple[tuple[str, Callable[[Column], bool], str, str], ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """where: of a partial index, as SQL, over where_columns; assumed: its constant is no more than what the statistics suggest."""
+    """where: of a partial index, as SQL, over where_columns; assumed: a constant in it is no more than what the statistics suggest."""
     table: Name
     keys: tuple[Key, ...]
     method: str = "btree"
@@ -80,7 +81,7 @@ class Candidate:
     def simple_name(self) -> str:
         kind = {"gin": "trgm" if self.extension else "gin", "gist": "gist", "brin": "brin"}.get(self.method, "")
         partial = [word for word in words(self.where) if word not in self.columns or word not in self.where_columns]
-        return "_".join(filter(None, [self.table[1], *(key.columns[0] if key.plain else "_".join(words(key.text)) for key in self.keys), *partial, kind]))
+        return re.sub(r"\W+", "_", "_".join(filter(None, [self.table[1], *(key.columns[0] if key.plain else "_".join(words(key.text)) for key in self.keys), *partial, kind]))).strip("_")
 
 
 def words(expression: str) -> list[str]:
@@ -89,7 +90,7 @@ def words(expression: str) -> list[str]:
     >>> words("status = 'pending'::text"), words("NOT seen AND deleted_at IS NULL"), words("lower(email::text)")
     (['status', 'pending'], ['not', 'seen', 'deleted_at', 'null'], ['lower', 'email'])
     """
-    return [word for word in re.findall(r"\w+", re.sub(r"::[a-z ]+", "", expression).lower()) if word not in ("is", "and")]
+    return [word for word in re.findall(r"\w+", re.sub(r'::(?:"[^"]*"|[a-z_. ])+', "", expression).lower()) if word not in ("is", "and")]
 
 
 class Maker:
@@ -105,7 +106,10 @@ class Maker:
         relation = self.facts.relations.get(access.table)
         if relation is None or relation.root not in self.facts.relations:
             return []
-        relation = self.facts.relations[relation.root] if self.facts.relations[relation.root].columns else relation
+        root = self.facts.relations[relation.root]
+        relation = root if root.columns else relation
+        if root.pages + root.rows / 100 < CHEAP:
+            return []
         made: dict[Candidate, None] = {}
         for conditions in [access.conditions, *([*access.conditions, *branch] for branches in access.branches for branch in branches)]:
             made.update(dict.fromkeys(itertools.islice(Shapes(self, relation, access, conditions, scenario).all(), MOST)))
@@ -131,7 +135,10 @@ class Shapes:
         return [one for one in self.conditions if one.kind in kinds]
 
     def different(self, key: Key) -> float:
+        """What part of the rows one of its values finds, as a number of parts."""
         column = self.relation.columns.get(key.columns[0]) if key.columns else None
+        if column and any(one.keys[0] == key for one in self.of_kind("null")):
+            return 1 / max(column.nulls, 1e-6)
         return column.different(self.relation.rows) if column and key.plain else self.relation.rows / 10
 
     def equalities(self) -> Iterator[tuple[Key, ...]]:
@@ -178,7 +185,7 @@ class Shapes:
                    for one in whole)
 
     def variants(self, keys: tuple[Key, ...]) -> Iterator[Candidate]:
-        plain = Candidate(self.table, keys)
+        plain = Candidate(self.table, keys, assumed=self.scenario.keyed and any(map(has_constant, keys)))
         yield plain
         partial = list(self.partial(keys))
         yield from partial
@@ -229,11 +236,12 @@ class Shapes:
         shares = dict(zip(column.values, column.shares))
         named = shares.get("t", 0.0) if condition.kind == "true" else sum(shares.get(value, 0.0) for value in constants(condition.value))
         left = 1 - named if condition.kind == "unequal" or condition.text.startswith("NOT ") else named
+        others = [one for one in self.of_kind("equal") if one.keys != condition.keys and not one.others and not self.supposed(one) and self.different(one.keys[0]) > MANY]
         if self.supposed(condition):
-            others = [one for one in self.of_kind("equal") if not one.others and not self.supposed(one) and self.different(one.keys[0]) > MANY]
             sure = self.scenario.trusted and not others and max(column.shares) >= COMMON
             return left if sure and left <= 1 - max(column.shares) + 1e-6 else None
-        return left if left <= RARE or condition.kind in ("unequal", "true") else None
+        rare = left <= RARE and not others and max(column.shares) >= UNEVEN         # of an even column each value is asked for in its turn
+        return left if rare or condition.kind in ("unequal", "true") else None
 
     def searches(self) -> Iterator[Candidate]:
         for one in self.of_kind("search", "range"):
@@ -251,7 +259,7 @@ class Shapes:
         for one in self.of_kind("range"):
             column = self.column(one.keys[0])
             if column and one.keys[0].plain and abs(column.correlation) >= BRIN_CORRELATION and self.relation.pages >= BRIN_PAGES and self.relation.kind != "p":
-                yield Candidate(self.table, (one.keys[0],), "brin", options="pages_per_range = 32")
+                yield Candidate(self.table, (one.keys[0],), "brin", options=f"pages_per_range = {PAGES_PER_RANGE}")
 
 
 def constants(value: str) -> list[str]:
@@ -304,7 +312,7 @@ def pages(candidate: Candidate, relation: Relation, share: float, known: dict[st
     for place, key in enumerate(candidate.keys[:len(widths)]):
         widths[place] = known.get(key.text, widths[place])
     if candidate.method == "brin":
-        return 3 + relation.pages // 32 // 200
+        return 3 + relation.pages // PAGES_PER_RANGE // 200
     if candidate.method == "gin":
         if columns[0] and columns[0].each:
             return 2 + math.ceil(rows * columns[0].each * POSTING / PAGE)

@@ -4,28 +4,26 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import re
 import statistics
 import time
 from typing import Iterable, Sequence
 
 from senior_backend import dependencies
-from senior_backend.migrate.advise.candidates import Candidate, Maker
+from senior_backend.migrate.advise.candidates import CHEAP, Candidate, Maker
 from senior_backend.migrate.advise.facts import Facts, Name
 from senior_backend.migrate.advise.plans import Access, accesses
 from senior_backend.migrate.advise.stage import Stage
 from senior_backend.migrate.advise.statements import Statement
 from senior_backend.migrate.advise.values import Chooser, Scenario
+from senior_backend.postgres.connection import told
 
-VALUE = re.compile(r"^((?:invalid|malformed)[^:]*):.*", re.S)          # the value that the server repeats may be one of the database
 FEW_CALLS, CLEARLY = 5, 3.0
 OVERHEAD = 2.0          # cost units of a call that finds its row at once: parsing, locks, the answer
 MS_PER_UNIT = 0.006         # where nothing was measured: of a cached sequential scan on the machine this was written on
-CHEAP = 12.0            # a statement below this cost is left as it is
 ENTRY_MS, SEARCH_ENTRY_MS = 0.006, 0.08         # measured: writing one entry of a btree, of a trigram index
 # an index that takes some share of all new bytes must save as large a share of the time that is left, times this and the logarithm of the whole gain
-SIZE_WEIGHT = 0.1
-COLUMN_WEIGHT = 0.0005         # the same for each column more than one
+SIZE_WEIGHT = 0.06
+COLUMN_WEIGHT = 0.004         # the same for each column more than one
 LEAST_RATIO = 1.2
 NEGLIGIBLE = 0.001
 LEAST_GAIN = 0.2        # of a statement's time
@@ -80,7 +78,7 @@ class Planning:
         try:
             return [self.query(statement, one) for one in self.scenarios(statement)]
         except dependencies.require("psycopg").Error as error:
-            self.failed.append((statement, VALUE.sub(r"\1", (error.diag.message_primary or str(error)).strip())))
+            self.failed.append((statement, told(error)))
             return []
 
     def query(self, statement: Statement, scenario: Scenario) -> Query:
@@ -109,17 +107,17 @@ class Planning:
         top = self.stage.plan(all[0].sql)["Node Type"]
         per_call = statement.rows / max(statement.calls, 1) if statement.rows is not None else None
         unfilled = per_call is not None and top == "Limit" and statement.calls >= FEW_CALLS and abs(per_call - round(per_call)) > 0.01
-        told = per_call is not None and (top not in ("Limit", "Aggregate") or unfilled)         # a limit that was always reached says nothing
-        if uneven and told and self.countable(all[0]):
+        says = per_call is not None and (top not in ("Limit", "Aggregate") or unfilled)         # a limit that was always reached says nothing
+        if uneven and says and self.countable(all[0]):
             rare, common = (self.distance(one, per_call) for one in uneven)
             if max(rare, common) >= CLEARLY * min(rare, common):
                 return [dataclasses.replace(uneven[0], trusted=True) if rare < common else uneven[1]]
-        if told and not uneven and (first := self.distance(all[0], per_call)) > CLEARLY:
+        if says and not uneven and (first := self.distance(all[0], per_call)) > CLEARLY:
             best = min(all, key=lambda one: self.distance(one, per_call))
             return [best if self.distance(best, per_call) * CLEARLY < first else all[0]]
         if not uneven:
             return all[:1]
-        if not told and chooser.takes_turns():
+        if not says and chooser.takes_turns():
             return [dataclasses.replace(uneven[0], trusted=True)]
         return [dataclasses.replace(one, weight=0.5) for one in uneven]
 
@@ -145,7 +143,7 @@ class Planning:
             found = self.stage.used(self.stage.plan(query.scenario.sql))
             if found and found != wanted:
                 self.stage.show(query.tables, found)
-            used, cost = found, self.stage.plan(query.scenario.sql, self.stage.cached)["Total Cost"] if found else query.cost
+            used, cost = found, self.stage.cost(query.scenario.sql) if found else query.cost
         query.known.append((wanted, used, cost))
         return used, cost
 

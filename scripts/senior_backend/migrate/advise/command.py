@@ -93,20 +93,20 @@ class Run:
 
     def workload(self) -> list[Statement]:
         """The statements that touch a table of this database, and what their deletes look up; without any, what the deletes that were counted looked up."""
-        advice, found, file = self.advice, [], self.arguments.workload
+        advice, found, file = self.advice, None, self.arguments.workload
         if file:
             found, advice.notes = statements.of_file(pathlib.Path(file))
         elif self.session:
-            counted, missing = statements.counted(self.session, [one["query"] for one in self.facts.parts.get("activity", ())])
+            found, missing = statements.counted(self.session, [one["query"] for one in self.facts.parts.get("activity", ())])
             advice.missing += [f"the workload: {missing}; or give one with --workload FILE"] if missing else []
-            found = counted or []
         else:
             advice.notes.append("of the schema alone: --workload FILE gives the statements that indexes are for")
-        advice.seen = [one for one in found if any(self.facts.find(*name) for name in one.names())]
+        advice.seen = [one for one in found or () if any(self.facts.find(*name) for name in one.names())]
         if file and not advice.seen:
             raise CommandError(f"{file}: none of its {len(found)} statements speaks of a table of {advice.source}", "see that file and database belong together",
                                identifier="NO_STATEMENTS")
         if not advice.seen:
+            advice.notes += ["pg_stat_statements has counted no statement on these tables yet"] if found is not None else []
             deleted = {name: one.raw["deleted"] for name, one in self.facts.relations.items()}
             return statements.lookups(deleted, self.schema.foreign_keys)
         advice.workload = file or "pg_stat_statements"
@@ -182,7 +182,7 @@ def failures() -> tuple[type[Exception], ...]:
 
 
 def said(error: Exception) -> str:
-    return getattr(error, "message", None) or str(error).strip()
+    return getattr(error, "message", None) or (connection.told(error) if hasattr(error, "diag") else str(error).strip())
 
 
 def unusable(one: dict[str, Any]) -> dict[str, str]:

@@ -55,6 +55,9 @@ class Hypothetical(Stage):
                     self.bytes[one] = PAGE * shapes.pages(one, self.facts.relations[one.table], self.share(one.table, one.where), {})
         self.bare.execute(self._reset)
 
+    def spelled(self, one: Candidate) -> Candidate:
+        return one
+
     def show(self, tables: Collection[Name], wanted: Collection[Candidate]) -> None:
         self._shown = {one for one in self._shown if one.table not in tables} | {one for one in wanted if one in self.candidates}
 

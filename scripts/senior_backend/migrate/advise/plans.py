@@ -4,9 +4,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
-from senior_backend import dependencies
 from senior_backend.postgres import trees
 from senior_backend.postgres.quote import ident
 
@@ -96,26 +95,26 @@ def accesses(plan: dict[str, Any]) -> list[Access]:
 @functools.lru_cache(4096)
 def expression(text: str) -> Any:
     """The tree of an expression in a plan, None for what is no SQL."""
-    postgast = dependencies.require("postgast")
+    return parsed(f"SELECT {text}", lambda select: select.target_list[0].res_target.val)
+
+
+def parsed(sql: str, part: Callable[[Any], Any]) -> Any:
     try:
-        tree = postgast.parse(f"SELECT {SUBPLAN.sub('NULL', text)}")
-    except postgast.PgQueryError:
+        return part(trees.parse(SUBPLAN.sub("NULL", sql))[0])
+    except trees.postgast().PgQueryError:
         return None
-    return tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val
 
 
-def kind_of(node: Any) -> tuple[str, Any]:
-    """Which node of the grammar it is, and the node."""
-    name = node.WhichOneof("node") if node is not None and node.DESCRIPTOR.name == "Node" else None
-    return (name or "", getattr(node, name)) if name else ("", None)
+def kind_of(node: Any) -> str:
+    return trees.kind_of(trees.unwrapped(node))
 
 
 def columns_in(node: Any) -> list[tuple[str, str]]:
     """(alias, column) of all columns in an expression, alias "" where none stands there; subqueries left out."""
-    if node is None or kind_of(node)[0] == "sub_link":
+    if node is None or kind_of(node) == "SubLink":
         return []
     return [(one.fields[-2].string.sval if len(one.fields) > 1 else "", one.fields[-1].string.sval) for one in trees.nodes(node, "ColumnRef")
-            if one.fields[-1].WhichOneof("node") == "string"]
+            if kind_of(one.fields[-1]) == "String"]
 
 
 def use(node: Any, found: dict[str, Access]) -> None:
@@ -126,35 +125,31 @@ def use(node: Any, found: dict[str, Access]) -> None:
 
 def sql_of(node: Any) -> str:
     """An expression as SQL, without the names of tables."""
-    postgast = dependencies.require("postgast")
-    tree = postgast.parse("SELECT 1")
-    value = tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val
-    value.CopyFrom(node)
-    for one in trees.nodes(value, "ColumnRef"):
-        if len(one.fields) > 1:
-            del one.fields[:-1]
-    return postgast.deparse(tree).removeprefix("SELECT ")
+    copy = type(node)()
+    copy.CopyFrom(node)
+    for one in trees.nodes(copy, "ColumnRef"):
+        del one.fields[:-1]
+    return trees.expression(copy)
 
 
 def key_of(node: Any, found: dict[str, Access]) -> tuple[str, Key] | None:
     """(alias, key) of an expression over columns of one relation."""
-    name, inner = kind_of(node)
-    if name == "type_cast" and kind_of(inner.arg)[0] == "column_ref" and inner.type_name.names[-1].string.sval == "text":
+    inner = trees.unwrapped(node)
+    if kind_of(node) == "TypeCast" and kind_of(inner.arg) == "ColumnRef" and inner.type_name.names[-1].string.sval == "text":
         node = inner.arg            # varchar shown as text: the same index serves; of other types the cast stays in Condition.text alone
     columns = columns_in(node)
     aliases = {alias for alias, _ in columns}
     if len(aliases) != 1 or not aliases <= found.keys():
         return None
     alias, names = aliases.pop(), tuple(sorted(column for _, column in columns))
-    name, _ = kind_of(node)
     text = sql_of(node)
-    return alias, Key(text if name in ("column_ref", "func_call") else f"({text})", names)
+    return alias, Key(text if kind_of(node) in ("ColumnRef", "FuncCall") else f"({text})", names)
 
 
 def take_condition(text: str, found: dict[str, Access]) -> None:
     node = expression(text)
     use(node, found)
-    for part in parts(node, "AND_EXPR"):
+    for part in parts(node, "AND_EXPR") if node else ():
         alternatives = parts(part, "OR_EXPR")
         if len(alternatives) > 1:
             take_branches(alternatives, found)
@@ -173,24 +168,22 @@ def take_branches(alternatives: list[Any], found: dict[str, Access]) -> None:
 
 
 def parts(node: Any, kind: str) -> list[Any]:
-    name, inner = kind_of(node)
-    if name == "bool_expr" and inner.boolop == getattr(dependencies.require("postgast").pg_query_pb2, kind):
+    inner = trees.unwrapped(node)
+    if kind_of(node) == "BoolExpr" and trees.symbol(inner, "boolop") == kind:
         return [one for arg in inner.args for one in parts(arg, kind)]
-    return [node] if node is not None else []
+    return [node]
 
 
 def conditions(node: Any, found: dict[str, Access]) -> list[tuple[str, Condition]]:
     """What one part of an AND says, for each relation that an index may be looked up in."""
-    name, inner = kind_of(node)
-    if name == "null_test":
-        return single(inner.arg, "null" if inner.nulltesttype == 1 else "present", node, found)
-    if name == "column_ref":
-        return single(node, "true", node, found)
-    if name == "bool_expr" and len(inner.args) == 1:
-        return single(inner.args[0], "true", node, found) if kind_of(inner.args[0])[0] == "column_ref" else []
-    if name == "boolean_test":
-        return single(inner.arg, "true", node, found)
-    return compared(inner, node, found) if name == "a_expr" else []
+    inner, name = trees.unwrapped(node), kind_of(node)
+    if name == "NullTest":
+        return single(inner.arg, "null" if trees.symbol(inner, "nulltesttype") == "IS_NULL" else "present", node, found)
+    if name == "BoolExpr" and len(inner.args) == 1:
+        return single(inner.args[0], "true", node, found) if kind_of(inner.args[0]) == "ColumnRef" else []
+    if name in ("ColumnRef", "BooleanTest"):
+        return single(node if name == "ColumnRef" else inner.arg, "true", node, found)
+    return compared(inner, node, found) if name == "A_Expr" else []
 
 
 def single(argument: Any, kind: str, whole: Any, found: dict[str, Access]) -> list[tuple[str, Condition]]:
@@ -199,15 +192,13 @@ def single(argument: Any, kind: str, whole: Any, found: dict[str, Access]) -> li
 
 
 def compared(inner: Any, whole: Any, found: dict[str, Access]) -> list[tuple[str, Condition]]:
-    pb = dependencies.require("postgast").pg_query_pb2
-    operator = inner.name[-1].string.sval
-    if inner.kind in (pb.AEXPR_OP_ANY, pb.AEXPR_OP_ALL):
-        among = inner.kind == pb.AEXPR_OP_ANY and operator == "="
-        kind = "among" if among else "unequal" if operator == "<>" else ""
+    operator, form = trees.words(inner.name)[-1], trees.symbol(inner, "kind")
+    if form in ("AEXPR_OP_ANY", "AEXPR_OP_ALL"):
+        kind = "among" if form == "AEXPR_OP_ANY" and operator == "=" else "unequal" if operator == "<>" else ""
         return one_side(kind, operator, inner.lexpr, inner.rexpr, whole, found) if kind else []
-    if inner.kind != pb.AEXPR_OP or not inner.HasField("lexpr"):
+    if form != "AEXPR_OP" or not inner.HasField("lexpr"):
         return []
-    if kind_of(inner.lexpr)[0] == "row_expr":
+    if kind_of(inner.lexpr) == "RowExpr":
         return rows_compared(operator, inner, whole, found)
     kind = "equal" if operator == "=" else "range" if operator in RANGES else "unequal" if operator in ("<>", "!=") else "search"
     back = FLIPPED.get(operator)
@@ -227,7 +218,7 @@ def one_side(kind: str, operator: str, left: Any, right: Any, whole: Any, found:
 
 def rows_compared(operator: str, inner: Any, whole: Any, found: dict[str, Access]) -> list[tuple[str, Condition]]:
     """(a, b) < (x, y): the columns in their order."""
-    made = [key_of(one, found) for one in kind_of(inner.lexpr)[1].args]
+    made = [key_of(one, found) for one in trees.unwrapped(inner.lexpr).args]
     if operator not in RANGES or None in made or len({one[0] for one in made}) != 1 or columns_in(inner.rexpr):
         return []
     return [(made[0][0], Condition("range", tuple(key for _, key in made), operator, sql_of(inner.rexpr), sql_of(whole)))]
@@ -235,20 +226,15 @@ def rows_compared(operator: str, inner: Any, whole: Any, found: dict[str, Access
 
 def take_order(texts: list[str], found: dict[str, Access]) -> None:
     """The keys that belong to the relation of the first one, as far as they go."""
-    postgast = dependencies.require("postgast")
     taken: list[tuple[str, Key]] = []
     for text in texts:
-        try:
-            item = postgast.parse(f"SELECT 1 ORDER BY {SUBPLAN.sub('NULL', text)}").stmts[0].stmt.select_stmt.sort_clause[0].sort_by
-        except postgast.PgQueryError:
-            break
-        use(item.node, found)
-        made = key_of(item.node, found)
+        item = parsed(f"SELECT 1 ORDER BY {text}", lambda select: select.sort_clause[0].sort_by)
+        use(item and item.node, found)
+        made = item and key_of(item.node, found)
         if not made or taken and made[0] != taken[0][0]:
             break
-        pb = postgast.pg_query_pb2
-        down, first, last = item.sortby_dir == pb.SORTBY_DESC, item.sortby_nulls == pb.SORTBY_NULLS_FIRST, item.sortby_nulls == pb.SORTBY_NULLS_LAST
-        suffix = (" DESC" if down else "") + (" NULLS FIRST" if first and not down else " NULLS LAST" if last and down else "")
+        down, nulls = trees.symbol(item, "sortby_dir") == "SORTBY_DESC", trees.symbol(item, "sortby_nulls").removeprefix("SORTBY_NULLS_")
+        suffix = " DESC" * down + (f" NULLS {nulls}" if nulls == ("LAST" if down else "FIRST") else "")
         taken.append((made[0], dataclasses.replace(made[1], suffix=suffix)))
     if taken and (order := tuple(key for _, key in taken)) not in found[taken[0][0]].orders:
         found[taken[0][0]].orders.append(order)
@@ -257,8 +243,9 @@ def take_order(texts: list[str], found: dict[str, Access]) -> None:
 def take_extremes(outputs: list[str], found: dict[str, Access]) -> None:
     """min() and max() are the first of an order."""
     for text in outputs:
-        name, inner = kind_of(expression(text))
-        if name == "func_call" and inner.funcname[-1].string.sval in EXTREME and len(inner.args) == 1:
-            made = key_of(inner.args[0], found)
+        node = expression(text)
+        call = node and trees.unwrapped(node)
+        if trees.kind_of(call) == "FuncCall" and trees.words(call.funcname)[-1] in EXTREME and len(call.args) == 1:
+            made = key_of(call.args[0], found)
             if made and (made[1],) not in found[made[0]].orders:
                 found[made[0]].orders.append((made[1],))

@@ -1,13 +1,12 @@
--- what the advice asks of the target; each part is one SELECT. Values of columns are read only as far as pg_stats shows them to this role.
+-- what the advice asks of the target; each part is one SELECT. The counters come from functions, which anyone may call, not from the views on them. Values of columns are read only as far as pg_stats shows them to this role.
 -- part relations
 with recursive roots(relation, root) as (
   select c.oid, c.oid from pg_class c where c.relkind in ('r', 'p', 'm') and not c.relispartition
   union all select i.inhrelid, r.root from roots r join pg_inherits i on i.inhparent = r.relation join pg_class c on c.oid = i.inhrelid where c.relispartition)
 select c.oid::bigint as oid, n.nspname as schema, c.relname as name, c.relkind::text as kind, rn.nspname as root_schema, rc.relname as root_name,
   case when c.relkind = 'p' then 0 else pg_relation_size(c.oid) / current_setting('block_size')::int end as pages, c.reltuples as rows, c.relpages as pages_then, c.relallvisible as visible,
-  coalesce(s.n_tup_ins, 0) as inserted, coalesce(s.n_tup_upd, 0) as updated, coalesce(s.n_tup_hot_upd, 0) as hot, coalesce(s.n_tup_del, 0) as deleted
+  pg_stat_get_tuples_inserted(c.oid) as inserted, pg_stat_get_tuples_updated(c.oid) as updated, pg_stat_get_tuples_hot_updated(c.oid) as hot, pg_stat_get_tuples_deleted(c.oid) as deleted
 from roots r join pg_class c on c.oid = r.relation join pg_namespace n on n.oid = c.relnamespace join pg_class rc on rc.oid = r.root join pg_namespace rn on rn.oid = rc.relnamespace
-  left join pg_stat_user_tables s on s.relid = c.oid
 where c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 -- part indexes
 select i.indexrelid::bigint as oid, i.indrelid::bigint as table, n.nspname as schema, c.relname as name, pg_relation_size(c.oid) / current_setting('block_size')::int as pages, c.reltuples as rows,
@@ -16,11 +15,10 @@ select i.indexrelid::bigint as oid, i.indrelid::bigint as table, n.nspname as sc
 from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('i', 'I') and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 -- part server
-select current_setting('server_version_num')::int as version, pg_is_in_recovery() as standby, d.datcollate as collate, d.datctype as ctype,
-  pg_encoding_to_char(d.encoding) as encoding, s.blks_hit as hits, s.blks_read as reads, extract(epoch from now() - s.stats_reset) as age,
+select d.datcollate as collate, d.datctype as ctype, pg_stat_get_db_blocks_hit(d.oid) as hits, pg_stat_get_db_blocks_fetched(d.oid) as fetched,
   (select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'hypopg') as hypopg,
   (select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_trgm') as trigrams, exists (select from pg_available_extensions where name = 'pg_trgm') as trigrams_possible
-from pg_database d join pg_stat_database s on s.datid = d.oid where d.datname = current_database()
+from pg_database d where d.datname = current_database()
 -- part settings
 select name, setting from pg_settings where name ~ '^(enable_|seq_page_cost|random_page_cost|cpu_|effective_cache_size|work_mem|hash_mem_multiplier|from_collapse_limit|join_collapse_limit|geqo|constraint_exclusion|default_text_search_config)'
 -- part unusable
@@ -74,3 +72,5 @@ with source as (select histogram_bounds::text::{type}[] as bounds, most_common_v
     where schemaname = %(schema)s and tablename = %(table)s and attname = %(name)s),
   sample as (select {expression} as value, weight from (select v as {column}, 1.0 as weight from source, unnest(bounds) v union all select v, 100 * f from source, unnest(vals, shares) m(v, f)) one)
 select count(*), count(distinct value), coalesce(sum(weight) filter (where value is null) / nullif(sum(weight), 0), 0), coalesce(avg(pg_column_size(value)), 8)::int from sample
+-- part spelled
+select array(select pg_get_indexdef(i.indexrelid, n, true) from generate_series(1, %s) n order by n), pg_get_expr(i.indpred, i.indrelid, true) from pg_index i where i.indexrelid = %s

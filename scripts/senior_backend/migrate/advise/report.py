@@ -95,14 +95,14 @@ class Writer:
         told = [figures(choice, query) for query in {id(query.statement): query for query in reversed(queries)}.values()]
         before, after = sum(query.total for query in queries), sum(query.time(choice.now(query)[1]) for query in queries)
         whole = sum(query.total for query in choice.queries) or 1.0
-        rows = [f"{row['calls']:,} calls{mean(row)}, planner's cost {row['cost_before']:,.0f} -> {row['cost_after']:,.0f}" for row in told[:MOST_QUERIES]]
+        rows = [f"{row['calls']:,} call{'s' * (row['calls'] != 1)}{mean(row)}, planner's cost {row['cost_before']:,.0f} -> {row['cost_after']:,.0f}" for row in told[:MOST_QUERIES]]
         evidence = "; ".join([f"{len(told)} statement{'s' * (len(told) != 1)}", *rows])
         if self.facts.imagined:
             evidence = f"no figure was measured: planned with {self.facts.relations[one.table].rows:,.0f} rows in each table; {evidence}"
         else:
             evidence += f"; together {before / whole:.1%} of the workload's time, then about {after / whole:.1%}"
             evidence += "; the database's own planner takes it too (asked with hypopg)" if one in self.confirmed else ""
-        made = self.statement(one, reason(one, queries), evidence)
+        made = self.statement(choice.stage.spelled(one), reason(one, queries), evidence)
         made.guess, made.bytes, made.queries, made.writers, made.candidate = self.facts.imagined, choice.stage.bytes[one], told, writers(choice, one), one
         return made
 
@@ -212,7 +212,7 @@ def reason(one: Candidate, queries: Sequence[Query]) -> str:
         text = " and ".join([f"finds rows by {', '.join(equal)}"] * bool(equal) + [f"gives them {'' if equal else 'in the '}order{'ed' if equal else ''} or bounded by {', '.join(rest)}"] * bool(rest))
     text += f"; only rows with {one.where}" if one.where else ""
     text += f"; holds {', '.join(one.include)}, so that the table itself is not read" if one.include else ""
-    return text + ("; the constant of its condition comes from the column's statistics: see that it is the one your statements ask for" if one.assumed else "")
+    return text + ("; the constant in it comes from the column's statistics: see that it is the one your statements ask for" if one.assumed else "")
 
 
 def writers(choice: Choice, one: Candidate) -> str:

@@ -58,7 +58,7 @@ class Statement:
     @property
     def shown(self) -> str:
         """Without its constants, on one line."""
-        return workload.cut(" ".join(workload.LITERAL.sub(" ? ", self.text).split()))
+        return workload.cut(workload.masked(self.text))
 
     def names(self) -> Iterator[tuple[str, str]]:
         """(schema, name) of all relations it names; schema "" where it leaves that to search_path."""
@@ -153,9 +153,7 @@ def parsed(text: str) -> Any:
 
 def fingerprint(text: str) -> str:
     """The text without its constants, lists of any length alike. (libpg_query's own fingerprint takes tables for equal whose names differ in digits.)"""
-    postgast = dependencies.require("postgast")
-    canonical = postgast.deparse(postgast.parse(postgast.normalize(text)))
-    return LISTS.sub("$", NUMBERS.sub("$", canonical))
+    return LISTS.sub("$", NUMBERS.sub("$", workload.masked(text)))
 
 
 def checks(found: Iterable[Statement], keys: Iterable[ForeignKey], facts: Facts) -> list[Statement]:

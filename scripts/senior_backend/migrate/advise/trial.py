@@ -24,13 +24,14 @@ RUNS, STATEMENT_SECONDS, SECONDS = 3, 30, 240
 
 
 class Copy:
-    """share: of the rows that were copied, 1.0 all."""
+    """share: of the rows that were copied, 1.0 all; empty: materialized views, whose rows are not."""
 
     def __init__(self, server: scratch.Server, stack: contextlib.ExitStack, catalogue: Catalogue, facts: Facts, choice: Choice, words: set[str]):
         self.choice, self.deadline = choice, time.monotonic() + SECONDS
         names = {one.name for one in facts.relations.values() if any(one.root in query.tables for query in choice.queries)}
         name, made, _ = built(server, stack, catalogue, facts, names, words, keys=False)
         self.relations = [facts.relations[one] for one in sorted(names) if facts.relations[one].kind == "r"]
+        self.empty = {one for one in names if facts.relations[one].kind == "m"}
         self.share = min(1.0, MOST_BYTES / max(sum(one.pages for one in self.relations) * PAGE, 1))
         self.admin = stack.enter_context(contextlib.closing(connection.connect(server.url(name))))
         self.session = session(stack, server.loader_url(name), facts, made, {})
@@ -48,6 +49,8 @@ class Copy:
         name = qualified(*one.name)
         columns = listed(row[0] for row in self.admin.execute("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 "
                                                               "AND NOT attisdropped AND attgenerated = '' ORDER BY attnum", [name]))
+        if not columns:
+            return
         sample = f" TABLESAMPLE SYSTEM ({max(100 * self.share, 0.01):.4f}) REPEATABLE (1)" if self.share < 1 else ""
         with target.cursor() as source, self.session.cursor() as goal:
             with source.copy(f"COPY (SELECT {columns} FROM ONLY {name}{sample}) TO STDOUT") as out, goal.copy(f"COPY {name} ({columns}) FROM STDIN") as into:
@@ -72,7 +75,7 @@ class Copy:
     def verify(self, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
         """Fill in what was measured; gives those that no statement used on a whole copy."""
         new = [one for one in suggestions if one.candidate]
-        helped = {one.index: self.choice.gains(one.candidate) for one in new}
+        helped = {one.index: [query for query in self.choice.gains(one.candidate) if not query.tables & self.empty] for one in new}
         queries = list({id(query): query for found in helped.values() for query in found}.values())
         before = self.times(queries)
         built = {one.index: self.build(one) for one in suggestions if one.action != "drop"}
@@ -80,7 +83,7 @@ class Copy:
         after = self.times(queries)
         for one in new:
             self.tell(one, helped[one.index], before, after, built[one.index])
-        return [one for one in new if self.share == 1 and one.measured and one.measured["used"] is False]
+        return [one for one in new if self.share == 1 and one.measured and not one.measured["used"]]
 
     def build(self, one: Suggestion) -> tuple[dict[str, int], float]:
         """Bytes of the index, or of its parts, by name; and the seconds it took."""
@@ -93,7 +96,9 @@ class Copy:
 
     def tell(self, one: Suggestion, queries: Sequence[Query], before: dict[int, Any], after: dict[int, Any], built: tuple[dict[str, int], float]) -> None:
         measured = [query for query in queries if id(query) in before and id(query) in after]
+        if not measured:
+            return
         one.measured = {"rows": "all" if self.share == 1 else f"a sample of {self.share:.2%}", "size_bytes": sum(built[0].values()),
-                        "build_seconds": round(built[1], 2), "used": any(built[0].keys() & after[id(query)][1] for query in measured) if measured else None,
+                        "build_seconds": round(built[1], 2), "used": any(built[0].keys() & after[id(query)][1] for query in measured),
                         "before_ms": round(sum(before[id(query)][0] for query in measured), 3),
                         "after_ms": round(sum(after[id(query)][0] for query in measured), 3)}

@@ -12,16 +12,16 @@ import os
 import re
 from typing import Any, Iterator, Sequence
 
-from senior_backend import dependencies
 from senior_backend.migrate.advise.facts import Column, Facts, Relation
 from senior_backend.migrate.advise.plans import columns_in, kind_of
 from senior_backend.migrate.advise.statements import Statement
 from senior_backend.postgres.quote import literal
-from senior_backend.postgres.trees import nodes
+from senior_backend.postgres.trees import nodes, symbol, words
 
 Name = tuple[str, str]
 PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\d+)\b")
 LIMIT, ELEMENTS, BEGINNING, UNEVEN = 20, 4, 4, 0.5
+FEW_DOCUMENTS, ALIKE, UNIQUE = 30, 3.0, 0.9         # of a sample; times more or fewer rows; share of a key's values from which on all are taken for different
 # where in the column's values a bound lies, as a share: (lower bound, upper bound) of a range; the first is tried first
 SPANS = ((0.95, 0.97), (0.995, 0.997), (0.5, 0.8))
 FORMS = {">": "lower", ">=": "lower", "<": "upper", "<=": "upper", "=": "equal", "<>": "equal", "@@": "words", "~~": "like", "!~~": "like", "~~*": "contains",
@@ -34,8 +34,8 @@ NUMBERS = ("bigint", "integer", "smallint", "numeric", "real", "double precision
 
 @dataclasses.dataclass(frozen=True)
 class Use:
-    """What a parameter is compared with. form: equal, among, lower, upper, like, contains, part, limit, offset, words, holds, more (of a sum, whose first part says
-    all), or a constant as SQL. paged: the answer is ordered by the column; before: so long before now; plain: the column itself, no expression.
+    """What a parameter is compared with. form: equal, among, lower, upper, like, contains, part, limit, offset, words, holds, key (of a JSON document), more (of a
+    sum, whose first part says all), or a constant as SQL. paged: the answer is ordered by the column; before: so long before now; plain: the column itself, no expression.
     """
     form: str
     relation: Relation | None = None
@@ -48,12 +48,13 @@ class Use:
 @dataclasses.dataclass(frozen=True)
 class Scenario:
     """A statement that can be explained. assumed: (table, column) of constants that were chosen here; trusted: something speaks for them; blurred: some
-    stand within what is compared (coalesce(a, $1)), so that no index can be made of that; weight: the share of the calls that it stands for.
+    stand within what is compared (coalesce(a, $1)), so that no index can be made of that; keyed: the key of a JSON document was chosen too; weight: the share of the calls that it stands for.
     """
     sql: str
     assumed: frozenset[tuple[Name, str]] = frozenset()
     trusted: bool = False
     blurred: bool = False
+    keyed: bool = False
     weight: float = 1.0
 
 
@@ -68,12 +69,13 @@ class Chooser:
                 self.aliases[one.alias.aliasname or one.relname] = facts.relations.get(relation.root, relation)
         self.ordered = {text for one in nodes(statement.tree, "SortBy") for _, text in columns_in(one.node)}
         self.uses = {number: use for number, use in self._uses()}
+        self.keys = {number: key for number, use in self.uses.items() if use.form == "key" and (key := self._key(use))}
 
     def scenarios(self) -> list[Scenario]:
         """The likeliest first; all of one statement differ."""
         assumed = frozenset((use.relation.root, use.column.name) for use in self.uses.values() if use.relation and use.column)
         pairs = itertools.product(range(len(SPANS)), range(3))
-        return [Scenario(sql, assumed, blurred=self.blurred()) for sql in dict.fromkeys(itertools.starmap(self.filled, pairs))]
+        return [Scenario(sql, assumed, blurred=self.blurred(), keyed=bool(self.keys)) for sql in dict.fromkeys(itertools.starmap(self.filled, pairs))]
 
     def filled(self, span: int, place: int) -> str:
         return PARAMETER.sub(lambda found: self.value(int(found[1]), span, place) if found[1] else found[0], self.statement.text)
@@ -87,46 +89,45 @@ class Chooser:
 
     def blurred(self) -> bool:
         sides = (side for one in nodes(self.statement.tree, "A_Expr") for side in (one.lexpr, one.rexpr))
-        known = {number for number, type in enumerate(self.types, 1) if type == "regconfig"}
+        known = {*self.keys, *(number for number, type in enumerate(self.types, 1) if type == "regconfig")}
         return any(columns_in(side) and not known.issuperset(parameters(side)) for side in sides)
 
     def takes_turns(self) -> bool:
         """Whether it looks like the reader of a queue, who asks for the few that wait: rows are locked, or the first ones come first."""
         node = self.statement.node
-        if self.statement.kind != "select":
-            return False
-        pb = dependencies.require("postgast").pg_query_pb2
-        ascending = all(one.sort_by.sortby_dir != pb.SORTBY_DESC for one in node.sort_clause)
-        return bool(node.locking_clause) or node.HasField("limit_count") and bool(node.sort_clause) and ascending
+        ascending = self.statement.kind == "select" and not any(symbol(one.sort_by, "sortby_dir") == "SORTBY_DESC" for one in node.sort_clause)
+        return ascending and (bool(node.locking_clause) or node.HasField("limit_count") and bool(node.sort_clause))
 
     def _uses(self) -> Iterator[tuple[int, Use]]:
         for one in nodes(self.statement.tree, "A_Expr", "SelectStmt", "FuncCall"):
-            name = one.DESCRIPTOR.name
-            if name == "A_Expr":
+            given = []
+            if kind_of(one) == "A_Expr":
                 yield from self._compared(one)
-            elif name == "SelectStmt":
-                yield from ((number, Use("limit")) for number in parameters(one.limit_count))
-                yield from ((number, Use("offset")) for number in parameters(one.limit_offset))
-            elif name == "FuncCall" and one.args and (form := WORDS.get(one.funcname[-1].string.sval)):
-                yield from ((number, Use(form)) for number in parameters(one.args[0]))
+            elif kind_of(one) == "SelectStmt":
+                given = [("limit", one.limit_count), ("offset", one.limit_offset)]
+            elif one.args and (form := WORDS.get(words(one.funcname)[-1])):
+                given = [(form, one.args[0])]
+            yield from ((number, Use(form)) for form, node in given for number in parameters(node))
 
     def _compared(self, one: Any) -> Iterator[tuple[int, Use]]:
-        operator = one.name[-1].string.sval if one.name else ""
-        pb = dependencies.require("postgast").pg_query_pb2
+        operator, kind = one.name[-1].string.sval if one.name else "", symbol(one, "kind")
         sides = ((one.lexpr, one.rexpr, operator), (one.rexpr, one.lexpr, {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)))
         for left, right, meaning in sides:
             names, numbers = columns_in(left), parameters(right)
-            if not names or not numbers or operator == "->>" or columns_in(right) and operator != "@@":
+            if operator in ("->", "->>") and kind_of(left) == "ColumnRef":
+                yield from ((number, self._use("key", left)) for number in numbers)
+                return
+            if not names or not numbers or operator in ("->", "->>") or columns_in(right) and operator != "@@":
                 continue
-            if one.kind in (pb.AEXPR_BETWEEN, pb.AEXPR_BETWEEN_SYM):
+            if kind in ("AEXPR_BETWEEN", "AEXPR_BETWEEN_SYM"):
                 for form_, item in zip(("lower", "upper"), right.list.items):
                     yield from ((number, self._use(form_, left, item)) for number in parameters(item))
                 return
-            if kind_of(left)[0] == "row_expr" and kind_of(right)[0] == "row_expr":
+            if kind_of(left) == "RowExpr" and kind_of(right) == "RowExpr":
                 for item, other in zip(left.row_expr.args, right.row_expr.args):
                     yield from ((number, self._use(form(meaning), item, other)) for number in parameters(other))
                 return
-            among = one.kind == pb.AEXPR_OP_ANY and kind_of(right)[0] != "a_array_expr"
+            among = kind == "AEXPR_OP_ANY" and kind_of(right) != "A_ArrayExpr"
             use = self._use("among" if among else form(meaning), left, right)
             yield from ((number, use if place == 0 or use.form not in ("lower", "upper") else Use("more")) for place, number in enumerate(numbers))
             if operator == "@@":
@@ -137,7 +138,7 @@ class Chooser:
         for alias, name in columns_in(node):
             relation = self.aliases.get(alias) if alias in self.aliases else next((one for one in self.aliases.values() if name in one.columns), None)
             if relation and name in relation.columns:
-                return Use(form, relation, relation.columns[name], name in self.ordered, before_now(value), kind_of(node)[0] == "column_ref")
+                return Use(form, relation, relation.columns[name], name in self.ordered, before_now(value), kind_of(node) == "ColumnRef")
         return Use(form)
 
     def value(self, number: int, span: int, place: int) -> str:
@@ -146,6 +147,8 @@ class Chooser:
         type = self.types[number - 1] if typed else "" if use.column is None else use.column.type + "[]" * (use.form == "among")
         type = re.sub(r"^character(?! varying)", "bpchar", type)         # without its length it would be one letter
         unknown = f"(SELECT NULL::{type})" if typed else "'1'"
+        if number in self.keys:
+            return literal(self.keys[number])
         if use.form in ("limit", "offset"):
             return str(self._limit()) if use.form == "limit" else "0"
         if use.form == "more" and type in ("interval", *NUMBERS):
@@ -186,6 +189,17 @@ class Chooser:
             return array([value for value in (typical(column, place + number) for number in range(ELEMENTS)) if value is not None])
         return typical(column, place)
 
+    def _key(self, use: Use) -> str | None:
+        """The key of a document that is compared and nothing else, where the values of one alone are as frequent as the rows that were counted say."""
+        statement, compared = self.statement, [one for one in nodes(self.statement.tree, "A_Expr") if one.name[-1].string.sval not in ("->", "->>")]
+        whole = len(compared) == 1 and len(self.aliases) == 1 and not any(nodes(statement.tree, "SubLink", "NullTest", "FuncCall")) and (
+            statement.kind != "select" or not statement.node.HasField("limit_count") and not statement.node.group_clause)
+        if not whole or not use.column or statement.rows is None:
+            return None
+        counted = max(statement.rows / max(statement.calls, 1), 1)
+        fitting = [key for key, most, exact in document_keys(use.column) if counted <= ALIKE * most * use.relation.rows and not (exact and counted * ALIKE < most * use.relation.rows)]
+        return fitting[0] if len(fitting) == 1 else None
+
     def _bounded(self, use: Use) -> bool:
         """Whether the column has a lower bound too."""
         return any(other.column is use.column and other.form == "lower" for other in self.uses.values())
@@ -209,12 +223,12 @@ def form(operator: str) -> str:
 
 
 def parameters(node: Any) -> list[int]:
-    return [one.number for one in nodes(node, "ParamRef")] if node is not None and kind_of(node)[0] != "sub_link" else []
+    return [one.number for one in nodes(node, "ParamRef")] if node is not None and kind_of(node) != "SubLink" else []
 
 
 def before_now(node: Any) -> bool:
     """Whether an expression takes something away (now() - $1)."""
-    return node is not None and any(one.name and one.name[-1].string.sval == "-" for one in nodes(node, "A_Expr"))
+    return node is not None and any(words(one.name) == ("-",) for one in nodes(node, "A_Expr"))
 
 
 def at(column: Column, share: float) -> str | None:
@@ -261,6 +275,17 @@ def part_of_document(text: str | None) -> str | None:
         return None
     pairs = [(key, value) for key, value in document.items() if isinstance(value, (str, int, float))] if isinstance(document, dict) else []
     return next((json.dumps({key: value if isinstance(value, bool) else value + "x" if isinstance(value, str) else value + 1}) for key, value in pairs), None)
+
+
+def document_keys(column: Column) -> Iterator[tuple[str, float, bool]]:
+    """Of a sample of JSON objects: key, the share of rows that one of its values finds, and whether that is it, not the most that it can be."""
+    documents = [json.loads(text) for text in (*column.bounds, *column.values) if text.startswith("{")]
+    found: dict[str, list[str]] = {}
+    for document in documents if len(documents) >= FEW_DOCUMENTS else ():
+        for key, value in document.items():
+            found.setdefault(key, []).append(json.dumps(value))
+    for key, values in found.items():
+        yield key, len(values) / len(documents) / len(set(values)), len(set(values)) < UNIQUE * len(values)
 
 
 def array(values: Sequence[str]) -> str:

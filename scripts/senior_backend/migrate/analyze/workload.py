@@ -21,7 +21,6 @@ SLOW_MS, HEAVY_SHARE, HEAVY_MS, FELT_MS = 100.0, 0.2, 10.0, 5.0
 N1_RATIO, N1_CALLS, FEW_ROWS, MANY_ROWS = 10, 50, 100, 5
 ENABLE = "shared_preload_libraries = 'pg_stat_statements', restart, CREATE EXTENSION pg_stat_statements"
 UTILITY = r"^\s*(create|alter|drop|grant|revoke|comment|set|reset|show|begin|commit|rollback|savepoint|release|copy|vacuum|analyze|truncate|lock|deallocate|discard|explain)\M"
-LITERAL = re.compile(r"""/\*.*?\*/|--[^\n]*|\b[eExXbB]?'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$|(?<![\w$."])\d+(?:\.\d+)?""", re.S)
 READ = re.compile(r"(?:/\*.*?\*/|--[^\n]*\n|[\s(])*(?:select|with|insert|update|delete|merge|prepare|declare)\b", re.I | re.S)
 
 known(
@@ -103,10 +102,11 @@ class Reader:
     def statement(self, text: str, calls: int, total: float, mean: float, rows: int) -> Statement | None:
         """None for a statement that reads no table of this schema (the catalogs, what is cut off)."""
         try:
-            tree = postgast().parse(text)
+            text = masked(text)
         except postgast().PgQueryError:
             return None
-        made = Statement(" ".join(LITERAL.sub(" ? ", text).split()), calls, total, mean, rows)
+        tree = postgast().parse(text)
+        made = Statement(text, calls, total, mean, rows)
         made.writes = any(nodes(tree, "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"))
         aliases: dict[str, Id] = {}
         for node in nodes(tree, "RangeVar"):
@@ -182,6 +182,15 @@ def n_plus_one(schema: Schema, statements: list[Statement]) -> Iterator[Finding]
         if near:
             parent = min(near, key=lambda one: abs(one.rows - child.calls))
             yield found("n-plus-one", schema.tables[table], ratio=child.calls / parent.calls, child=cut(child.text), parent=cut(parent.text), figures=child.figures(), others=parent.figures())
+
+
+def masked(text: str) -> str:
+    """A statement on one line, with parameters where it has constants and without its comments; PgQueryError for what is no SQL.
+
+    >>> masked("select 'a''b', 5 /* of Bo */ from t where id = $1")
+    'SELECT $2, $3 FROM t WHERE id = $1'
+    """
+    return " ".join(postgast().deparse(postgast().parse(postgast().normalize(text))).split())
 
 
 def cut(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import random
-import re
 import time
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
@@ -14,6 +13,7 @@ from senior_backend.migrate.apply import convergence, history, losses
 from senior_backend.migrate.apply.script import Group, Migration
 from senior_backend.migrate.apply.session import watched
 from senior_backend.migrate.apply.statements import Statement
+from senior_backend.postgres import connection
 
 if TYPE_CHECKING:
     import psycopg
@@ -181,7 +181,7 @@ class Executor:
 
     def failure(self, statement: Statement, error: Any, attempts: int) -> CommandError:
         """What went wrong, where, what the database holds now, and what to do."""
-        message = told(error)
+        message = connection.told(error)
         first = min([one.number for group in self.migration.groups if statement in group.statements for one in group.counted] or [statement.number])
         if statement.number:
             with contextlib.suppress(self.psycopg.Error):          # the failure itself is what has to be told
@@ -221,11 +221,3 @@ def replay(session: psycopg.Connection, group: Group) -> list[Statement]:
     for one in settings:
         session.execute(one.text)
     return settings
-
-
-def told(error: Any) -> str:
-    """The server's words without its DETAIL, which quotes rows, and without the value in a message about one."""
-    primary = error.diag.message_primary or " ".join(str(error).split())
-    if (error.sqlstate or "").startswith("22"):
-        primary = re.sub(r': ".*"$', ': "..."', primary, flags=re.DOTALL)
-    return primary + (f" (hint: {error.diag.message_hint})" if error.diag.message_hint else "") + f" [{error.sqlstate}]"

@@ -1,15 +1,18 @@
 """What has been applied: one row for each statement of each run, written in the transaction of the statement where it has one."""
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
+import itertools
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterator
 
 from senior_backend import dependencies
 from senior_backend.console import VERSION, CommandError, ExitCode
 from senior_backend.migrate.apply.script import DOWN, UP, Migration
 from senior_backend.migrate.apply.statements import Statement
+from senior_backend.postgres import quote
 from senior_backend.postgres.live import HISTORY as SCHEMA
 
 if TYPE_CHECKING:
@@ -93,38 +96,43 @@ class Run:
                 "tool_version": self.rows[-1].tool_version, "run": self.number, "error": failure and {"statement": failure.statement, "line": failure.line, "message": failure.error}}
 
 
+@contextlib.contextmanager
+def permitted(session: psycopg.Connection) -> Iterator[None]:
+    """CommandError exit 4 when the user may not make, read or write the history."""
+    try:
+        yield
+    except dependencies.require("psycopg").errors.InsufficientPrivilege as error:
+        user = quote.ident(session.info.user)
+        raise CommandError(f"{user} may not use the history table {TABLE}: {error.diag.message_primary}",
+                           f"let an owner of the database run: CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {user}; where it is there: "
+                           f"GRANT USAGE ON SCHEMA {SCHEMA} TO {user}; GRANT ALL ON {TABLE} TO {user}", ExitCode.ENVIRONMENT, "PRIVILEGES") from None
+
+
 def exists(session: psycopg.Connection) -> bool:
     return session.execute("select to_regclass(%s) is not null", [TABLE]).fetchone()[0]
 
 
 def create(session: psycopg.Connection) -> None:
-    """The history's schema and table. CommandError exit 4 when the user may not make them."""
-    psycopg = dependencies.require("psycopg")
-    if exists(session):
-        return
-    try:
-        with session.transaction():
+    """The history's schema and table."""
+    with permitted(session), session.transaction():
+        if not exists(session):
             session.execute(CREATE)
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise CommandError(f"the history table {TABLE} cannot be made: {error.diag.message_primary}",
-                           f"let an owner of the database run: CREATE SCHEMA {SCHEMA} AUTHORIZATION {session.info.user}", ExitCode.ENVIRONMENT, "PRIVILEGES") from None
 
 
 def runs(session: psycopg.Connection, file: str | None = None) -> list[Run]:
     """All runs in order, of one file or of all; empty where nothing was ever recorded."""
-    if not exists(session):
-        return []
-    found: dict[int, Run] = {}
     columns = ", ".join(one.name for one in dataclasses.fields(Row))
-    for values in session.execute(f"select {columns} from {TABLE} where %s::text is null or file = %s order by run, statement", [file, file]).fetchall():
-        row = Row(*values)
+    with permitted(session):
+        rows = session.execute(f"select {columns} from {TABLE} where %s::text is null or file = %s order by run, statement", [file, file]).fetchall() if exists(session) else []
+    found: dict[int, Run] = {}
+    for row in itertools.starmap(Row, rows):
         found.setdefault(row.run, Run(row.run, [])).rows.append(row)
     return list(found.values())
 
 
 def begin(session: psycopg.Connection, migration: Migration) -> Run:
     """A new run with all its statements pending."""
-    with session.transaction():
+    with permitted(session), session.transaction():
         number = session.execute(f"select coalesce(max(run), 0) + 1 from {TABLE}").fetchone()[0]
         write(session, number, migration, migration.statements)
     return runs(session, migration.name)[-1]
@@ -138,7 +146,7 @@ def write(session: psycopg.Connection, number: int, migration: Migration, statem
 
 def replace_tail(session: psycopg.Connection, run: Run, migration: Migration) -> Run:
     """The file was corrected behind what is done: the rows of the rest are those of the file as it is now."""
-    with session.transaction():
+    with permitted(session), session.transaction():
         session.execute(f"delete from {TABLE} where run = %s and state <> '{DONE}'", [run.number])
         session.execute(f"update {TABLE} set file_checksum = %s where run = %s", [migration.checksum, run.number])
         write(session, run.number, migration, migration.statements[run.done:])

@@ -128,8 +128,8 @@ class Stage:
                 executor.send(self.session, seen.statement)
         except dependencies.require("psycopg").Error as error:
             if self.session.broken:
-                raise CommandError(f"{seen.statement.place}: the server of the dry run went away: {executor.told(error)}", "run it again", ExitCode.ENVIRONMENT, "CONNECTION_LOST") from None
-            seen.error = (error.sqlstate or "", executor.told(error))
+                raise CommandError(f"{seen.statement.place}: the server of the dry run went away: {connections.told(error)}", "run it again", ExitCode.ENVIRONMENT, "CONNECTION_LOST") from None
+            seen.error = (error.sqlstate or "", connections.told(error))
         seen.seconds = time.monotonic() - clock
         seen.notices, self.notices = tuple(self.notices), []
         return seen
