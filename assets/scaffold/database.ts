@@ -115,7 +115,7 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
 const REFUSALS: readonly (readonly [codes: RegExp, status: number, kind: string, message: string])[] = [
   [/^(?:23505|23P01)$/, 409, 'CONFLICT', 'another row has this value already'],
   [/^23502$/, 422, 'UNPROCESSABLE', 'a value is missing'],
-  [/^(?:22|54)/, 422, 'UNPROCESSABLE', 'a value is none that the database can hold'],
+  [/^(?:22|54|42622)/, 422, 'UNPROCESSABLE', 'a value is none that the database can hold'],
   [/^(?:23|44|P0001|0A000)/, 422, 'UNPROCESSABLE', 'a rule of the database does not allow this'],
   [/^42501$/, 403, 'FORBIDDEN', 'the database does not allow this'],
   [/^55000$/, 404, 'NOT_FOUND', 'nobody has filled this view yet'],
