@@ -69,8 +69,9 @@ class Code:
     def relation(self, operation: Operation) -> str:
         listed, owner, near = operation.resource.relation, operation.owner.relation, operation.links[-1]
         linked, columns = pairs(near, owner), self.document.by_id[near.table].relation.columns
+        kinds = [(columns[ours].kind, owner.columns[theirs].kind) for ours, theirs in linked]
         text = f"  table: {self.variables[listed.id]},\n  owner: {self.variables[owner.id]},\n" + member("pairs", linked)
-        if any(theirs not in owner.key or columns[ours].kind.schema != owner.columns[theirs].kind.schema for ours, theirs in linked):
+        if {theirs for _, theirs in linked} - set(owner.key) or any(ours.group == "number" and ours.schema != theirs.schema for ours, theirs in kinds):
             text += "  lookedUp: true,\n"
         if len(operation.links) > 1:
             text += member("through", {"name": list(near.table.name), "pairs": pairs(operation.links[0], listed)})
