@@ -261,14 +261,16 @@ def test_generating_again_keeps_handlers_and_follows_the_tables(new_database, do
 
 def test_a_role_gets_what_it_may_do(new_database, postgres, door, tmp_path):
     role = new_role()
-    url = new_database(f"""CREATE TABLE seen (id integer PRIMARY KEY, a text, b text); CREATE TABLE unseen (id integer PRIMARY KEY); CREATE TABLE added (id integer PRIMARY KEY, a text);
-        CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT SELECT (id, a) ON seen TO {role}; GRANT SELECT, INSERT ON added TO {role}""")
+    url = new_database(f"""CREATE TABLE seen (id integer PRIMARY KEY, a text, b text); CREATE TABLE unseen (id integer PRIMARY KEY); CREATE TABLE added (id serial PRIMARY KEY, a text); CREATE TABLE rows (a integer, b integer);
+        CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT SELECT (id, a) ON seen TO {role}; GRANT SELECT, INSERT ON added TO {role}; GRANT SELECT (a) ON rows TO {role}""")
     done = door("--from-db", dependencies.require("psycopg").conninfo.make_conninfo(url, user=role, password="x"), "-o", tmp_path, "--json")
     assert done.code == 0, done.out
     routes = {(route["method"], route["path"]) for route in done.report["routes"]}
-    assert routes == {("GET", "/seen"), ("GET", "/seen/{id}"), ("GET", "/added"), ("GET", "/added/{id}"), ("POST", "/added")}
+    assert routes == {("GET", "/seen"), ("GET", "/seen/{id}"), ("GET", "/added"), ("GET", "/added/{id}"), ("POST", "/added"), ("GET", "/rows")}
     messages = " ".join(warning["message"] for warning in done.report["warnings"])
-    assert "public.unseen: left out: the role may not read it" in messages and "may not read b" in messages and "b:" not in (tmp_path / "tables.ts").read_text()
+    assert "public.unseen: left out: the role may not read it" in messages and "may not read b" in messages and "may not use the sequence that numbers id" in messages
+    tables = (tmp_path / "tables.ts").read_text()
+    assert "b:" not in tables and "pages: ['a']" in tables and "required:\n        - id" in (tmp_path / "openapi.yaml").read_text().split("NewAdded:")[1]
 
 
 @pytest.mark.parametrize("flags, code, said", [

@@ -102,23 +102,24 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
       headers,
       details: fields.map((field): FieldProblem => ({ field, message })),
     });
-  if (code === '23505' || code === '23P01') return answer(409, 'CONFLICT', 'another row has this value already');
   if (code === '23503' || code === '23001') {
-    const referredTo = change === 'delete' || (change === 'change' && own === undefined);
-    return answer(409, 'CONFLICT', referredTo ? 'other rows refer to this one' : 'the row that this refers to is not there');
+    const needed = change === 'delete' || (change === 'change' && own === undefined);
+    return answer(409, 'CONFLICT', needed ? 'other rows refer to this one' : 'the row that this refers to is not there');
   }
-  if (code === '23514') return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this value');
-  if (code === '23502') return answer(422, 'UNPROCESSABLE', 'a value is missing');
-  if (code === '42501') return answer(403, 'FORBIDDEN', 'the database does not allow this');
-  if (code.startsWith('22') || code.startsWith('54') || isOfValue(error))
-    return answer(422, 'UNPROCESSABLE', 'a value is none that the database can hold');
-  if (code === '55000') return answer(404, 'NOT_FOUND', 'nobody has filled this view yet');
-  if (code === 'P0001' || code === '0A000' || code.startsWith('44') || code.startsWith('23'))
-    return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this');
   if (UNAVAILABLE.test(code) || (code === '' && /timeout|terminated/i.test(String(thrown))))
     return answer(503, 'UNAVAILABLE', 'the database does not answer in time', { 'Retry-After': '1' });
-  return thrown;
+  const found = REFUSALS.find(([codes]) => codes.test(isOfValue(error) ? '22000' : code));
+  return found === undefined ? thrown : answer(found[1], found[2], found[3]);
 }
+
+const REFUSALS: readonly (readonly [codes: RegExp, status: number, kind: string, message: string])[] = [
+  [/^(?:23505|23P01)$/, 409, 'CONFLICT', 'another row has this value already'],
+  [/^23502$/, 422, 'UNPROCESSABLE', 'a value is missing'],
+  [/^(?:22|54|42622)/, 422, 'UNPROCESSABLE', 'a value is none that the database can hold'],
+  [/^(?:23|44|P0001|0A000)/, 422, 'UNPROCESSABLE', 'a rule of the database does not allow this'],
+  [/^42501$/, 403, 'FORBIDDEN', 'the database does not allow this'],
+  [/^55000$/, 404, 'NOT_FOUND', 'nobody has filled this view yet'],
+];
 
 /** The types of extensions say syntax error, or internal error, of a value: then the place is told of a parameter. */
 const isOfValue = (error: pg.DatabaseError | undefined): boolean =>

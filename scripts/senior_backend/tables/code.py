@@ -5,6 +5,7 @@ import re
 
 from senior_backend.openapi.model import Api
 from senior_backend.postgres.quote import qualified
+from senior_backend.scaffold.generate import asset
 from senior_backend.scaffold.typescript import RESERVED, Names, camel, comment, distinct, flat_literal, key, literal, string
 from senior_backend.scaffold.plan import Implementation
 from senior_backend.scaffold.writing.writer import import_line
@@ -15,7 +16,6 @@ HEADER = "// Generated from the database: change that and generate again, not th
 ASSETS = ("database.ts", "list.ts", "table.ts", "values.ts")
 PACKAGES, DEV_PACKAGES = {"pg": "^8.23.0"}, {"@types/pg": "^8.20.0"}
 STRINGS = re.compile(r"'(?:[^'\\]|\\.)*'|/\*.*?\*/", re.DOTALL)
-CODEC = re.compile(r"\b(?:array|boolean|bytea|composite|date|float|hstore|integer|interval|json|money|(?:multi)?range|padded|real|safeInteger|sureJson|text|time|timestamp|timestamptz|timetz)\b(?!:)")
 IDEMPOTENCY_TABLE = "api_idempotency_keys"
 IDEMPOTENCY = """-- What idempotency.ts keeps: apply it with database_migration_tool.py --migrate, or psql. The role of DATABASE_URL needs the four rights on it.
 CREATE TABLE {table} (
@@ -44,7 +44,7 @@ class Code:
         imports = import_line("./list.ts", ["type Related"]) * bool(self.nested) + import_line("./table.ts", ["type Name"] * self.choices.idempotency + ["type Table"])
         if self.choices.idempotency:
             text = f"/** See idempotency.sql. */\nexport const idempotencyTable: Name = {flat_literal([self.choices.schema, IDEMPOTENCY_TABLE])};\n\n{text}"
-        codecs = sorted(set(CODEC.findall(STRINGS.sub("", text))))
+        codecs = sorted(set(re.findall(r"\b\w+\b(?!:)", STRINGS.sub("", text))) & set(re.findall(r"^export (?:const|function) (\w+)", asset("values.ts"), re.MULTILINE)))
         return HEADER + imports + "import type * as rows from './types.ts';\n" + import_line("./values.ts", codecs) * bool(codecs) + "\n" + text
 
     def table(self, resource: Resource) -> str:
@@ -57,8 +57,7 @@ class Code:
         text += "  columns: {\n" + "".join(f"    {key(name)}: {one.kind.codec},\n" for name, one in columns.items()) + "  },\n" + member("key", relation.key)
         text += "".join(member(name, names) for name, names in lists.items() if names)
         if not relation.key:
-            natural = relation.id.kind == "table" and not relation.partitioned and not relation.parent
-            text += member("pages", "ctid" if natural else [one.name for one in relation.shown if one.kind.ordered])
+            text += member("pages", "ctid" if relation.placed else [one.name for one in relation.shown if one.kind.ordered])
         if relation.version:
             column = relation.columns[relation.version]
             marks = {"onCreate": column.required, "required": self.choices.require_if_match}
@@ -70,8 +69,9 @@ class Code:
     def relation(self, operation: Operation) -> str:
         listed, owner, near = operation.resource.relation, operation.owner.relation, operation.links[-1]
         linked, columns = pairs(near, owner), self.document.by_id[near.table].relation.columns
+        kinds = [(columns[ours].kind, owner.columns[theirs].kind) for ours, theirs in linked]
         text = f"  table: {self.variables[listed.id]},\n  owner: {self.variables[owner.id]},\n" + member("pairs", linked)
-        if any(theirs not in owner.key or columns[ours].kind.schema != owner.columns[theirs].kind.schema for ours, theirs in linked):
+        if {theirs for _, theirs in linked} - set(owner.key) or any(ours.group == "number" and ours.schema != theirs.schema for ours, theirs in kinds):
             text += "  lookedUp: true,\n"
         if len(operation.links) > 1:
             text += member("through", {"name": list(near.table.name), "pairs": pairs(operation.links[0], listed)})

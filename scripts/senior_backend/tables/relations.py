@@ -7,6 +7,7 @@ from typing import Iterator
 
 from senior_backend.migrate.analyze.schema import COLUMN, ForeignKey, Index, Schema as Tables, Table
 from senior_backend.postgres.model import Catalogue, Fact, Id
+from senior_backend.postgres.quote import ident
 from senior_backend.tables.checks import narrowed
 from senior_backend.tables.kinds import Kind, Kinds, Schema, limited
 
@@ -23,15 +24,16 @@ STAMPS = frozenset("updated_at modified_at changed_at last_update last_updated l
 
 @dataclasses.dataclass
 class Rights:
-    """What a role may do with a relation. columns: name -> (read, insert, update); None for all."""
+    """What a role may do with a relation. columns: name -> (read, insert, update, use the sequence of its default); None for all; whole: it may read what is no column of its own too."""
     usable: bool = True
     delete: bool = True
-    columns: dict[str, tuple[bool, bool, bool]] | None = None
+    whole: bool = True
+    columns: dict[str, tuple[bool, ...]] | None = None
 
 
 @dataclasses.dataclass
 class Column:
-    """schema: of a value that is there; defaulted: the database finds a value where none is given; computed: nobody but the database writes it; read, insert, update: whether the role may."""
+    """schema: of a value that is there; defaulted: the database finds a value where none is given; computed: nobody but the database writes it; read, insert, update, count: whether the role may (count: use the sequence that numbers it)."""
     name: str
     kind: Kind
     schema: Schema
@@ -43,6 +45,7 @@ class Column:
     read: bool = True
     insert: bool = True
     update: bool = True
+    count: bool = True
 
     @property
     def shown(self) -> bool:
@@ -56,7 +59,7 @@ class Column:
 @dataclasses.dataclass
 class Relation:
     """sort, equal: columns that an index sorts or finds by; version: the column that tells whether a row has changed; readable: rows are only read;
-    constraints: name -> columns of what may be violated; parent: other tables inherit from it."""
+    constraints: name -> columns of what may be violated; parent: other tables inherit from it; placed: each row has a place on the disk that the role may see."""
     id: Id
     columns: dict[str, Column]
     comment: str
@@ -70,7 +73,7 @@ class Relation:
     version: str = ""
     only_read: bool = False
     parent: bool = False
-    partitioned: bool = False
+    placed: bool = False
 
     @property
     def name(self) -> str:
@@ -138,7 +141,8 @@ class Reading:
             found.foreign_keys = sorted((one for one in table.foreign_keys if all(found.columns[name].read for name in one.columns)), key=lambda one: [order.index(name) for name in one.columns])
             found.constraints = {index.name: [name for name in index.columns if name] for index in table.indexes if index.unique} | {one.name: one.columns for one in table.foreign_keys}
         found.indexes = table.indexes if table else self.view_indexes(fact)
-        found.parent, found.partitioned = fact.id in self.parents, "partitioned" in fact.attributes
+        found.parent = fact.id in self.parents
+        found.placed = fact.id.kind == "table" and not found.parent and "partitioned" not in fact.attributes and rights.whole
         self.address(found, table.primary if table else [])
         self.narrow(found)
         self.index(found)
@@ -155,10 +159,10 @@ class Reading:
             computed = bool(attributes.get("identity", {}).get("always") or "generated" in attributes or name in kept)
             defaulted = kind.defaulted or computed or "identity" in attributes or Id("default", (*fact.id.name, name)) in self.catalogue
             nullable = not (kind.never_null or attributes.get("not_null"))
+            may = rights.columns.get(name, (False,) * 3) if rights.columns is not None else ()
             if not nullable and kind.codec == "json":
                 kind = dataclasses.replace(kind, codec="sureJson")
-            may = rights.columns.get(name, (False,) * 3) if rights.columns is not None else (True,) * 3
-            yield Column(name, kind, kind.schema, nullable, defaulted, computed, self.comment("column", (*fact.id.name, name)), self.secret(fact.id, name, kind), *may)
+            yield Column(name, kind, kind.schema, nullable, defaulted and all(may[3:]), computed, self.comment("column", (*fact.id.name, name)), self.secret(fact.id, name, kind), *may)
 
     def secret(self, identity: Id, name: str, kind: Kind) -> bool:
         for asked, answer in ((self.hidden, True), (self.revealed, False)):
@@ -179,6 +183,9 @@ class Reading:
             lacking = [one.name for one in found.columns.values() if not getattr(one, state)]
             if found.id.kind == "table" and 0 < len(lacking) < len(found.columns):
                 self.warn(found.id, f"the role may not {what} {', '.join(lacking)}")
+        for one in found.columns.values():
+            if one.insert and not one.count:
+                self.warn(found.id, f"the role may not use the sequence that numbers {one.name}: new rows must bring it (GRANT USAGE ON ALL SEQUENCES IN SCHEMA {ident(found.id.name[0])} lets the database number them)")
 
     # --- keys and indexes
     def address(self, found: Relation, primary: list[str]) -> None:

@@ -14,8 +14,10 @@ from senior_backend.postgres import connection
 from senior_backend.postgres.model import Catalogue, Fact
 from senior_backend.tables.relations import Rights
 
-RIGHTS = """select n.nspname, c.relname, has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'DELETE'), (
-    select json_object_agg(a.attname, json_build_array(has_column_privilege(c.oid, a.attnum, 'SELECT'), has_column_privilege(c.oid, a.attnum, 'INSERT'), has_column_privilege(c.oid, a.attnum, 'UPDATE')))
+RIGHTS = """select n.nspname, c.relname, has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'DELETE'), has_table_privilege(c.oid, 'SELECT'), (
+    select json_object_agg(a.attname, json_build_array(has_column_privilege(c.oid, a.attnum, 'SELECT'), has_column_privilege(c.oid, a.attnum, 'INSERT'), has_column_privilege(c.oid, a.attnum, 'UPDATE'),
+      not exists (select from pg_attrdef f join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid and d.refclassid = 'pg_class'::regclass join pg_class s on s.oid = d.refobjid
+        where f.adrelid = c.oid and f.adnum = a.attnum and case when s.relkind = 'S' then not has_sequence_privilege(s.oid, 'USAGE') else false end)))
     from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
@@ -40,7 +42,7 @@ def read(place: str) -> Source:
         session = stack.enter_context(contextlib.closing(connection.connect(place)))
         catalogue = sources.read(place, session, workshop, 0).catalogue
         rows = session.execute(RIGHTS).fetchall()
-        rights = {(schema, name): Rights(usable, delete, {column: tuple(may) for column, may in (columns or {}).items()}) for schema, name, usable, delete, columns in rows}
+        rights = {(schema, name): Rights(*may, {column: tuple(one) for column, one in (columns or {}).items()}) for schema, name, *may, columns in rows}
         return Source(catalogue, rights, session.info.dbname, [])
 
 
