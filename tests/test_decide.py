@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from senior_backend.decide import arithmetic, decision, inputs, json_files, profile_checks, profiles, rules, sensitivity, verdict
-from written import compare_golden
+from senior_backend.decide import arithmetic, documents, inputs, profiles, rules, verdict
+from conftest import compare_golden
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LOADED = profiles.load()
@@ -107,7 +107,7 @@ def mutated(profile: profiles.Profile, pointer: tuple, by: float) -> profiles.Pr
     for key in pointer[:-1]:
         node = node[key]
     node[pointer[-1]] = round(node[pointer[-1]] + by, 6)
-    return None if list(json_files.violations(data, SCHEMA["$defs"]["v2"], SCHEMA)) else profiles.from_v2(profile.path, data, profile.text)
+    return None if list(inputs.violations(data, SCHEMA["$defs"]["v2"], SCHEMA)) else profiles.from_v2(profile.path, data, profile.text)
 
 
 @pytest.mark.parametrize("number", range(len(LOADED)), ids=NAMES)
@@ -134,7 +134,7 @@ def test_no_weight_and_no_threshold_of_a_kill_can_change_unseen(monkeypatch):
 def test_every_class_of_inputs_has_exactly_one_outcome(capsys):
     """All classes, not a sample: effects of independent groups are summed, equal sums merged, and each sum is concluded by the engine itself."""
     started = time.process_time()
-    states = profile_checks.states(ENGINE, [profile_checks.effects(ENGINE, index) for index in range(len(verdict.GROUPS))])
+    states = verdict.states(ENGINE, [verdict.classes_of(ENGINE, index) for index in range(len(verdict.GROUPS))])
     met, profiles_met, tied = set(), set(), 0
     for state, classes in states.items():
         made = ENGINE.conclude(*state)
@@ -176,7 +176,7 @@ NUMBERS = {name: sorted({*ENGINE.edges[name], *(edge + beside for edge in ENGINE
 
 def random_values(chance: random.Random) -> dict:
     values = inputs.nothing()
-    for one in sensitivity.JUDGED:
+    for one in verdict.JUDGED:
         if one.kind in ("choice", "flag"):
             values[one.name] = chance.choice([*(one.choices or (True, False)), *([] if one.required else [None])])
         elif one.kind == "text":
@@ -205,11 +205,11 @@ def test_classes_and_sums_say_what_gate_by_gate_says():
 def test_reported_flips_flip_and_one_step_before_does_not(seed):
     values = values_of(BASES[list(BASES)[seed % len(BASES)]]) if seed < 2 * len(BASES) else random_values(random.Random(seed))
     now = ENGINE.judge(dict(values)).signature
-    for flip in sensitivity.flips(ENGINE, values):
+    for flip in verdict.flips(ENGINE, values):
         one = inputs.INPUTS[flip["input"]]
         assert values[one.name] == flip["from"] != flip["to"]
         made = ENGINE.judge({**values, one.name: flip["to"]})
-        assert made.signature != now and sensitivity.brief(made) == flip["outcome"]
+        assert made.signature != now and verdict.brief(made) == flip["outcome"]
         if one.kind in ("integer", "number") and flip["from"] is not None:
             before = min(max(round(flip["to"] + (one.step if flip["to"] < flip["from"] else -one.step), 6), one.low), one.high)
             assert ENGINE.judge({**values, one.name: int(before) if one.kind == "integer" else before}).signature == now, (flip, before)
@@ -220,7 +220,7 @@ def test_flips_are_complete_on_a_whole_axis():
     for base, name, top in (("node", "team_size", 60), ("go", "qps_p99", 5000), ("any", "read_write_ratio", 120), ("node", "rto_minutes", 300), ("django", "rpo_minutes", 40)):
         values, one = values_of(BASES[base]), inputs.INPUTS[name]
         now, start = ENGINE.judge(dict(values)).signature, values[name]
-        said = {flip["to"] > start: flip["to"] for flip in sensitivity.flips(ENGINE, values) if flip["input"] == name}
+        said = {flip["to"] > start: flip["to"] for flip in verdict.flips(ENGINE, values) if flip["input"] == name}
         per = round(1 / one.step)
         for upwards, numbers in ((True, range(start * per + 1, top * per)), (False, range(start * per - 1, int(one.low * per) - 1, -1))):
             first = next((number / per for number in numbers if number / per >= one.low and ENGINE.judge({**values, name: number / per}).signature != now), None)
@@ -232,13 +232,13 @@ def test_flips_are_complete_on_a_whole_axis():
 
 def test_smallest_pair_and_weights_do_what_they_say():
     lonely = values_of({**SEED, "language_preference": "java", "data_sensitivity": "phi"})
-    pair = sensitivity.smallest_pair(ENGINE, lonely, sensitivity.flips(ENGINE, lonely))
+    pair = verdict.smallest_pair(ENGINE, lonely, verdict.flips(ENGINE, lonely))
     changed = {**lonely, **{one["input"]: one["to"] for one in pair["changes"]}}
     assert len(pair["changes"]) == 2 and ENGINE.judge(changed).profile == pair["outcome"]["profile"] in NAMES
-    assert sensitivity.smallest_pair(ENGINE, values_of(SEED), sensitivity.flips(ENGINE, values_of(SEED))) is None
+    assert verdict.smallest_pair(ENGINE, values_of(SEED), verdict.flips(ENGINE, values_of(SEED))) is None
     close = values_of({**BASES["any"], "needs_admin_panel": True})
     made = ENGINE.judge(dict(close))
-    swapped = sensitivity.swaps(ENGINE, close, made)
+    swapped = verdict.swaps(ENGINE, close, made)
     assert made.profile == "django-monolith" and made.runner_up == "node-express" and {"input": "needs_admin_panel", "from": 4, "to": 2, "leader": "node-express"} in swapped
     for one in swapped:
         assert verdict.Engine(LOADED, {**rules.WEIGHTS, one["input"]: one["to"]}).judge(dict(close)).ranking[0][0] != made.profile
@@ -251,12 +251,12 @@ ANSWERS = some.fixed_dictionaries({one.name: some.sampled_from(one.choices) if o
                                    if one.kind == "text" else
                                    some.integers(int(one.low), min(int(one.high), 6000)) if one.kind == "integer"
                                    else some.floats(max(one.low, 0.02), min(one.high, 300)).map(lambda value: math.floor(value * 100) / 100)
-                                   for one in sensitivity.JUDGED})
+                                   for one in verdict.JUDGED})
 
 
 def whole(values: dict) -> dict:
     answers = inputs.Answers({**inputs.nothing(), **values}, {name: inputs.INPUTS[name].flag for name in values})
-    return decision.decide(decision.Case(ENGINE, answers, None, "2026-11-21"))
+    return documents.decide(documents.Case(ENGINE, answers, None, "2026-11-21"))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -283,12 +283,12 @@ def test_a_higher_data_tier_never_removes_a_control():
     tiers = json.loads((ROOT / "assets/decide/controls.json").read_text())["tiers"]
     assert tuple(tiers) == inputs.TIERS and SCHEMA["$defs"]["v2"]["properties"]["constraints"]["properties"]["data_sensitivity_tier_max"]["enum"] == list(inputs.TIERS)
     for tier in tiers:
-        for lower in decision.closure(tiers, tier):
-            here = {one["id"]: {clause["clause"] for clause in one["clauses"]} for one in decision.compliance(tier)}
-            for one in decision.compliance(lower):
+        for lower in documents.closure(tiers, tier):
+            here = {one["id"]: {clause["clause"] for clause in one["clauses"]} for one in documents.compliance(tier)}
+            for one in documents.compliance(lower):
                 assert one["id"] in here and {clause["clause"] for clause in one["clauses"]} <= here[one["id"]] and one["evidence"]
-    assert {"phi", "pci"} < decision.closure(tiers, "regulated") and len(decision.compliance("public")) < len(decision.compliance("pii")) < len(decision.compliance("phi"))
-    clauses = {clause["clause"] for one in decision.compliance("regulated") for clause in one["clauses"]}
+    assert {"phi", "pci"} < documents.closure(tiers, "regulated") and len(documents.compliance("public")) < len(documents.compliance("pii")) < len(documents.compliance("phi"))
+    clauses = {clause["clause"] for one in documents.compliance("regulated") for clause in one["clauses"]}
     for wanted in ("GDPR Art. 5", "GDPR Art. 17", "GDPR Art. 30", "GDPR Art. 32", "GDPR Art. 33", "45 CFR 164.308", "45 CFR 164.310", "45 CFR 164.312", "PCI DSS 4.0.1"):
         assert any(clause.startswith(wanted) for clause in clauses), wanted
 
@@ -309,8 +309,8 @@ def test_every_input_can_change_the_outcome_or_a_figure():
     """No input is asked for and then not used."""
     chance, moved = random.Random(2), set()
     for _ in range(150):
-        moved |= {flip["input"] for flip in sensitivity.flips(ENGINE, random_values(chance))}
-    assert moved == {one.name for one in sensitivity.JUDGED}
+        moved |= {flip["input"] for flip in verdict.flips(ENGINE, random_values(chance))}
+    assert moved == {one.name for one in verdict.JUDGED}
     def rows_of(**more):
         return whole({**BASES["node"], **more})["arithmetic"]
     for name, value in (("bytes_per_write", 10), ("max_connections", 20), ("dependencies", [99.9]), ("slo_window_days", 28), ("read_write_ratio", 5), ("qps_p99", 51),
@@ -342,6 +342,6 @@ def test_a_profile_with_one_easy_demand_does_not_win():
             "fits": [{"input": "pattern", "values": ["modular-monolith"], "reason": "r", "source": "s", "kind": "policy"}], "anti_recommendations": [],
             "named_approver_chain": {"a": ["b"]}, "canon_references": [],
             "success_thresholds": LOADED[0].thresholds, "stack": [{"concern": "c", "pick": "p", "source": "s"}]}
-    assert not list(json_files.violations(easy, SCHEMA["$defs"]["v2"], SCHEMA))
+    assert not list(inputs.violations(easy, SCHEMA["$defs"]["v2"], SCHEMA))
     made = verdict.Engine([*LOADED, profiles.from_v2(pathlib.Path("easy.json"), easy, "{}")]).judge(values_of(BASES["node"]))
     assert made.profile == "node-express" and dict(made.ranking)["a-easy"] < dict(made.ranking)["node-express"]

@@ -14,7 +14,7 @@ import threading
 import pytest
 from conftest import ROOT, Result, run_script
 
-from senior_backend.decide import command, inputs, json_files, profiles, rules
+from senior_backend.decide import command, inputs, profiles, rules
 from senior_backend.load import options as load_options
 
 SEED = command.SEED.split()[2:]
@@ -38,7 +38,7 @@ def run(*arguments: object, **more: object) -> Result:
 
 def decided(*arguments: object, code: int = 0, **more: object) -> dict:
     done = run(*arguments, "--output", "json", **more)
-    assert done.code == done.report["exit_code"] == code and not list(json_files.violations(done.report, SCHEMA, SCHEMA)), done.err + done.out[:500]
+    assert done.code == done.report["exit_code"] == code and not list(inputs.violations(done.report, SCHEMA, SCHEMA)), done.err + done.out[:500]
     return done.report
 
 

@@ -18,14 +18,11 @@ from load_server import Server
 from node_server import locked
 
 from senior_backend.console import CommandError
+from senior_backend.load import assessment, plan as schedule
 from senior_backend.load.engine import locust_engine, threads
 from senior_backend.load.engine.raw import BooksDoNotClose, check_books, run_plan
-from senior_backend.load.measure import assessment
-from senior_backend.load.measure.measurement import Accounting, Client, Histogram, Measurement, Stall, overlaps, plain, restored
-from senior_backend.load.measure.recorders import Books
-from senior_backend.load.plan import export, model as schedule
-from senior_backend.load.plan.messages import message
-from senior_backend.load.plan.model import Plan, Stage, Target
+from senior_backend.load.measure import Accounting, Books, Client, Histogram, Measurement, Stall, overlaps, plain, restored
+from senior_backend.load.plan import Plan, Stage, Target, Wanted, message, script
 
 
 def plan_for(server, *paths: str, **options) -> Plan:
@@ -311,9 +308,9 @@ def test_locust_is_asked_for_with_the_command_that_installs_it(server):
 HOSTILE = "a\"'`${x}\\\n</script>\u2028 @@url@@ {{ field"
 
 
-def exported(tmp_path: pathlib.Path, kind: str, plan: Plan, wanted: export.Wanted = export.Wanted()) -> pathlib.Path:
+def exported(tmp_path: pathlib.Path, kind: str, plan: Plan, wanted: Wanted = Wanted()) -> pathlib.Path:
     file = tmp_path / {"k6": "load.js", "locust": "locustfile.py"}[kind]
-    file.write_text(export.script(kind, plan, file.name, wanted), encoding="utf-8")
+    file.write_text(script(kind, plan, file.name, wanted), encoding="utf-8")
     return file
 
 
@@ -339,7 +336,7 @@ console.log(JSON.stringify({ options: script.options, sent: http.sent }));
 """
 
 
-def run_k6(tmp_path: pathlib.Path, plan: Plan, wanted: export.Wanted = export.Wanted()) -> dict:
+def run_k6(tmp_path: pathlib.Path, plan: Plan, wanted: Wanted = Wanted()) -> dict:
     """The script run by Node with k6's modules replaced by ones that note what they are asked."""
     node = shutil.which("node") or pytest.skip("no Node.js on this machine")
     exported(tmp_path, "k6", plan, wanted).rename(tmp_path / "load.mjs")
@@ -353,7 +350,7 @@ def run_k6(tmp_path: pathlib.Path, plan: Plan, wanted: export.Wanted = export.Wa
 
 
 def test_k6_script_sends_what_the_plan_says(tmp_path):
-    ran = run_k6(tmp_path, exported_plan("http://127.0.0.1:1"), export.Wanted(250.0, 0.01))
+    ran = run_k6(tmp_path, exported_plan("http://127.0.0.1:1"), Wanted(250.0, 0.01))
     posts = [request for request in ran["sent"] if request[0] == "POST"]
     assert 240 < len(posts) < 350
     method, url, body, params = posts[0]
@@ -366,7 +363,7 @@ def test_k6_script_sends_what_the_plan_says(tmp_path):
 def test_k6_script_of_open_stages_with_data_and_binary_body(tmp_path):
     targets = [Target("http://h/{{field}}", "PUT", [("X", "{{field}}")], b'{"f": "{{field}}"}'), Target("http://h/b", "PUT", [], b"\xff\xfe")]
     plan = Plan(targets, mode="mix", model="open", rate_per_s=0.5, stages=[Stage(10, 20.0)], data=[{"field": 'a b"c'}], concurrency=9, duration_s=10, expect_status=201)
-    ran = run_k6(tmp_path, plan, export.Wanted(data_path="rows.jsonl"))
+    ran = run_k6(tmp_path, plan, Wanted(data_path="rows.jsonl"))
     url, body, params = next(request[1:] for request in ran["sent"] if request[1] != "http://h/b")
     assert url == "http://h/a%20b%22c" and json.loads(body) == {"f": 'a b"c'} and params["headers"]["X"] == 'a b"c'
     wanted = {"executor": "ramping-arrival-rate", "timeUnit": "1m", "startRate": 30, "maxVUs": 9, "stages": [{"duration": "10s", "target": 1200}]}
@@ -389,7 +386,7 @@ def test_scripts_hold_no_secrets(tmp_path):
 
 def test_locust_script_runs_and_judges(server, locust_python, tmp_path):
     plan = exported_plan(server.url, duration_s=3.0)
-    file = exported(tmp_path, "locust", plan, export.Wanted(p99_ms=5000, max_error_share=0.05))
+    file = exported(tmp_path, "locust", plan, Wanted(p99_ms=5000, max_error_share=0.05))
     server.truth()
     command = [locust_python, "-m", "locust", "-f", str(file), "--headless", "--only-summary", "--exit-code-on-error", "0"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, env={**os.environ, "AUTHORIZATION": "Bearer from environment"})

@@ -13,12 +13,11 @@ from load_server import BROKEN, COMPLETE, Server
 
 from senior_backend.load import limit as limit_search
 from senior_backend.load.engine import connections
-from senior_backend.load.engine.connections import Unreachable
-from senior_backend.load.engine.http1 import AnswerReader, HeadCache, Malformed
+from senior_backend.load.engine.connections import AnswerReader, HeadCache, Malformed, Unreachable
 from senior_backend.load.engine.raw import run_plan
 from senior_backend.load.limit import retry_after
-from senior_backend.load.measure.measurement import Measurement
-from senior_backend.load.plan.model import Plan, Target
+from senior_backend.load.measure import Measurement
+from senior_backend.load.plan import Plan, Target
 
 BODY = b'{"a": 1}'
 GET, HEAD = HeadCache(False), HeadCache(True)

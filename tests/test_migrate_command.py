@@ -8,7 +8,7 @@ import re
 
 import pytest
 from conftest import migration_tool, run_script
-from written import compare_golden
+from conftest import compare_golden
 
 from senior_backend import console
 from senior_backend.migrate import closure, output, plan

@@ -1,6 +1,7 @@
-"""Every fenced block of the documents is executed, the guide's lock table is measured, and the documents have the form that is promised."""
+"""SKILL.md, README.md and the references: they speak of commands, flags and files that exist, and of all of them; every fenced block is run."""
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -15,16 +16,72 @@ import time
 import pytest
 
 import blocks
-import locks
-import postgres_setup
-import test_documents
-from conftest import CACHE, COMPILERS, ROOT, or_skip, run_door
+from conftest import CACHE, COMPILERS, ROOT, or_skip, postgres_program, run_door
 from node_server import NODE_PACKAGE, Server, node_version, npm_packages
 from senior_backend.console import CommandError
+from senior_backend.decide import command as decide_options
+from senior_backend.docs import command as docs_command
+from senior_backend.load import options
+from senior_backend.migrate import options as migrate_options
 from senior_backend.postgres import cluster, connection, scratch
+from senior_backend.scaffold import command
 
-DOCUMENTS = {name: text for name, text in test_documents.DOCUMENTS.items() if name not in ("AGENTS.md", "CHANGELOG.md")}
-BLOCKS = {name: blocks.blocks_of(name, text) for name, text in DOCUMENTS.items()}
+PATHS = sorted({path for pattern in ("*.md", "references/*.md", "agents/**/*.md", "commands/*.md") for path in ROOT.glob(pattern)})
+DOCUMENTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PATHS}
+PARSERS = {"api_scaffolder.py": command.parser(), "api_load_tester.py": options.parser(), "database_migration_tool.py": migrate_options.parser(), "backend_decision_engine.py": decide_options.parser(),
+           "scaffold_backend_docs.py": docs_command.parser()}
+INVOCATION = re.compile(r"""(?:python3?|uv run) +(?:<this skill>/|[^\s"'`]*?)scripts/(\w+\.py)((?: [^\n`|&;>]*)?)""")
+ELSEWHERE = {"--omit=dev", "--noEmit"}      # flags of npm and tsc
+
+
+def invocations() -> list[tuple[str, str, str]]:
+    return [(name, script, rest.strip()) for name, text in DOCUMENTS.items() for script, rest in INVOCATION.findall(re.sub(r"\\\n\s*", " ", text))]
+
+
+def flags(parser: argparse.ArgumentParser) -> set[str]:
+    return {flag for action in parser._actions if action.help != argparse.SUPPRESS for flag in action.option_strings if flag.startswith("--")}
+
+
+def test_every_command_in_the_documents_is_accepted():
+    found = invocations()
+    assert len(found) > 5
+    for where, script, rest in found:
+        try:
+            PARSERS[script].parse_args(shlex.split(rest, comments=True))
+        except CommandError as error:
+            pytest.fail(f"{where}: {script} {rest}: {error.message}")
+
+
+def test_every_flag_in_the_documents_exists_and_every_flag_is_explained():
+    known = set().union(*map(flags, PARSERS.values()))
+    claimed = {flag for text in DOCUMENTS.values() for span in re.findall(r"`([^`\n]+)`", text) if span.startswith("-") for flag in re.findall(r"(?<![\w-])--[a-z][\w=-]*", span)}
+    assert claimed - ELSEWHERE <= known and known <= claimed
+
+
+def test_every_link_leads_somewhere():
+    links = [(name, target) for name, text in DOCUMENTS.items() for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)]
+    assert len(links) > 5
+    assert [(name, target) for name, target in links if not (ROOT / name).parent.joinpath(target).exists()] == []
+
+
+def test_help_examples_are_accepted():
+    for script, parser in PARSERS.items():
+        examples = re.findall(rf"^  python scripts/{re.escape(script)} (.+)$", parser.epilog, re.MULTILINE)
+        assert len(examples) >= 3
+        for example in examples:
+            parser.parse_args(shlex.split(example))
+
+
+@pytest.mark.parametrize("name, expected", [("demo", "make demo"), ("test", "make test")])
+def test_readme_has_the_two_commands(name, expected):
+    block = re.search(rf"<!-- command: {name} -->\n```bash\n(.*?)\n```", DOCUMENTS["README.md"], re.DOTALL)
+    assert block[1] == expected
+    done = subprocess.run(["make", "-n", name], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+SHOWN = {name: text for name, text in DOCUMENTS.items() if name not in ("AGENTS.md", "CHANGELOG.md")}
+BLOCKS = {name: blocks.blocks_of(name, text) for name, text in SHOWN.items()}
 GUIDES = ["references/api_design_patterns.md", "references/database_optimization_guide.md", "references/backend_security_practices.md"]
 VERSIONS = ["local", 16, 18]
 DRIVERS = ROOT / "tests" / "drivers"
@@ -38,7 +95,7 @@ def of_kind(kind: str) -> list:
 
 
 def test_no_block_is_left_out():
-    for name, text in DOCUMENTS.items():
+    for name, text in SHOWN.items():
         assert len(re.findall(r"^ *```", text, re.MULTILINE)) == 2 * len(BLOCKS[name]), f"{name}: a fence that was not understood"
         for block in BLOCKS[name]:
             assert block.kind in blocks.KINDS, f"{block.where}: nothing executes blocks of kind {block.kind!r}"
@@ -53,7 +110,7 @@ def test_no_block_is_left_out():
 @pytest.fixture(scope="module", params=VERSIONS)
 def server(request):
     """A server of each version; the local one counts statements."""
-    program = postgres_setup.program(request.param, CACHE)
+    program = postgres_program(request.param, CACHE)
     if program is None:
         pytest.skip(f"no PostgreSQL {request.param}")
     usual = dict(cluster.SETTINGS)
@@ -74,17 +131,17 @@ def test_sql(server, document, listed):
         blocks.run_sql(server.url(name), [block for block in listed if blocks.applies(block, major, "shared_preload_libraries" in cluster.SETTINGS)])
 
 
-def lock_rows() -> list[tuple[str, locks.Effect]]:
+def lock_rows() -> list[tuple[str, blocks.Effect]]:
     """(statement, what the guide says of it)."""
-    table = DOCUMENTS[GUIDES[1]].split("<!-- locks -->\n\n")[1].split("\n\n")[0]
+    table = SHOWN[GUIDES[1]].split("<!-- locks -->\n\n")[1].split("\n\n")[0]
     rows = []
     for line in table.splitlines()[2:]:
         lock, elsewhere, readers, writers, rewrites, reads, statements = (cell.strip() for cell in line.strip("|").split("|"))
         other = re.match(r"(\w+): ([A-Z ]+)", elsewhere)
         mode = mode_of(lock)
-        strength = locks.STRENGTH.index(mode)
-        assert [readers, writers] == ["wait" if strength >= locks.STRENGTH.index(least) else "go on" for least in ("AccessExclusiveLock", "ShareLock")], line
-        effect = locks.Effect(mode, {other[1]: mode_of(other[2])} if other else {}, rewrites == "yes", reads == "yes")
+        strength = blocks.STRENGTH.index(mode)
+        assert [readers, writers] == ["wait" if strength >= blocks.STRENGTH.index(least) else "go on" for least in ("AccessExclusiveLock", "ShareLock")], line
+        effect = blocks.Effect(mode, {other[1]: mode_of(other[2])} if other else {}, rewrites == "yes", reads == "yes")
         short = r"^(?=(?:ADD|ALTER COLUMN|DROP COLUMN|RENAME|SET|ENABLE|VALIDATE) )"
         rows += [(re.sub(short, "ALTER TABLE orders ", statement), effect) for statement in re.findall(r"`([A-Z][^`]+)`", statements)]
     return rows
@@ -99,11 +156,11 @@ def test_locks_are_as_told(server):
     assert len(rows) > 30
     with server.database() as template:
         with contextlib.closing(connection.connect(server.url(template))) as session:
-            session.execute(locks.SETUP)
+            session.execute(blocks.SETUP)
         for statement, told in rows:
             table = re.search(r"\b(orders|metrics|totals)(?:_created)?\b", statement)[1]
             with server.database(template) as name:
-                assert locks.measure(server.url(name), statement, table, list(told.elsewhere)) == told, statement
+                assert blocks.measure(server.url(name), statement, table, list(told.elsewhere)) == told, statement
 
 
 def test_a_waiting_statement_makes_readers_wait(server):
@@ -220,9 +277,9 @@ def test_json(document, listed, door, serve, tmp_path):
 
 
 def parse(where: str, command: str) -> None:
-    (script, rest), = test_documents.INVOCATION.findall(command)
+    (script, rest), = INVOCATION.findall(command)
     try:
-        test_documents.PARSERS[script].parse_args(shlex.split(rest.replace("$DATABASE_URL", "postgres://localhost/x"), comments=True))
+        PARSERS[script].parse_args(shlex.split(rest.replace("$DATABASE_URL", "postgres://localhost/x"), comments=True))
     except CommandError as error:
         pytest.fail(f"{where}: {command}: {error.message}")
 
@@ -311,7 +368,7 @@ def slugs(text: str) -> set[str]:
 
 
 def test_anchors_lead_to_headings():
-    found = ((name, *link) for name, text in DOCUMENTS.items() for link in re.findall(r"\]\(((?!http)[^)#\s]*)#([^)]+)\)", text))
+    found = ((name, *link) for name, text in SHOWN.items() for link in re.findall(r"\]\(((?!http)[^)#\s]*)#([^)]+)\)", text))
     links = [(name, target or pathlib.PurePosixPath(name).name, anchor) for name, target, anchor in found]
     assert len(links) > 40
     for name, target, anchor in links:
@@ -320,19 +377,19 @@ def test_anchors_lead_to_headings():
 
 @pytest.mark.parametrize("name", GUIDES)
 def test_guides_have_their_form(name):
-    text = DOCUMENTS[name]
+    text = SHOWN[name]
     sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
     titles = [section.partition("\n")[0] for section in sections]
     assert titles[0] == "Contents" and re.findall(r"\d+\. \[([^\]]+)\]\(#", sections[0]) == titles[1:]
     assert len(text.encode()) <= 32 * 1024 and text.count("\n") < 510
     for title, section in zip(titles[1:], sections[1:]):
-        assert any(script in section for script in [*test_documents.PARSERS, "scaffold_backend_docs.py"]), f"{title}: no script that checks or generates it"
+        assert any(script in section for script in [*PARSERS, "scaffold_backend_docs.py"]), f"{title}: no script that checks or generates it"
     assert len(set(re.findall(r"\]\((https://[^)]+)\)", text))) >= 10 and text.count("\n|---") >= 10
 
 
 def test_every_reference_is_reached_from_the_skill():
-    linked = set(re.findall(r"\]\((references/\w+\.md)\)", DOCUMENTS["SKILL.md"]))
-    assert linked == {name for name in DOCUMENTS if name.startswith("references/")}
+    linked = set(re.findall(r"\]\((references/\w+\.md)\)", SHOWN["SKILL.md"]))
+    assert linked == {name for name in SHOWN if name.startswith("references/")}
 
 
 def test_evals_are_in_the_open_format():
@@ -341,14 +398,14 @@ def test_evals_are_in_the_open_format():
     assert all(one.keys() == {"query", "should_trigger"} and one["query"].strip() for one in triggers)
     assert all(sum(one["should_trigger"] is wanted for one in triggers) >= 7 for wanted in (True, False))
     assert tasks["skill_name"] == "senior-backend" and [one["id"] for one in tasks["evals"]] == [1, 2, 3, 4, 5, 6]
-    known = set().union(*map(test_documents.flags, test_documents.PARSERS.values())) | test_documents.ELSEWHERE
+    known = set().union(*map(flags, PARSERS.values())) | ELSEWHERE
     used = set()
     for one in tasks["evals"]:
         assert one.keys() == {"id", "prompt", "expected_output", "files", "expectations"} and len(one["expectations"]) >= 3
         text = " ".join([one["expected_output"], *one["expectations"]])
         scripts = re.findall(r"scripts/(\w+\.py)", text)
         used.update(scripts)
-        assert scripts and set(scripts) <= test_documents.PARSERS.keys() and set(re.findall(r"(?<![\w-])--[a-zA-Z][\w-]*", text)) <= known, one["id"]
+        assert scripts and set(scripts) <= PARSERS.keys() and set(re.findall(r"(?<![\w-])--[a-zA-Z][\w-]*", text)) <= known, one["id"]
         assert all((ROOT / file).is_file() for file in [*one["files"], *re.findall(r"references/\w+\.md", text)])
-    assert used == test_documents.PARSERS.keys()
+    assert used == PARSERS.keys()
     assert sum(path.stat().st_size for path in (ROOT / "evals").iterdir()) <= 10_000

@@ -7,16 +7,15 @@ import pathlib
 import re
 
 import pytest
-from test_hostile import ESCAPES, NAMES
-from test_hostile import document as hostile
+from test_openapi import ESCAPES, NAMES, document as hostile
 
 from senior_backend.openapi.reader import read_api
-from senior_backend.openapi.writing import document_text
+from senior_backend.openapi.yaml12 import document_text
 from senior_backend.routes.document import document, unmarked
 from senior_backend.routes.notation import templates
 from senior_backend.routes.reader import Found, read
 from senior_backend.scaffold.generate import Options, generate
-from senior_backend.scaffold.writing.manifest import Manifest
+from senior_backend.scaffold.writing.writer import Manifest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CORPUS = ROOT.parent / "shared" / "corpora" / "openapi"

@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from senior_backend.openapi.model import Api, Operation, Report, SecurityScheme
-from senior_backend.scaffold.names import Names
-from senior_backend.scaffold.typescript import RESERVED
+from senior_backend.scaffold.typescript import RESERVED, Names
 from senior_backend.scaffold.values.examples import Examples, Unsatisfiable
 from senior_backend.scaffold.values.patterns import check_pattern
 from senior_backend.scaffold.values.regex.syntax import NotARegex, parse
 from senior_backend.scaffold.values.satisfaction import same
-from senior_backend.scaffold.views import View
+from senior_backend.scaffold.plan import View
 
 # names
 

@@ -9,9 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from senior_backend.openapi.patching import patched_json, patched_yaml
-from senior_backend.openapi.writing import as_yaml, document_text
-from senior_backend.openapi.yaml12 import parse_yaml
+from senior_backend.openapi.yaml12 import as_yaml, document_text, parse_yaml, patched_json, patched_yaml
 
 SPECIAL = ["on", "y", "0o17", "1e3", "12:30", "2020-01-01", "~", "<<", "=", "", "a: b", "a #b", " x", "x ", "- a", "? a", "a\nb", "a\n", "\na", " a\nb", "a\n\n", "---", "...", "a:", "|", "&a", "*a", "!a", "%x", "@x", "{", "[",
            "0x1", ".5", "+1", "null", "1_000", "/x/{id}", "#/c", "a\tb", "it's", "\u2028", "\ufeff", "\x85"]

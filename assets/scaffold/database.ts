@@ -113,7 +113,7 @@ export function refusal(thrown: unknown, { constraints }: Refusing, change: Chan
   if (code.startsWith('22') || code.startsWith('54') || isOfValue(error))
     return answer(422, 'UNPROCESSABLE', 'a value is none that the database can hold');
   if (code === '55000') return answer(404, 'NOT_FOUND', 'nobody has filled this view yet');
-  if (code === 'P0001' || code.startsWith('44') || code.startsWith('23'))
+  if (code === 'P0001' || code === '0A000' || code.startsWith('44') || code.startsWith('23'))
     return answer(422, 'UNPROCESSABLE', 'a rule of the database does not allow this');
   if (UNAVAILABLE.test(code) || (code === '' && /timeout|terminated/i.test(String(thrown))))
     return answer(503, 'UNAVAILABLE', 'the database does not answer in time', { 'Retry-After': '1' });

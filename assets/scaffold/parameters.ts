@@ -12,7 +12,7 @@ import {
   takesScalar,
   type Tree,
 } from './decode.ts';
-import { badRequest } from './http-error.ts';
+import { badRequest, type FieldProblem } from './http-error.ts';
 
 type Schema = z.core.$ZodType;
 
@@ -81,6 +81,17 @@ export function decodeQuery(schema: Schema, query: string, styles: Styles = {}):
     if (value !== undefined) setOwn(decoded, name, value);
   }
   return decoded;
+}
+
+/** The parameters of a query that `schema` does not name: what a mistyped filter lets through is more than was asked for. */
+export function undeclared(schema: Schema | undefined, query: string, others: readonly string[]): FieldProblem[] {
+  const declared = new Set(others);
+  for (const [name, member] of schema ? shapeOf(schema).properties : []) {
+    declared.add(name);
+    for (const inner of shapeOf(member).properties.keys()) declared.add(inner);
+  }
+  const unknown = parsePairs(query).filter(({ name }) => !declared.has(name) && !declared.has(name.replace(/\[.*$/su, '')));
+  return unknown.map(({ name }) => ({ field: name, message: 'is no parameter of this operation' }));
 }
 
 /** A form body: the fields that `schema` names by their styles, and all others by their brackets. */

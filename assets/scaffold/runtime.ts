@@ -18,7 +18,7 @@ import { authenticate, type Schemes, type SecurityRequirements } from './credent
 import { ERROR_CONTENT_TYPE, errorBody } from './error-body.ts';
 import { HttpError, asHttpError, methodNotAllowed, type Failure, type FieldProblem } from './http-error.ts';
 import { acceptable, mostSpecific } from './media-types.ts';
-import { decodeCookies, decodeHeaders, decodePath, decodeQuery, type Styles } from './parameters.ts';
+import { decodeCookies, decodeHeaders, decodePath, decodeQuery, undeclared, type Styles } from './parameters.ts';
 import { parameterNames, type PathEntry } from './routing.ts';
 import { check } from './validation.ts';
 
@@ -101,6 +101,8 @@ interface RouteBase {
   readonly tag?: string;
   /** How parameters are written, where not the usual way of their place. */
   readonly styles?: Readonly<Partial<Record<Part, Styles>>>;
+  /** Query parameters that are not declared are refused, but for these, which are credentials. */
+  readonly closedQuery?: readonly string[];
   readonly bodyRequired?: boolean;
   readonly replies: Replies;
   readonly replyHeaders?: Readonly<Record<string, z.core.$ZodType>>;
@@ -226,6 +228,7 @@ async function readRequest(target: Route<never>, pattern: RegExp, incoming: Inco
     request[part] = checked.value;
     problems.push(...checked.problems);
   }
+  if (target.closedQuery) problems.push(...undeclared(target.parameters?.query, incoming.query, target.closedQuery));
   if (body.contentType !== undefined) request['contentType'] = body.contentType;
   if ('value' in body) request['body'] = body.value;
   problems.push(...body.problems);

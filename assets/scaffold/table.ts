@@ -54,8 +54,8 @@ export const shown = (table: AnyTable): string[] =>
 export const selection = (table: AnyTable): string =>
   shown(table)
     .map((name) => {
-      const expression = codecOf(table, name).select?.(column(name));
-      return expression === undefined ? column(name) : `${expression} AS ${identifier(name)}`;
+      const { through } = codecOf(table, name);
+      return through === undefined ? column(name) : `${column(name)}::${through[0]}`;
     })
     .join(', ');
 
@@ -66,7 +66,7 @@ export class Values {
   /** The place of a value that is PostgreSQL's text already. */
   raw(codec: Codec, text: string | null): string {
     const place = `$${this.list.push(text)}`;
-    return codec.parameter?.(place) ?? place;
+    return codec.through === undefined ? place : `${place}::${codec.through.join('::')}`;
   }
 
   /** The place of a column's value as the API has it. */

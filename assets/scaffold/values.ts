@@ -4,9 +4,8 @@ import { HttpError } from './http-error.ts';
 export interface Codec {
   readonly read: (text: string) => unknown;
   readonly write: (value: unknown) => string;
-  /** How the column is selected and a parameter is taken, where not as they are. */
-  readonly select?: (column: string) => string;
-  readonly parameter?: (place: string) => string;
+  /** The type whose text is read and written, and the column's own, where the text of that depends on the server. */
+  readonly through?: readonly [spoken: string, own: string];
   /** Whether null is a value like others. */
   readonly holdsNull?: boolean;
 }
@@ -37,11 +36,7 @@ export const json = codec(
 );
 /** json of a column that is never null: what null means is JSON's null. */
 export const sureJson: Codec = { ...json, holdsNull: true };
-export const money: Codec = {
-  ...text,
-  select: (column) => `${column}::numeric`,
-  parameter: (place) => `${place}::numeric::money`,
-};
+export const money: Codec = { ...text, through: ['numeric', 'money'] };
 export const bytea = codec(
   (read) => Buffer.from(read.slice(2), 'hex').toString('base64'),
   (value) => `\\x${Buffer.from(String(value), 'base64').toString('hex')}`,
@@ -140,7 +135,8 @@ export function array(item: Codec, delimiter = ','): Codec {
       .flat()
       .map((one) => (one === null ? 'NULL' : Array.isArray(one) && item !== json ? write(one) : quote(item.write(one))))
       .join(delimiter)}}`;
-  return { read, write };
+  const [spoken, own] = item.through ?? [];
+  return { read, write, ...(own === undefined ? {} : { through: [`${spoken}[]`, `${own}[]`] }) };
 }
 
 /** A row type: its members in order. */

@@ -8,7 +8,7 @@ import re
 from typing import Any, Iterator
 
 from senior_backend.console import CommandError
-from senior_backend.decide import json_files
+from senior_backend.decide import inputs
 from senior_backend.decide.inputs import DEFAULT_SLO, DEFAULT_WINDOW, Answers, budget_micro, minutes
 
 BYTES, CONNECTIONS, RESERVED = 1024, 100, 3
@@ -32,7 +32,7 @@ class Measured:
 
 def measured(path: str) -> Measured:
     """The JSON report of api_load_tester.py --output. Raises CommandError INPUT_FILE when it holds no answered run."""
-    report, _ = json_files.read_object(pathlib.Path(path), "the load test's report")
+    report, _ = inputs.read_object(pathlib.Path(path), "the load test's report")
     results = report.get("results") if report.get("tool") == "api_load_tester" else None
     results = [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
     figures = [(result.get("requests_per_second"), result.get("latency_p99"), result.get("successful_requests")) for result in results]

@@ -156,7 +156,7 @@ def listed(profiles: list[Profile]) -> Outcome:
 
 
 def checked(engine: Engine, as_of: str) -> Outcome:
-    from senior_backend.decide.profile_checks import check
+    from senior_backend.decide.verdict import check
 
     found = check(engine, as_of)
     lines = [f"{one['place']}: {one['kind']}: {one['message']}" for one in found] + [f"{len(engine.profiles)} profiles checked as of {as_of}, {len(found)} findings"]
@@ -165,16 +165,16 @@ def checked(engine: Engine, as_of: str) -> Outcome:
 
 def one(arguments: argparse.Namespace, engine: Engine, measured: Any, as_of: str) -> Outcome:
     """Decide once, and write what was asked for."""
-    from senior_backend.decide import decision, documents
+    from senior_backend.decide import documents
 
     answers = Answers({**nothing(), **SAMPLE}, dict.fromkeys(SAMPLE, "--sample")) if arguments.sample else from_flags(arguments)
     answers.values.update(load_values(measured))
-    made = decision.decide(decision.Case(engine, answers, measured, as_of))
+    made = documents.decide(documents.Case(engine, answers, measured, as_of))
     if arguments.what_if:
         made["what_if"] = [row for text in arguments.what_if for row in what_if(text, engine, answers)]
     if arguments.since:
         made["since"] = documents.since(pathlib.Path(arguments.since), made)
-    error = decision.failure(made)
+    error = documents.failure(made)
     if error:
         made["error"] = error
     elif arguments.adr:
@@ -188,7 +188,7 @@ def load_values(measured: Any) -> dict[str, float]:
 
 def what_if(text: str, engine: Engine, answers: Answers) -> list[dict[str, Any]]:
     """One row for each value of a --what-if."""
-    from senior_backend.decide.sensitivity import JUDGED
+    from senior_backend.decide.verdict import JUDGED
 
     name, _, values = text.partition("=")
     item = INPUTS.get(name.removeprefix("--").replace("-", "_"))
@@ -208,10 +208,10 @@ def what_if(text: str, engine: Engine, answers: Answers) -> list[dict[str, Any]]
 
 def many(arguments: argparse.Namespace, engine: Engine, measured: Any, out: Console) -> Outcome:
     """One outcome per line of answers; a line that cannot be used has an error in its place."""
-    from senior_backend.decide import json_files
+    from senior_backend.decide import inputs
 
     path = pathlib.Path(arguments.answers)
-    text = json_files.read_text(path, "the answers file")
+    text = inputs.read_text(path, "the answers file")
     measured_values, said, lines, faults = load_values(measured), {}, [], []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -239,7 +239,7 @@ MISSED = Verdict("refused", MISSING)
 
 def judged(line: str, engine: Engine, measured: dict[str, float]) -> Verdict | str:
     """The outcome of one line, or what is wrong with it."""
-    from senior_backend.decide.json_files import Duplicate, parse
+    from senior_backend.decide.inputs import Duplicate, parse
 
     try:
         stated = parse(line)

@@ -8,7 +8,7 @@ import re
 from typing import Any, Iterator
 
 from senior_backend.console import CommandError
-from senior_backend.decide import json_files
+from senior_backend.decide import inputs
 from senior_backend.decide.inputs import INPUTS, LANGUAGES, TIERS
 from senior_backend.decide.rules import SETS, BudgetRule, Fit, Rule, fits_of_constraints, gates_of, stated_fits, target_fits
 
@@ -37,7 +37,7 @@ class Profile:
     text: str
 
     def place(self, *pointer: str | int) -> str:
-        return f"{self.path}:{json_files.line_of(self.text, pointer)}"
+        return f"{self.path}:{inputs.line_of(self.text, pointer)}"
 
 
 def load(folder: str | None = None) -> list[Profile]:
@@ -67,17 +67,17 @@ def profile_paths(folder: pathlib.Path) -> list[pathlib.Path]:
 
 def read(path: pathlib.Path, schema: dict[str, Any], faults: list[str]) -> Profile | None:
     """The profile of a file, or None when it breaks the schema, with each fault told."""
-    data, text = json_files.read_object(path, "the profile")
+    data, text = inputs.read_object(path, "the profile")
     form = "v2" if "format" in data else "v1"
-    found = list(json_files.violations(data, schema["$defs"][form], schema)) or list(misfits(data) if form == "v2" else ())
+    found = list(inputs.violations(data, schema["$defs"][form], schema)) or list(misfits(data) if form == "v2" else ())
     for pointer, problem in found:
-        faults.append(f"{path}:{json_files.line_of(text, pointer)}: {'.'.join(map(str, pointer)) or 'profile'}: {problem}")
+        faults.append(f"{path}:{inputs.line_of(text, pointer)}: {'.'.join(map(str, pointer)) or 'profile'}: {problem}")
     if found:
         return None
     return from_v2(path, data, text) if form == "v2" else from_v1(path, data, text, faults)
 
 
-def misfits(data: dict[str, Any]) -> Iterator[tuple[json_files.Pointer, str]]:
+def misfits(data: dict[str, Any]) -> Iterator[tuple[inputs.Pointer, str]]:
     """(pointer, what is wrong) for each rule of a profile that does not suit its input: a range for a choice, values for a number, values that the input does not take."""
     rules = [(("fits", index), fit) for index, fit in enumerate(data["fits"])]
     rules += [((key, index, "when"), pick["when"]) for key, picks in data.items() if key.startswith("stack") for index, pick in enumerate(picks) if "when" in pick]
@@ -88,7 +88,7 @@ def misfits(data: dict[str, Any]) -> Iterator[tuple[json_files.Pointer, str]]:
             yield pointer, f"{one.name} takes {'values' if allowed else 'min, max or both'}"
         for index, value in enumerate(rule.get("values", ()) if allowed else ()):
             if value not in allowed:
-                yield (*pointer, "values", index), f"expected {one.expected}, found {json_files.shown(value)}{json_files.suggestion(value, one.choices)}"
+                yield (*pointer, "values", index), f"expected {one.expected}, found {inputs.shown(value)}{inputs.suggestion(value, one.choices)}"
 
 
 def from_v2(path: pathlib.Path, data: dict[str, Any], text: str) -> Profile:
@@ -107,8 +107,8 @@ def from_v1(path: pathlib.Path, data: dict[str, Any], text: str, faults: list[st
         values, allowed = constraints.get(key) or [], INPUTS[name].choices
         values = ["-".join(value.lower().replace("_", " ").split()) for value in ([values] if isinstance(values, str) else values)]
         constraints[key] = [] if "any" in values else values
-        faults += [f"{path}:{json_files.line_of(text, ('constraints', key))}: constraints.{key}: expected {', '.join(allowed)} or any, found "
-                   f'"{value}"{json_files.suggestion(value, allowed)}' for value in constraints[key] if value not in allowed]
+        faults += [f"{path}:{inputs.line_of(text, ('constraints', key))}: constraints.{key}: expected {', '.join(allowed)} or any, found "
+                   f'"{value}"{inputs.suggestion(value, allowed)}' for value in constraints[key] if value not in allowed]
     uptime = data["success_thresholds"]["uptime_target"]
     thresholds = {**data["success_thresholds"], "uptime_target": round(uptime * 100, 6) if 0 < uptime <= 1 else uptime}          # a fraction, or percent
     anti = [{"avoid": entry, "instead": ""} for entry in data.get("anti_recommendations", [])]

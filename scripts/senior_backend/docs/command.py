@@ -10,41 +10,33 @@ import pathlib
 
 from senior_backend import console, dependencies
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
-from senior_backend.docs import inputs
-from senior_backend.docs.writing import FACTS, TOOL, Result, Writer, folder_of
+from senior_backend.docs.results import gather
+from senior_backend.docs.view import View, people
+from senior_backend.docs.writing import FACTS, TOOL, Result, Writer, folder_of, render, templates
 
 LISTED = 40
 COMMAND = "python scripts/scaffold_backend_docs.py"
 EXAMPLES = [
-    COMMAND,
-    f"{COMMAND} . --out docs/backend --decision decision.json --load load.json --migration analysis.json",
-    f"{COMMAND} services/orders --only slo --load load.json",
-    f"{COMMAND} . --check --json",
+    COMMAND, f"{COMMAND} . --out docs/backend --decision decision.json --load load.json --migration analysis.json",
+    f"{COMMAND} services/orders --only slo --load load.json", f"{COMMAND} . --check --json"
 ]
 EXIT_CODES = {
-    0: "the documents say what the project shows",
-    1: "--check found drift, or a block that a person edited was kept",
-    2: "the arguments, a file or the project cannot be used (no backend was found)",
-    3: "refused: a link would lead out of the target",
-    4: "a package is missing, or a file cannot be read or written",
-    70: "a fault of this program",
-    130: "interrupted",
+    0: "the documents say what the project shows", 1: "--check found drift, or a block that a person edited was kept",
+    2: "the arguments, a file or the project cannot be used (no backend was found)", 3: "refused: a link would lead out of the target",
+    4: "a package is missing, or a file cannot be read or written", 70: "a fault of this program", 130: "interrupted"
 }
 
 
 def parser() -> argparse.ArgumentParser:
     made = console.argument_parser(
-        TOOL,
-        "Write a backend's design documents from what its files prove; what they do not prove is marked UNKNOWN, with who should answer.",
-        EXAMPLES,
-        EXIT_CODES,
+        TOOL, "Write a backend's design documents from what its files prove; what they do not prove is marked UNKNOWN, with who should answer.", EXAMPLES,
+        EXIT_CODES
     )
     made.add_argument("target", nargs="?", default=".", metavar="TARGET", help="folder of the project (default: the current one)")
     made.add_argument("--out", default="docs/backend", metavar="DIR", help="folder of the documents, below TARGET (default: docs/backend)")
     made.add_argument(
-        "--force",
-        action="store_true",
-        help="overwrite blocks that a person edited and files that are not from this tool, and put back blocks that were taken out",
+        "--force", action="store_true",
+        help="overwrite blocks that a person edited and files that are not from this tool, and put back blocks that were taken out"
     )
     made.add_argument("--check", action="store_true", help="write nothing; exit 1 when documents and code have drifted apart")
     made.add_argument("--dry-run", action="store_true", help="write nothing; show what would be written")
@@ -67,15 +59,12 @@ def run(arguments: argparse.Namespace, out: Console) -> Outcome:
         raise CommandError("--check only looks: it goes neither with --force nor with --dry-run", "leave out the other", identifier="USAGE")
     target = project(arguments.target)
     folder = folder_of(target, arguments.out)
-    from senior_backend.docs.blocks import people
     from senior_backend.docs.detect.project import detect
-    from senior_backend.docs.render.documents import render, templates
-    from senior_backend.docs.render.view import View
 
     wanted, writer = chosen(arguments.only, list(templates())), Writer(target, folder, list(templates()), arguments.force)
     facts = detect(target, folder)
     out.detail(f"{len(facts)} facts: " + ", ".join(f"{count} {kind}" for kind, count in facts.totals().items()))
-    results, warnings = inputs.gather(
+    results, warnings = gather(
         {"decision": arguments.decision[-1:], "load": arguments.load, "migration": arguments.migration}, (writer.stored or {}).get("inputs", {}), target
     )
     for module in (

@@ -1,5 +1,4 @@
 """What is known of a project: facts with their places, and what could not be read. Values of secrets never become facts."""
-
 from __future__ import annotations
 
 import dataclasses

@@ -1,5 +1,4 @@
-"""The files of a project: without what is vendored, ignored, linked, too large or not text."""
-
+"""The files of a project that may be read: what is ignored, installed or generated is passed over, links are never followed; and places in their texts."""
 from __future__ import annotations
 
 import bisect

@@ -10,13 +10,12 @@ from typing import Any
 from senior_backend import console
 from senior_backend.console import Console, ExitCode, Outcome
 from senior_backend.load.engine.connections import Unreachable
-from senior_backend.load.measure.assessment import judge, judgement_line, recommendations
-from senior_backend.load.measure.measurement import Accounting, Measurement
+from senior_backend.load.assessment import judge, judgement_line, recommendations
+from senior_backend.load.measure import Accounting, Measurement
 from senior_backend.load.options import TOOL, Limit, limits_from, parser, plan_from, usage
-from senior_backend.load.plan.messages import masked_url
-from senior_backend.load.plan.model import Plan
-from senior_backend.load.report import output
-from senior_backend.load.report.output import ProgressLine, check_writable, progress_line, write_report, write_text
+from senior_backend.load.plan import Plan, Wanted, masked_url, script
+from senior_backend.load import output
+from senior_backend.load.output import ProgressLine, check_writable, progress_line, write_report, write_text
 
 UNREACHED = ("connect ", "dns", "tls ", "timeout connect", "timeout tls")
 
@@ -60,7 +59,7 @@ def baseline_from(arguments: argparse.Namespace):
     """The stored runs of --compare FILE, read before any load; None without."""
     if not isinstance(arguments.compare, str):
         return None
-    from senior_backend.load.compare import baseline
+    from senior_backend.load import baseline
 
     return baseline.read(arguments.compare)
 
@@ -106,7 +105,7 @@ def engine_for(arguments: argparse.Namespace, plan: Plan, out: Console) -> str:
 
 def reported(arguments: argparse.Namespace, out: Console, plan: Plan, limits: list[Limit], baseline, finding, measurements: list[Measurement]) -> Outcome:
     """Everything that is said about the run, on the console and in files."""
-    from senior_backend.load.compare import baseline as stored
+    from senior_backend.load import baseline as stored
 
     judgements = [one for measurement in measurements for one in judge(measurement, limits, plan.expect_status)]
     p99_ms = next((limit.most for limit in limits if limit.name == "p99_ms"), None)
@@ -126,7 +125,7 @@ def reported(arguments: argparse.Namespace, out: Console, plan: Plan, limits: li
     holds = found and not slower and all(one["holds"] for one in judgements)
     outcome = ended(Outcome(data, [line for section in sections for line in (*section, "")][:-1]), measurements, holds)
     if arguments.html:
-        from senior_backend.load.report import page
+        from senior_backend.load import report as page
 
         write_text(arguments.html, page.render(plan, measurements, page.Extras(comparisons, finding, data["recommendations"], data["run"]["recorded_at"])))
     if arguments.output:
@@ -140,9 +139,9 @@ def compared(plan: Plan, measurements: list[Measurement], data: dict[str, Any], 
         return stored.compare(data, baseline)
     if plan.mode != "compare":
         return []
-    from senior_backend.load.compare import paired
+    from senior_backend.load import verdicts
 
-    return [paired.compare(plan, *measurements)]
+    return [verdicts.compare(plan, *measurements)]
 
 
 def ended(outcome: Outcome, measurements: list[Measurement], holds: bool) -> Outcome:
@@ -181,11 +180,9 @@ def export_plan(arguments: argparse.Namespace, plan: Plan) -> Outcome:
     if kind not in ("k6", "locust"):
         raise usage(f"--export {kind}: expected k6 or locust", "--export k6 load.js")
     check_writable(path)
-    from senior_backend.load.plan import export
-
     most = {limit.name: limit.most for limit in limits_from(arguments)}
     failed = most.get("error_rate_percent")
     data = os.path.relpath(arguments.data, pathlib.Path(path).absolute().parent) if arguments.data else None
-    wanted = export.Wanted(most.get("p99_ms"), None if failed is None else failed / 100, data)
-    write_text(path, export.script(kind, plan, pathlib.Path(path).name, wanted))
+    wanted = Wanted(most.get("p99_ms"), None if failed is None else failed / 100, data)
+    write_text(path, script(kind, plan, pathlib.Path(path).name, wanted))
     return Outcome({"results": [], "exported": {"kind": kind, "file": path}}, [f"Wrote {path}: the plan as a script for {kind}"])

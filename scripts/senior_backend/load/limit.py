@@ -16,8 +16,8 @@ from typing import Any
 from senior_backend.load.engine.connections import Connection, Pool, Request, reach_all
 from senior_backend.load.engine.loop import Loop, clock_ns
 from senior_backend.load.engine.raw import check_books, stop_on_interrupt
-from senior_backend.load.measure.measurement import Measurement
-from senior_backend.load.plan.model import Plan
+from senior_backend.load.measure import Measurement
+from senior_backend.load.plan import Plan
 
 LIMIT_HEADER = re.compile(r"(?:x-)?rate-?limit[\w-]*|retry-after", re.IGNORECASE)
 FIRST_PAUSE_S, SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.00025, 0.02  # between the questions of all connections together, while refused

@@ -17,8 +17,7 @@ from typing import Any
 
 from senior_backend import console
 from senior_backend.console import CommandError
-from senior_backend.load.plan.messages import FIELD, fields_of, masked_url, message
-from senior_backend.load.plan.model import Plan, Stage, Target
+from senior_backend.load.plan import FIELD, Plan, Stage, Target, fields_of, masked_url, message
 
 TOOL = "api_load_tester"
 EXAMPLES = [

@@ -86,6 +86,7 @@ class Operation:
     body: Body | None
     responses: list[Response]
     security: list[dict[str, list[str]]]   # any of these, each all of {scheme: scopes}; empty: open to all
+    closed_query: bool                 # x-closed-query: query parameters that are not declared are refused
     node: Any
 
 

@@ -1,4 +1,4 @@
-"""The operations of a document's paths, and what is wrong with path templates."""
+"""Operations of a document: paths, parameters, bodies, answers and security as the model has them."""
 from __future__ import annotations
 
 import difflib
@@ -7,11 +7,244 @@ from typing import Any
 
 from senior_backend.openapi.document import Document
 from senior_backend.openapi.kinds import kind, quoted
-from senior_backend.openapi.media import MediaReader
-from senior_backend.openapi.model import METHODS, MISSING, Body, Operation, Parameter, Response, SecurityScheme
-from senior_backend.openapi.parameters import ParameterReader
-from senior_backend.openapi.security import read_requirements
+from senior_backend.openapi.model import METHODS, MISSING, Body, Encoding, Header, MediaType, Operation, Parameter, Response, Schema, SecurityScheme
 from senior_backend.openapi.source import Source
+
+STYLES = {"path": ("simple", "label", "matrix"), "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"), "header": ("simple",), "cookie": ("form", "cookie")}
+RESERVED_HEADERS = frozenset(("accept", "content-type", "authorization"))       # OpenAPI: such parameters are ignored
+
+
+class ParameterReader:
+    def __init__(self, source: Source):
+        self.source = source
+        self.known: dict[int, Parameter | None] = {}    # by the id of the node
+
+    def read(self, container: list, index: int, document: Document) -> Parameter | None:
+        """The parameter at container[index]; None when it is unusable (told) or not one that is read here."""
+        target = self.source.target(container, index, document, "a parameter")
+        if target is None:
+            return None
+        if target.tokens and not ("name" in target.node or "in" in target.node):
+            self.source.report.warn("the reference leads to something that is no parameter: it is left out", container[index], "$ref")
+            return None
+        if id(target.node) not in self.known:
+            self.known[id(target.node)] = self.made(target.node, target.document)
+        return self.known[id(target.node)]
+
+    def made(self, node: dict, document: Document) -> Parameter | None:
+        report, name, location = self.source.report, node.get("name"), node.get("in")
+        if type(name) is not str or not name:
+            report.error("a parameter must have a name" if name is None else f"the name of a parameter must be text, not {kind(name)}", node, "name" if "name" in node else None)
+            return None
+        if type(location) is not str or location not in STYLES:
+            return self.elsewhere(node, name, location)
+        required = self.source.switch(node, "required")
+        if location == "header" and name.lower() in RESERVED_HEADERS:
+            if required:
+                report.warn(f"OpenAPI ignores header parameters named {name}: it is left out", node, "name")
+            return None
+        if location == "path" and not required:
+            report.warn(f"the path parameter {quoted(name)} is required, whether the document says so or not", node)
+        style, explode = self.style(node, location)
+        schema, content_type = self.schema(node, document)
+        return Parameter(name, location, required or location == "path", schema, style, explode, self.source.text(node, "description"), self.source.switch(node, "deprecated"),
+                         content_type, self.source.example(node, document), node)
+
+    def elsewhere(self, node: dict, name: str, location: Any) -> None:
+        if location == "querystring":
+            self.source.report.warn(f"the parameter {quoted(name)} is left out: in: querystring is not read", node, "in")
+            return
+        expected = "expected path, query, header or cookie"
+        problem = f"the parameter {quoted(name)} must say where it is in" if location is None else f"{quoted(location)} is no place for a parameter" if type(location) is str else f"in must be text, not {kind(location)}"
+        self.source.report.error(f"{problem}: {expected}", node, "in" if "in" in node else None)
+
+    def style(self, node: dict, location: str) -> tuple[str, bool]:
+        style = self.source.text(node, "style") or STYLES[location][0]
+        if style not in STYLES[location]:
+            self.source.report.warn(f"the style {quoted(style)} does not exist for {location} parameters: read as {STYLES[location][0]}", node, "style")
+            style = STYLES[location][0]
+        style = "form" if style == "cookie" else style
+        return style, self.source.switch(node, "explode", style == "form")
+
+    def schema(self, node: dict, document: Document) -> tuple[Schema, str | None]:
+        """The schema, and the content type of a parameter that is a serialised document."""
+        if "schema" in node:
+            return self.source.schemas.at(node, "schema", document), None
+        for written in self.source.mapping(node, "content"):
+            target = self.source.target(node["content"], written, document, "a media type")
+            if target is not None:
+                schema = self.source.schemas.at(target.node, "schema", target.document) if "schema" in target.node else True
+                return schema, content_type_of(written) or None
+        return True, None
+
+
+CONTENT_TYPE = re.compile(r"[a-z0-9!#$&^_.+*-]+/[a-z0-9!#$&^_.+*-]+")
+STATUS = re.compile(r"[1-5](?:[0-9]{2}|[xX]{2})|default")
+COMPONENT_HOMES = (("components", "responses"), ("responses",))
+
+
+def content_type_of(written: str) -> str:
+    """A media type in lower case, without parameters; "" when it is none."""
+    bare = written.partition(";")[0].strip().lower()
+    return bare if CONTENT_TYPE.fullmatch(bare) else ""
+
+
+class MediaReader:
+    def __init__(self, source: Source):
+        self.source = source
+        self.bodies: dict[int, Body] = {}
+        self.responses: dict[tuple, Response] = {}
+
+    def body(self, container: dict, document: Document) -> Body | None:
+        target = self.source.target(container, "requestBody", document, "requestBody", vital=True)
+        if target is None:
+            return None
+        node = target.node
+        if id(node) not in self.bodies:
+            if "content" not in node:
+                self.source.report.error("a requestBody must have content: a mapping of media types", node)
+            self.bodies[id(node)] = Body(self.source.switch(node, "required"), self.source.text(node, "description"), self.content(node, target.document), node)
+        return self.bodies[id(node)]
+
+    def content(self, node: dict, document: Document) -> list[MediaType]:
+        found: dict[str, MediaType] = {}
+        left_out: dict[str, str] = {}
+        for written, _ in self.source.entries(node, "content"):
+            content_type = content_type_of(written)
+            if not content_type:
+                self.source.report.error(f"{quoted(written)} is no media type: expected for example application/json", node["content"], written)
+            elif content_type in found:
+                left_out[written] = content_type
+            else:
+                target = self.source.target(node["content"], written, document, "a media type")
+                if target is not None:
+                    found[content_type] = self.media_type(content_type, target.node, target.document)
+        if left_out:
+            told = ", ".join(sorted(set(left_out.values())))
+            self.source.report.warn(f"{len(left_out)} media types that differ only in their parameters are left out: {told} is read once", node["content"], next(iter(left_out)))
+        return list(found.values())
+
+    def media_type(self, content_type: str, node: dict, document: Document) -> MediaType:
+        for keyword in ("itemSchema", "itemEncoding", "prefixEncoding"):
+            if keyword in node:
+                self.source.report.warn(f"{keyword} is left out: streams of items are not read", node, keyword)
+        schema = self.source.schemas.at(node, "schema", document) if node.get("schema") is not None else None
+        return MediaType(content_type, schema, self.encodings(node), self.source.example(node, document), node)
+
+    def encodings(self, node: dict) -> dict[str, Encoding]:
+        found = {}
+        for field, written in self.source.mapping(node, "encoding").items():
+            if type(written) is not dict:
+                self.source.report.error(f"an encoding must be a mapping, not {kind(written)}", node["encoding"], field)
+                continue
+            style = self.source.text(written, "style") or "form"
+            found[field] = Encoding(self.source.text(written, "contentType").lower() or None, style, self.source.switch(written, "explode", style == "form"))
+        return found
+
+    def all_responses(self, operation: dict, document: Document) -> list[Response]:
+        if operation.get("responses") is None:
+            self.source.report.warn("the operation declares no responses", operation)
+        found: dict[str, Response] = {}
+        for written, _ in self.source.entries(operation, "responses"):
+            status = written.upper() if written != "default" else written
+            if not STATUS.fullmatch(written):
+                self.source.report.error(f"{quoted(written)} is no status: expected 100 to 599, 1XX to 5XX, or default", operation["responses"], written)
+            elif status not in found:
+                response = self.response(status, operation["responses"], written, document, operation)
+                if response is not None:
+                    found[status] = response
+        return list(found.values())
+
+    def response(self, status: str, container: dict, key: str, document: Document, operation: dict) -> Response | None:
+        target = self.source.target(container, key, document, "a response", spare=True)
+        if target is None:
+            return None
+        component = target.tokens[-1] if target.tokens[:-1] in COMPONENT_HOMES else None
+        memo = (id(target.node), status, component, self.memo(operation))
+        if memo not in self.responses:
+            node = target.node
+            if node.get("links"):
+                self.source.report.warn("links are left out", node, "links")
+            self.responses[memo] = Response(status, self.source.text(node, "description"), self.response_content(node, target.document, operation),
+                                            self.headers(node, target.document), component, node)
+        return self.responses[memo]
+
+    def memo(self, operation: dict) -> Any:
+        """What of an operation decides how its responses are read."""
+        return None
+
+    def response_content(self, node: dict, document: Document, operation: dict) -> list[MediaType]:
+        return self.content(node, document)
+
+    def headers(self, node: dict, document: Document) -> list[Header]:
+        found = []
+        for name in self.source.mapping(node, "headers"):
+            target = self.source.target(node["headers"], name, document, "a header", spare=True)
+            if target is not None and name.lower() != "content-type":
+                found.append(Header(name, self.source.switch(target.node, "required"), self.header_schema(target.node, target.document), self.source.text(target.node, "description")))
+        return found
+
+    def header_schema(self, node: dict, document: Document) -> Schema:
+        return self.source.schemas.at(node, "schema", document) if node.get("schema") is not None else True
+
+
+KINDS = ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")
+KEY_PLACES = ("header", "query", "cookie")
+
+
+def read_schemes(source: Source) -> dict[str, SecurityScheme]:
+    holder = source.root.root if source.dialect.swagger else source.mapping(source.root.root, "components")
+    field = "securityDefinitions" if source.dialect.swagger else "securitySchemes"
+    found = {}
+    for key in source.mapping(holder, field):
+        target = source.target(holder[field], key, source.root, "a security scheme")
+        scheme = read_scheme(source, key, target.node) if target else None
+        if scheme:
+            found[key] = scheme
+    return found
+
+
+def read_scheme(source: Source, key: str, node: dict) -> SecurityScheme | None:
+    written, name, location, scheme = node.get("type"), "", "", ""
+    if source.dialect.swagger and written == "basic":
+        written, scheme = "http", "basic"
+    elif type(written) is not str or written not in KINDS:
+        source.report.error(f"the type of a security scheme must be one of {', '.join(KINDS)}, not {kind(written)}", node, "type" if "type" in node else None)
+        return None
+    elif written == "http":
+        scheme = source.text(node, "scheme").lower()
+    elif written == "apiKey":
+        location, name = source.text(node, "in"), source.text(node, "name")
+        if location not in KEY_PLACES or not name:
+            source.report.error(f"the apiKey {quoted(key)} must have a name and be in one of {', '.join(KEY_PLACES)}", node, "in" if location and location not in KEY_PLACES else None)
+            return None
+    if written == "http" and not scheme:
+        source.report.error(f"the security scheme {quoted(key)} of type http must name its scheme, for example bearer", node)
+        return None
+    return SecurityScheme(key, written, location, name, scheme, source.text(node, "description"), node)
+
+
+def read_requirements(source: Source, node: dict, schemes: dict[str, SecurityScheme]) -> list[dict[str, list[str]]] | None:
+    """What node["security"] requires; None when it is unusable: what is left out must not open a door."""
+    found, usable = [], True
+    for index, requirement in enumerate(source.sequence(node, "security")):
+        if type(requirement) is not dict:
+            source.report.error(f"a security requirement must be a mapping of schemes, not {kind(requirement)}", node["security"], index)
+            usable = False
+            continue
+        unknown = [name for name in requirement if name not in schemes]
+        if unknown:
+            source.report.error(f"there is no security scheme {quoted(unknown[0])}", requirement, unknown[0], f"known are: {', '.join(schemes)}" if schemes else "")
+        usable = usable and not unknown
+        found.append({name: scopes_of(scopes) for name, scopes in requirement.items()})
+    if node.get("security") is not None and type(node["security"]) is not list:
+        usable = False
+    return found if usable else None
+
+
+def scopes_of(written: Any) -> list[str]:
+    return [scope for scope in written if type(scope) is str] if type(written) is list else []
+
 
 PATH_FIELDS = frozenset(("summary", "description", "servers", "parameters", "$ref"))
 WITHOUT_BODY = ("get", "head", "delete")
@@ -82,7 +315,7 @@ class OperationReader:
             self.report.warn(f"a body has no defined meaning for {method.upper()}; it is read all the same", node)
         path = without_operators(path, {parameter.name for parameter in parameters if parameter.location == "path"})
         return Operation(method, path, self.operation_id(node), self.tag(node), source.text(node, "summary"), source.text(node, "description"), source.switch(node, "deprecated"),
-                         self.fitted(path, node, parameters), body, responses, security, node)
+                         self.fitted(path, node, parameters), body, responses, security, source.switch(node, "x-closed-query"), node)
 
     # parts of an operation
     def parameter_list(self, node: dict, document: Document) -> list[Parameter]:

@@ -6,16 +6,12 @@ import re
 from typing import Any
 
 from senior_backend.openapi import swagger2
-from senior_backend.openapi.completion import complete_discriminators, open_circles
-from senior_backend.openapi.dialect import Dialect, dialect_of
+from senior_backend.openapi.schemas import SchemaReader, complete_discriminators, open_circles
+from senior_backend.openapi.kinds import Dialect, dialect_of, kind, quoted
 from senior_backend.openapi.document import Document, collection_paused, invalid, load, parsed
-from senior_backend.openapi.kinds import kind, quoted
 from senior_backend.openapi.model import Api, Place
-from senior_backend.openapi.operations import OperationReader
-from senior_backend.openapi.places import DocumentReport
-from senior_backend.openapi.references import References
-from senior_backend.openapi.schemas import SchemaReader
-from senior_backend.openapi.security import read_schemes
+from senior_backend.openapi.operations import OperationReader, read_schemes
+from senior_backend.openapi.references import DocumentReport, References
 from senior_backend.openapi.source import Source
 from senior_backend.openapi.swagger2 import Operations2
 

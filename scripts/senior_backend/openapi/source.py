@@ -4,12 +4,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Iterator
 
-from senior_backend.openapi.dialect import Dialect
+from senior_backend.openapi.kinds import Dialect, kind
 from senior_backend.openapi.document import Document
-from senior_backend.openapi.kinds import kind
 from senior_backend.openapi.model import MISSING
-from senior_backend.openapi.places import DocumentReport
-from senior_backend.openapi.references import Dangling, References, Target
+from senior_backend.openapi.references import Dangling, DocumentReport, References, Target
 from senior_backend.openapi.schemas import SchemaReader
 
 

@@ -1,16 +1,17 @@
-"""YAML by the core rules of version 1.2, built from the parser's events: only what OpenAPI documents may hold.
+"""YAML by the core rules of version 1.2.
 
 PyYAML's own loaders follow YAML 1.1 (`on` is true, dates are objects) and take ten times as long.
 """
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import Any
 
 from senior_backend.dependencies import require
-from senior_backend.openapi.kinds import quoted
 from senior_backend.json_text import DEPTH_LIMIT, NODE_LIMIT, SyntaxProblem
+from senior_backend.openapi.kinds import quoted
 
 ALIASED_LIMIT = 250_000     # values that aliases may repeat; as many as GitHub's whole document has
 CONTAINER_LIMIT = 750_000   # mappings and lists; eight times GitHub's, about 300 bytes each with its mark
@@ -206,3 +207,191 @@ def merge(mapping: dict, line: int) -> None:
             raise SyntaxProblem("the key << must refer to a mapping", line)
         for key, value in source.items():
             mapping.setdefault(key, value)
+
+
+# plain text that is text to every reader: it begins like a word or a path, and holds neither ": " nor " #"
+PLAIN = re.compile(r"[A-Za-z_/$](?:[A-Za-z0-9_./@()*+%=&!?;'{}\[\]\-]|,(?=[ A-Za-z])|:(?=[^\s,\[\]{}])| (?=[^ #]))*|[0-9]+\.[0-9]+\.[0-9]+")
+OTHER_MEANING = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|.*:")
+ESCAPED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
+NOT_IN_BLOCKS = re.compile(ESCAPED.pattern + r"|[ \t]+(?:\n|\Z)|\A\n*\Z|\A\n")
+LONGEST_KEY = 1000          # characters; YAML allows 1024 for a key that stands before its colon
+
+
+def document_text(document: dict, name: str) -> str:
+    """The text of a document (mappings, lists, text, numbers, booleans, None), JSON when the name ends in .json, else YAML."""
+    return as_json(document) if name.lower().endswith(".json") else as_yaml(document)
+
+
+def as_json(value: Any) -> str:
+    return SURROGATE.sub("\ufffd", json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def as_yaml(value: Any) -> str:
+    return "".join(block(value, "", "")).removeprefix("\n").lstrip(" ")
+
+
+def block(value: Any, indent: str, gap: str = " ") -> list[str]:
+    """What follows "key:" or "-" up to and with the end of line; nested lines begin with indent."""
+    if isinstance(value, dict) and value:
+        lines = ["\n"]
+        for key, inner in value.items():
+            written = scalar(str(key), None)
+            lines.append(f"{indent}{written}:" if len(written) < LONGEST_KEY else f"{indent}? {written}\n{indent}:")
+            lines.extend(block(inner, indent + "  "))
+        return lines
+    if isinstance(value, (list, tuple)) and value:
+        lines = ["\n"]
+        for inner in value:
+            first, *rest = block(inner, indent + "  ")
+            if first == "\n":       # a nested collection begins on the line of its dash
+                first, rest = " " + rest[0].removeprefix(indent + "  "), rest[1:]
+            lines.extend((f"{indent}-", first, *rest))
+        return lines
+    return [f"{gap}{scalar(value, indent)}\n"]
+
+
+def scalar(value: Any, indent: str | None) -> str:
+    """A value on one line, or as a block of lines that are indented; indent None: on one line in any case."""
+    if isinstance(value, str):
+        return text(value, indent)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return float_text(value)
+    return "{}" if isinstance(value, dict) else "[]" if isinstance(value, (list, tuple)) else str(value)
+
+
+def float_text(value: float) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is no number of JSON")
+    written = repr(value)
+    return written if "." in written else written.replace("e", ".0e")       # 1e+16 is text to YAML 1.1
+
+
+def text(value: str, indent: str | None) -> str:
+    if PLAIN.fullmatch(value) and not OTHER_MEANING.fullmatch(value):
+        return value
+    if "\n" in value and indent is not None and not NOT_IN_BLOCKS.search(value):
+        return literal(value, indent)
+    if "\n" in value or ESCAPED.search(value):
+        return ESCAPED.sub(replaced, json.dumps(value, ensure_ascii=False))
+    return "'" + value.replace("'", "''") + "'"
+
+
+def literal(value: str, indent: str) -> str:
+    """A block scalar: lines as they are, after | with what says how it ends and, when it begins with blanks, its indentation."""
+    body = value.rstrip("\n")
+    ends = len(value) - len(body)
+    head = "|" + ("2" if value[0] in " \t" else "") + ("-" if ends == 0 else "" if ends == 1 else "+")
+    lines = [f"{indent}{line}" if line else "" for line in body.split("\n")]
+    return "\n".join([head, *lines, *[""] * max(0, ends - 1)])
+
+
+def replaced(found: re.Match) -> str:
+    return "\ufffd" if SURROGATE.fullmatch(found[0]) else f"\\u{ord(found[0]):04x}"
+
+
+def patched_yaml(text: str, old: Any, new: Any) -> tuple[str, bool]:
+    """(the text that says `new`, whether the old text was kept where it could be). old: what the text says."""
+    yaml = require("yaml")
+    try:
+        root = yaml.compose(text, Loader=getattr(yaml, "CLoader", yaml.Loader))
+        edits: list[tuple[int, int, str]] = []
+        Patch(text, edits).value(root, old, new, 0)
+        for start, end, replacement in sorted(edits, reverse=True):
+            text = text[:start] + replacement + text[end:]
+        if parse_yaml(text)[0] == new:
+            return text, True
+    except (yaml.YAMLError, SyntaxProblem, Unpatchable, IndexError, RecursionError):
+        pass
+    return as_yaml(new), False
+
+
+def patched_json(text: str, new: Any) -> str:
+    """JSON with the indentation of the old text."""
+    import json
+    line = next((line for line in text.splitlines()[1:] if line.strip()), "  ")
+    width = len(line) - len(line.lstrip())
+    made = as_json(new)
+    return made if width == 2 else json.dumps(json.loads(made), indent=line[:width] or None, ensure_ascii=False) + "\n"
+
+
+class Unpatchable(Exception):
+    """The text is written in a way that cannot be changed piecemeal."""
+
+
+class Patch:
+    def __init__(self, text: str, edits: list):
+        self.text, self.edits = text, edits
+
+    def value(self, node: Any, old: Any, new: Any, indent: int) -> None:
+        """Note the edits that turn a node into a new value; raises Unpatchable when its holder has to be written anew."""
+        if old == new and type(old) is type(new):
+            return
+        kind = type(node).__name__
+        if kind == "MappingNode" and isinstance(new, dict) and new and not node.flow_style:
+            self.mapping(node, old, new)
+        elif kind == "SequenceNode" and isinstance(new, list) and not node.flow_style and len(new) >= len(old) and old:
+            self.sequence(node, old, new)
+        else:
+            raise Unpatchable
+
+    def mapping(self, node: Any, old: dict, new: dict) -> None:
+        column = node.start_mark.column
+        entries = {key.value: (key, value) for key, value in node.value}
+        if len(entries) != len(old) or any(key not in entries for key in map(str, old)):
+            raise Unpatchable
+        for name, was in old.items():
+            key, value = entries[str(name)]
+            if name not in new:
+                start = self.line_start(key.start_mark.index)
+                if self.text[start:key.start_mark.index].strip():
+                    raise Unpatchable           # the first entry of a mapping that stands behind a dash
+                self.edits.append((start, self.line_end(self.end(value)), ""))
+                continue
+            try:
+                self.value(value, was, new[name], column)
+            except Unpatchable:
+                written = scalar(str(name), None)
+                self.edits.append((key.start_mark.index, self.content_end(value), (written + ":" + "".join(block(new[name], " " * (column + 2)))).rstrip("\n")))
+        added = {name: value for name, value in new.items() if name not in old}
+        if added:
+            at = self.line_end(self.end(node))
+            text = "".join(block(added, " " * column)).removeprefix("\n")
+            self.edits.append((at, at, ("" if self.text[:at].endswith("\n") or not at else "\n") + text))
+
+    def sequence(self, node: Any, old: list, new: list) -> None:
+        for item, was, now in zip(node.value, old, new):
+            self.value(item, was, now, item.start_mark.column)
+        if len(new) > len(old):
+            column = self.text[self.line_start(node.start_mark.index):node.start_mark.index + 1].find("-")
+            if column < 0:
+                raise Unpatchable
+            at = self.line_end(self.end(node))
+            text = "".join(block(new[len(old):], " " * column)).removeprefix("\n")
+            self.edits.append((at, at, ("" if self.text[:at].endswith("\n") else "\n") + text))
+
+    def end(self, node: Any) -> int:
+        """The place after the last character of what a node says; the marks of block collections reach to the next token."""
+        kind = type(node).__name__
+        if kind == "ScalarNode" or node.flow_style or not node.value:
+            return node.end_mark.index
+        last = node.value[-1]
+        return self.end(last[1] if kind == "MappingNode" else last)
+
+    def content_end(self, node: Any) -> int:
+        end = self.end(node)
+        while end > 0 and self.text[end - 1] in " \t\n\r" and type(node).__name__ != "ScalarNode" or end > 0 and self.text[end - 1] in "\n\r":
+            end -= 1
+        return end
+
+    def line_start(self, at: int) -> int:
+        return self.text.rfind("\n", 0, at) + 1
+
+    def line_end(self, at: int) -> int:
+        """The place after the line break of the line in which something ends; block scalars end behind theirs."""
+        if at and self.text[at - 1] == "\n":
+            return at
+        found = self.text.find("\n", at)
+        return len(self.text) if found < 0 else found + 1

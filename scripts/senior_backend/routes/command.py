@@ -9,8 +9,7 @@ import tempfile
 
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.openapi.document import Document, load
-from senior_backend.openapi.patching import patched_json, patched_yaml
-from senior_backend.openapi.writing import document_text
+from senior_backend.openapi.yaml12 import document_text, patched_json, patched_yaml
 from senior_backend.routes.document import document, unmarked
 from senior_backend.routes.merging import merged
 from senior_backend.routes.reader import Found, read, uncollected

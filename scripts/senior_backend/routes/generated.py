@@ -180,6 +180,7 @@ class Entry:
         given, handler = self.given, self.given.get("handler")
         comment = notation.above(handler.comment) if type(handler) is Fn and handler.comment is not None else ""
         made = {**notation.operation(re.sub(r"(?m)^[A-Z]+ /\S*$", "", comment).strip()), **({"tags": [given["tag"]]} if isinstance(given.get("tag"), str) else {}), "operationId": given.get("operationId", "")}
+        made.update({"x-closed-query": True} if "closedQuery" in given else {})
         parameters = [self.parameter(key, location, name, part) for key, location in LOCATIONS.items() for name, part in members(self.props("parameters").get(key)).items()]
         made.update({"parameters": parameters} if parameters else {})
         if "bodies" in given:

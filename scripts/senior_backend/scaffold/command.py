@@ -11,9 +11,8 @@ from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.openapi.model import Api
 from senior_backend.openapi.reader import read_api
 from senior_backend.routes.command import generate_spec
-from senior_backend.scaffold.frameworks import FRAMEWORKS
+from senior_backend.scaffold.plan import FRAMEWORKS, Options
 from senior_backend.scaffold.generate import Generated, generate, generate_types
-from senior_backend.scaffold.plan import Options
 from senior_backend.scaffold.writing.writer import Writer, WriteResult
 from senior_backend.tables.options import add_database_arguments, check_arguments
 

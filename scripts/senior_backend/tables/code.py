@@ -5,10 +5,9 @@ import re
 
 from senior_backend.openapi.model import Api
 from senior_backend.postgres.quote import qualified
-from senior_backend.scaffold.names import Names, camel, distinct
+from senior_backend.scaffold.typescript import RESERVED, Names, camel, comment, distinct, flat_literal, key, literal, string
 from senior_backend.scaffold.plan import Implementation
-from senior_backend.scaffold.typescript import RESERVED, comment, flat_literal, key, literal, string
-from senior_backend.scaffold.writing.owned import import_line
+from senior_backend.scaffold.writing.writer import import_line
 from senior_backend.tables.document import Document, Operation, Resource
 from senior_backend.tables.relations import Relation
 

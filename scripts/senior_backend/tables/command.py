@@ -7,10 +7,9 @@ import pathlib
 from senior_backend.console import CommandError, Console
 from senior_backend.openapi.model import Api
 from senior_backend.openapi.reader import read_text
-from senior_backend.openapi.writing import document_text
-from senior_backend.scaffold.generate import Generated, generate, generate_types
+from senior_backend.openapi.yaml12 import document_text
+from senior_backend.scaffold.generate import Generated, asset, generate, generate_types
 from senior_backend.scaffold.plan import Options
-from senior_backend.scaffold.server.files import asset
 from senior_backend.tables import code, source
 from senior_backend.tables.document import Choices, Document
 from senior_backend.tables.kinds import Kinds

@@ -7,7 +7,7 @@ import urllib.parse
 from typing import Any, Iterator
 
 from senior_backend.postgres.model import Id
-from senior_backend.scaffold.names import numbered
+from senior_backend.scaffold.typescript import numbered
 from senior_backend.tables.kinds import SHARED, Kinds, Schema, component_key, nullable, reference
 from senior_backend.tables.relations import Column, ForeignKey, Relation
 
@@ -169,7 +169,7 @@ class Document:
         body = {"requestBody": {"required": True, "content": content(reference(BODIES[given.action].format(resource.base)))}} if given.action in BODIES else {}
         through = f" through {'.'.join(given.links[0].table.name)}" if len(given.links) > 1 else f" by {', '.join(given.links[0].columns)}" if given.links else ""
         return {"operationId": given.name, "tags": [resource.tag], "summary": summary.format(relation.name, given.owner.relation.name if given.owner else "") + through,
-                **({"parameters": parameters} if parameters else {}), **body, "responses": self.success(given) | {status: self.response(status) for status in ("400", "401", "403", *statuses, "default")}}
+                **({"parameters": parameters} if parameters else {}), **({"x-closed-query": True} if given.lists else {}), **body, "responses": self.success(given) | {status: self.response(status) for status in ("400", "401", "403", *statuses, "default")}}
 
     def response(self, status: str) -> Schema:
         name, text = RESPONSES[status]

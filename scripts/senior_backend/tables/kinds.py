@@ -10,8 +10,7 @@ from typing import Any
 
 from senior_backend.postgres.model import Catalogue, Id
 from senior_backend.postgres.quote import unquoted
-from senior_backend.scaffold.names import numbered
-from senior_backend.scaffold.typescript import string as literal
+from senior_backend.scaffold.typescript import numbered, string as literal
 from senior_backend.tables.checks import narrowed
 
 Schema = dict[str, Any]
@@ -23,6 +22,10 @@ BEYOND = rf"^-?infinity$|^(-00[0-4][0-6]\d\d|\+(0[1-9]|1\d|2[0-8])\d{{4}})-{MONT
 MOST = str(2**63)
 BELOW = "|".join(f"{MOST[:place]}[0-{int(digit) - 1}]\\d{{{18 - place}}}" for place, digit in enumerate(MOST) if digit > "0")
 BIGINT = rf"^(?!{MOST}$)-?(\d{{1,18}}|{BELOW}|{MOST})$"
+BYTE, WORD = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", "[0-9A-Fa-f]{1,4}"
+V4 = rf"({BYTE}\.){{3}}{BYTE}"
+V6 = "|".join((f"({WORD}:){{7}}{WORD}", *(f"({WORD}:){{1,{7 - after}}}(:{WORD}){{1,{after}}}" for after in range(1, 7)), f"({WORD}:){{1,7}}:", f":((:{WORD}){{1,7}}|:)", f"::([Ff]{{4}}:)?{V4}"))
+INET = rf"^({V4}(/(3[0-2]|[12]?\d))?|({V6})(/(12[0-8]|1[01]\d|[1-9]?\d))?)$"
 N = r"-?\d{1,9}"
 INTERVAL = rf"^P(?=[-\dT])({N}Y)?({N}M)?({N}D)?(T(?=[-\d])({N}H)?({N}M)?({N}(\.\d{{1,6}})?S)?)?$"
 INFINITE_INTERVALS = 170000
@@ -58,6 +61,7 @@ SHARED: dict[str, Schema] = {
     "OffsetTime": text(rf"^({CLOCK}|24:00:00)(Z|[+-](0\d|1[0-5]):[0-5]\d)$", description="A time of day with its distance from UTC."),
     "Duration": text(INTERVAL, description="A duration of ISO 8601, each part with a sign of its own: P1Y-2M3DT4H5M6.5S."),
     "BigInt": text(BIGINT, description="A whole number of 64 bits.", format="int64"),
+    "Inet": text(INET, description="An address of IPv4 or IPv6, with the length of its network where that is not the whole."),
     "Float": {"description": "A number of binary floating point.", **number()},
 }
 
@@ -93,7 +97,9 @@ PLAIN = {
     "date": Kind(reference("Day"), "date", "time"), "time without time zone": Kind(reference("LocalTime"), "time", "time"), "time with time zone": Kind(reference("OffsetTime"), "timetz", "time"),
     "interval": Kind(reference("Duration"), "interval", "time"), "json": Kind({"description": "Any JSON."}, "json", "", ordered=False), "jsonb": Kind({"description": "Any JSON."}, "json", ""),
     "bytea": Kind(text("^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$", contentEncoding="base64"), "bytea", "code"),
-    **dict.fromkeys(("inet", "cidr", "macaddr", "macaddr8", "pg_lsn", "tsvector", "tsquery"), Kind(text(), "text", "code")),
+    **dict.fromkeys(("inet", "cidr"), Kind(reference("Inet"), "text", "code")), "pg_lsn": Kind(text("^[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$"), "text", "code"),
+    **{f"macaddr{eight}": Kind(text(f"^([0-9A-Fa-f]{{2}}:){{{more}}}[0-9A-Fa-f]{{2}}$"), "text", "code") for eight, more in (("", 5), ("8", 7))},
+    **dict.fromkeys(("tsvector", "tsquery"), Kind(text(), "text", "code")),
 }
 OF_EXTENSIONS = {"citext": Kind(text(), "text", literal=False), "hstore": Kind({"type": "object", "additionalProperties": text(type=["string", "null"])}, "hstore", "", ordered=False)}
 
@@ -185,6 +191,7 @@ class Kinds:
     def composite(self, identity: Id) -> Kind:
         self.named[identity] = opaque(".".join(identity.name))          # what a type that holds itself sees
         kinds = {one.id.name[2]: self.of(one.attributes["type"]) for one in self.catalogue.parts(identity, "attribute")}
+        kinds = {name: opaque("money") if "money" in kind.codec else kind for name, kind in kinds.items()}          # a member cannot be cast by itself
         codecs = ", ".join(f"[{literal(name)}, {kind.codec}]" for name, kind in kinds.items())
         return Kind(self.component(identity, members({name: nullable(kind.schema) for name, kind in kinds.items()})), f"composite([{codecs}])", "", ordered=False)
 
@@ -220,8 +227,10 @@ def limited(schema: Schema, limits: Schema) -> Schema:
         return {**schema, "anyOf": [limited(one, limits) if one.get("type") == "number" else one for one in schema["anyOf"]]}
     for keyword, limit in limits.items():
         plain = keyword.replace("exclusiveM", "m")
-        if plain in ("minimum", "maximum") and schema.get("type") == "string":          # numbers as text: only the sign can be told
-            keyword, limit = "pattern", schema["pattern"].replace("-?", "") if plain == "minimum" and limit >= 0 else schema["pattern"]
+        if plain in ("minimum", "maximum") and schema.get("type") == "string":          # numbers as text: only the sign can be told, and that they are not zero
+            above = plain == "minimum" and limit >= 0
+            pattern = schema["pattern"].replace("-?", "") if above else schema["pattern"]
+            keyword, limit = "pattern", f"^(?![0.]+$){pattern[1:]}" if above and (limit or keyword != plain) and "(?![0.]" not in pattern else pattern
         elif schema.get("type") == "integer" and keyword != plain:
             keyword, limit = plain, math.floor(limit) + 1 if plain == "minimum" else math.ceil(limit) - 1
         elif keyword == "pattern" and schema.get("pattern", NO_NUL) != NO_NUL:

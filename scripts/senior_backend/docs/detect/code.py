@@ -20,8 +20,7 @@ TOKENS = {
     language: re.compile(pattern, re.S)
     for language, pattern in {
         "node": SLASHES + STRINGS + r"|`(?:\\.|[^`\\])*`|(?<=[(,=:\[!&|?{};\n])[ \t]*/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[a-z]*",
-        "python": r"(?P<comment>#[^\n]*)|\"\"\"(?:\\.|.)*?\"\"\"|'''(?:\\.|.)*?'''|" + STRINGS,
-        "go": SLASHES + STRINGS + r"|`[^`]*`",
+        "python": r"(?P<comment>#[^\n]*)|\"\"\"(?:\\.|.)*?\"\"\"|'''(?:\\.|.)*?'''|" + STRINGS, "go": SLASHES + STRINGS + r"|`[^`]*`"
     }.items()
 }
 ENV = re.compile(
@@ -272,10 +271,8 @@ class Source:
                 if kind in ("cron", "queue", "worker"):
                     name = groups.get("name", "") if "def" not in groups else f"{module}.{groups['name']}"
                     facts.add(
-                        "job",
-                        f"{kind}:{name or self.path + ':' + groups.get('schedule', '')}",
-                        {"service": service, "type": kind, "name": name, "schedule": " ".join(groups.get("schedule", "").split())},
-                        *self.place(start),
+                        "job", f"{kind}:{name or self.path + ':' + groups.get('schedule', '')}",
+                        {"service": service, "type": kind, "name": name, "schedule": " ".join(groups.get("schedule", "").split())}, *self.place(start)
                     )
                 elif kind != "upload" or found[0][:1] != ":" or self.service.language == "python":
                     value |= (
@@ -284,10 +281,8 @@ class Source:
                         else {}
                     )
                     facts.add(
-                        kind,
-                        ":".join([service, *(str(value[name]) for name in ("signal", "setting") if name in value), self.path]),
-                        value,
-                        *self.place(found.start("setting") if groups.get("setting") and found["setting"] else start),
+                        kind, ":".join([service, *(str(value[name]) for name in ("signal", "setting") if name in value), self.path]), value,
+                        *self.place(found.start("setting") if groups.get("setting") and found["setting"] else start)
                     )
 
 
@@ -357,11 +352,8 @@ def tell_variables(tree: Tree, facts: Facts, variables: dict[str, list], documen
     for name, uses in sorted(variables.items()):
         uses.sort(key=lambda use: use[1:3])
         value = {
-            "name": name,
-            "services": sorted({use[0] for use in uses if use[0]}),
-            "documented": documented.get(name),
-            "uses": len(uses),
-            "secret": bool(SECRET_NAME.search(name)),
+            "name": name, "services": sorted({use[0] for use in uses if use[0]}), "documented": documented.get(name), "uses": len(uses),
+            "secret": bool(SECRET_NAME.search(name))
         }
         facts.add("env", name, value, *uses[0][1:3])
         literal = next((use for use in uses if use[3]), None)

@@ -15,17 +15,8 @@ from senior_backend.docs.tree import Tree, line_of
 
 WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"}
 OBJECTS = {
-    "Service",
-    "Ingress",
-    "HorizontalPodAutoscaler",
-    "PodDisruptionBudget",
-    "NetworkPolicy",
-    "ConfigMap",
-    "Secret",
-    "Gateway",
-    "HTTPRoute",
-    "ServiceMonitor",
-    "PrometheusRule",
+    "Service", "Ingress", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "ConfigMap", "Secret", "Gateway", "HTTPRoute", "ServiceMonitor",
+    "PrometheusRule"
 }
 NODE = r"(?:npm|pnpm|yarn|bun)(?: run)? "
 DOES = {
@@ -114,15 +105,8 @@ def read(tree: Tree, facts: Facts, services: list[Service]) -> None:
             for name, job in (pair for document in documents(tree, facts, path) for pair in document.items()):
                 if name not in NOT_JOBS and name[0] != "." and job.get("script"):
                     ci_job(
-                        facts,
-                        "GitLab CI",
-                        path,
-                        name,
-                        job.at("stage") or "test",
-                        "\n".join([name, *job.get("script").texts()]),
-                        [],
-                        job.get("needs").texts(),
-                        job.line,
+                        facts, "GitLab CI", path, name, job.at("stage") or "test", "\n".join([name, *job.get("script").texts()]), [], job.get("needs").texts(),
+                        job.line
                     )
         elif re.search(r"^kind:", text, re.M) and re.search(r"^apiVersion:", text, re.M):
             for document in documents(tree, facts, path):
@@ -155,22 +139,16 @@ def compose(facts: Facts, path: str, name: str, one: Node) -> None:
     command, check = one.get("command"), one.get("healthcheck")
     test = " ".join(check.get("test").texts())
     facts.add(
-        "compose-service",
-        f"{path}:{name}",
+        "compose-service", f"{path}:{name}",
         {
-            "name": name,
-            "image": resolved(one.at("image")),
-            "build": bool(one.get("build")),
+            "name": name, "image": resolved(one.at("image")), "build": bool(one.get("build")),
             "ports": [each.text or ":".join(filter(None, map(each.at, ("host_ip", "published", "target")))) for each in one.get("ports").list()],
             "volumes": [":".join((each.text.split(":") if each.text else [each.at("source"), each.at("target")])[:2]) for each in one.get("volumes").list()],
-            "health": bool(check) and test != "NONE" and check.at("disable") != "true",
-            "check": program(test),
-            "environment": sorted({text.partition("=")[0] for text in one.get("environment").texts()}),
-            "needs": one.get("depends_on").texts(),
-            "privileged": one.at("privileged") == "true",
+            "health": bool(check) and test != "NONE" and check.at("disable") != "true", "check": program(test),
+            "environment": sorted({text.partition("=")[0] for text in one.get("environment").texts()}), "needs": one.get("depends_on").texts(),
+            "privileged": one.at("privileged") == "true"
         },
-        path,
-        one.line,
+        path, one.line
     )
     if found := re.search(r"\bmax_connections\s*=\s*(\d+)", " ".join(command.texts())):
         facts.add("pool", f"{name}:max_connections", {"service": name, "setting": "max_connections", "size": int(found[1])}, path, command.line)
@@ -187,12 +165,7 @@ def dockerfile(facts: Facts, path: str, text: str) -> None:
         elif word_ == "FROM":
             image, _, alias = re.sub(r"--\S+\s+", "", rest).partition(" ")
             base = stages.get(image.lower()) or {
-                "image": resolved(image, defaults),
-                "pinned": "@sha256:" in image,
-                "user": None,
-                "health": False,
-                "check": "",
-                "expose": [],
+                "image": resolved(image, defaults), "pinned": "@sha256:" in image, "user": None, "health": False, "check": "", "expose": []
             }
             last = {**base, "expose": list(base["expose"]), "line": text.count("\n", 0, found.start(1)) + 1}
             stages[re.sub(r"(?i)^as\s+", "", alias.strip()).lower() or f"#{len(stages)}"] = last
@@ -220,30 +193,21 @@ def kubernetes(facts: Facts, path: str, document: Node) -> None:
         facts.add("workload", f"{space}:{kind}:{name}", {**value, "replicas": spec.number("replicas"), "schedule": spec.at("schedule")}, path, line)
         if kind == "CronJob" and spec.at("schedule"):
             facts.add(
-                "job",
-                f"cron:{space}:{name}",
-                {"service": name, "type": "cron", "name": f"CronJob {name}", "schedule": spec.at("schedule")},
-                path,
-                spec.get("schedule").line,
+                "job", f"cron:{space}:{name}", {"service": name, "type": "cron", "name": f"CronJob {name}", "schedule": spec.at("schedule")}, path,
+                spec.get("schedule").line
             )
         for one in pod.get("containers").list():
             own, whole = one.get("securityContext"), pod.get("securityContext")
             limits = {part: {name: amount.text for name, amount in one.get("resources", part).items()} for part in ("limits", "requests")}
             facts.add(
-                "container",
-                f"{space}:{name}:{one.at('name')}",
+                "container", f"{space}:{name}:{one.at('name')}",
                 {
-                    "workload": name,
-                    "name": one.at("name"),
-                    "image": resolved(one.at("image")),
-                    **{part: probe(one.get(f"{part}Probe")) for part in ("liveness", "readiness", "startup")},
-                    **limits,
+                    "workload": name, "name": one.at("name"), "image": resolved(one.at("image")),
+                    **{part: probe(one.get(f"{part}Probe")) for part in ("liveness", "readiness", "startup")}, **limits,
                     "nonroot": {"true": True, "false": False}.get(own.at("runAsNonRoot") or whole.at("runAsNonRoot")),
-                    "privileged": own.at("privileged") == "true",
-                    "environment": sorted(each.at("name") for each in one.get("env").list()),
+                    "privileged": own.at("privileged") == "true", "environment": sorted(each.at("name") for each in one.get("env").list())
                 },
-                path,
-                one.get("name").line,
+                path, one.get("name").line
             )
 
 
@@ -265,15 +229,8 @@ def github(tree: Tree, facts: Facts, path: str) -> None:
                 for part in (step.at("run"), step.at("uses"), " ".join(f"{key}: {one.text}" for key, one in step.get("with").items()))
             ]
             ci_job(
-                facts,
-                "GitHub Actions",
-                path,
-                name,
-                document.at("name") or path.rpartition("/")[2],
-                "\n".join([name, job.at("uses"), *steps]),
-                document.get("on").texts(),
-                job.get("needs").texts(),
-                job.line,
+                facts, "GitHub Actions", path, name, document.at("name") or path.rpartition("/")[2], "\n".join([name, job.at("uses"), *steps]),
+                document.get("on").texts(), job.get("needs").texts(), job.line
             )
 
 

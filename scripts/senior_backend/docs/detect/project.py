@@ -6,7 +6,7 @@ import pathlib
 import re
 
 from senior_backend.console import CommandError
-from senior_backend.docs.detect import code, contract, django, go_routes, infrastructure, migrations, python, schema, services
+from senior_backend.docs.detect import code, infrastructure, migrations, python, routes, schema, services
 from senior_backend.docs.facts import Facts
 from senior_backend.docs.tree import Tree
 
@@ -28,14 +28,14 @@ def detect(root: pathlib.Path, without: pathlib.Path | None) -> Facts:
     imports, sources = code.read(tree, facts, found, variables)
     project = python.Project(facts, sources)
     python.Routes(project).tell()
-    django.Routes(project).tell()
+    routes.DjangoRoutes(project).tell()
     for one in sources.values():
         if one.service.language == "go":
-            go_routes.read(one)
-    contract.node_routes(tree, facts, found)
+            routes.go_routes(one)
+    routes.node_routes(tree, facts, found)
     infrastructure.read(tree, facts, found)
     schema.read(tree, facts, project, sources, migrations.Reader(tree, facts).read())
-    contract.compare(facts, contract.documents(tree, facts))
+    routes.compare(facts, routes.documents(tree, facts))
     serving = {route["service"] for route in facts.of("route")}
     for service in found:
         service.kind = "backend" if service.name in serving else service.kind
@@ -51,8 +51,7 @@ def documented(tree: Tree, variables: dict[str, list]) -> dict[str, str]:
     """Name -> place, of the variables that an example of .env or a text for people names."""
     found: dict[str, str] = {}
     for pattern, suffixes, words in (
-        (EXAMPLES, "", r"^[ \t]*#?[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)="),
-        (TEXTS, "md rst txt adoc", r"\b([A-Z][A-Z0-9_]{2,})\b"),
+        (EXAMPLES, "", r"^[ \t]*#?[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)="), (TEXTS, "md rst txt adoc", r"\b([A-Z][A-Z0-9_]{2,})\b")
     ):
         for path in tree.matching(pattern, suffixes, aside=True):
             text = tree.read(path)

@@ -324,8 +324,7 @@ class Routes:
             return
         fast = self.holders[above[0] if above else key].kind in ("FastAPI", "APIRouter")
         base, guards = (
-            joined(prefix, holder.prefix if fast or not above else "").rstrip("/"),
-            guards + holder.guards,
+            joined(prefix, holder.prefix if fast or not above else "").rstrip("/"), guards + holder.guards
         )  # of a mounted blueprint it stands in prefix
         for methods, path, place, handler, own in holder.routes:
             for method in methods:

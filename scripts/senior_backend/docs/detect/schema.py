@@ -7,10 +7,10 @@ import dataclasses
 import re
 from typing import Any, Iterator
 
-from senior_backend.docs.detect import entities, sql
+from senior_backend.docs.detect import entities, migrations
 from senior_backend.docs.detect.code import Source
-from senior_backend.docs.detect.django import Routes as Django
 from senior_backend.docs.detect.migrations import Kept
+from senior_backend.docs.detect.routes import DjangoRoutes
 from senior_backend.docs.detect.python import Module, Project, assigned, words
 from senior_backend.docs.facts import Facts
 from senior_backend.docs.tree import Tree
@@ -52,11 +52,8 @@ def read(tree: Tree, facts: Facts, project: Project, sources: dict[str, Source],
         facts.add("table", one.name, {"name": one.name, "source": one.source, "columns": one.columns, "personal": personal}, one.file, one.line)
         for columns, target, others, line in one.links:
             facts.add(
-                "relation",
-                f"{one.name}.{','.join(columns)}:{target}",
-                {"from": one.name, "columns": columns, "to": target, "to_columns": others},
-                one.file,
-                line,
+                "relation", f"{one.name}.{','.join(columns)}:{target}", {"from": one.name, "columns": columns, "to": target, "to_columns": others}, one.file,
+                line
             )
 
 
@@ -96,9 +93,9 @@ def unquoted(text: str) -> list[str]:
 
 
 def sql_tables(tree: Tree, facts: Facts, kept: list[Kept], known: dict[str, Table]) -> Iterator[Table]:
-    groups = [one.files for one in kept if one.tool in sql.TOOLS and (one.tool != "prisma" or not known)]
+    groups = [one.files for one in kept if one.tool in migrations.SQL_TOOLS and (one.tool != "prisma" or not known)]
     groups += [[name] for name in tree.matching(SCHEMA_FILES, "sql") if not any(name in one.files for one in kept)]
-    for catalogue, made, files in ((*read_, files) for files in groups if (read_ := sql.tables(tree, facts, files))):
+    for catalogue, made, files in ((*read_, files) for files in groups if (read_ := migrations.tables(tree, facts, files))):
         for fact in catalogue.of_kind("table"):
             schema, name = fact.id.name
             table, keys = Table(name if schema == "public" else f"{schema}.{name}", "sql", *made.get(name, (files[0], 1))), []
@@ -167,7 +164,7 @@ def column(project: Project, module: Module, table: Table, name: str, call: ast.
 
 
 def django(project: Project) -> Iterator[Table]:
-    routes, found = Django(project), dict[str, Table]()
+    routes, found = DjangoRoutes(project), dict[str, Table]()
     waiting: list[tuple[Table, str, str, int]] = []
     user = next((text for module in project.modules.values() if (text := project.text(module, module.constants.get("AUTH_USER_MODEL")))), "")
     for module, node in (
@@ -201,8 +198,7 @@ def django(project: Project) -> Iterator[Table]:
             target = given.get("to") or (value.args[0] if value.args else None)
             if kind in ("ForeignKey", "OneToOneField") and target is not None:
                 name, text = (
-                    project.text(where, given.get("db_column")) or f"{name}_id",
-                    (project.text(where, target) or ast.unparse(target)).rpartition(".")[2],
+                    project.text(where, given.get("db_column")) or f"{name}_id", (project.text(where, target) or ast.unparse(target)).rpartition(".")[2]
                 )
                 waiting.append(
                     (table, name, node.name if text == "self" else user.rpartition(".")[2] or "auth_user" if text == "AUTH_USER_MODEL" else text, value.lineno)

@@ -122,12 +122,8 @@ class Reader:
         for path in self.tree.named("go.mod"):
             text = self.tree.read(path)
             made = self.service(
-                path,
-                "go",
-                {"go": line[1] if (line := re.search(r"^go\s+(\S+)", text, re.M)) else ""},
-                (re.findall(r"^module\s+(\S+)", text, re.M) or [""])[0],
-                "",
-                r"^module",
+                path, "go", {"go": line[1] if (line := re.search(r"^go\s+(\S+)", text, re.M)) else ""}, (re.findall(r"^module\s+(\S+)", text, re.M) or [""])[0],
+                "", r"^module"
             )
             made.packages |= {found[1]: (found[2], path, text.count("\n", 0, found.start(1)) + 1) for found in GO_REQUIRE.finditer(text)}
         for path in self.tree.named("Cargo.toml"):
@@ -163,12 +159,8 @@ class Reader:
         if name == "pyproject.toml" and not project and not poetry:
             return
         made = self.service(
-            path.replace("requirements/", ""),
-            "python",
-            data,
-            project.get("name") or poetry.get("name"),
-            project.get("version") or poetry.get("version"),
-            r"^name\s*=",
+            path.replace("requirements/", ""), "python", data, project.get("name") or poetry.get("name"), project.get("version") or poetry.get("version"),
+            r"^name\s*="
         )
         if data:
             named = {**table(data, "packages"), **table(poetry, "dependencies")}
@@ -210,11 +202,8 @@ def tell(tree: Tree, facts: Facts, services: list[Service], imports: Imports) ->
             continue
         folder = one.folder.rstrip("/") or "."
         facts.add(
-            "service",
-            f"{folder}:{one.language}",
-            {"name": one.name, "folder": folder, "language": one.language, "kind": one.kind, "version": one.version},
-            one.manifest,
-            one.line,
+            "service", f"{folder}:{one.language}", {"name": one.name, "folder": folder, "language": one.language, "kind": one.kind, "version": one.version},
+            one.manifest, one.line
         )
         if one.kind != "frontend":
             for name, version, file, pattern in runtimes(tree, one):
@@ -235,8 +224,7 @@ def runtimes(tree: Tree, one: Service) -> list[tuple[str, str, str, str]]:
         ("python", word(table(data, "project").get("requires-python")), manifest, "^requires-python"),
         ("python", word(table(data, "tool", "poetry", "dependencies").get("python")), manifest, r"^python\s*="),
         ("python", word(table(data, "requires").get("python_version")), one.folder + "Pipfile", "^python_version"),
-        ("go", word(data.get("go")), manifest, r"^go\s"),
-        ("rust", word(table(data, "package").get("rust-version")), manifest, "^rust-version"),
+        ("go", word(data.get("go")), manifest, r"^go\s"), ("rust", word(table(data, "package").get("rust-version")), manifest, "^rust-version")
     ]
     for name, (language, pattern) in VERSION_FILES.items():
         if language == one.language and one.folder + name in tree:
@@ -254,13 +242,8 @@ def libraries(tree: Tree, facts: Facts, one: Service, imports: Imports) -> None:
     def library(name: str, category: str, version: str, module: str, place: Place | None) -> None:
         imported, use = used(module)
         value = {
-            "service": one.name,
-            "name": name,
-            "category": category,
-            "version": version,
-            "locked": locked(tree, one, name) if version else "",
-            "imported": imported and "%s:%d" % imported,
-            "used": use and "%s:%d" % use,
+            "service": one.name, "name": name, "category": category, "version": version, "locked": locked(tree, one, name) if version else "",
+            "imported": imported and "%s:%d" % imported, "used": use and "%s:%d" % use
         }
         if category == "framework":
             value["name"] = bare(name).rpartition("/")[2] if one.language == "go" else name

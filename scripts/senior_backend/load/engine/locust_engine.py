@@ -22,12 +22,10 @@ from typing import Any
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.dependencies import REQUIREMENTS, remedy
 from senior_backend.load.engine.connections import reach_all
-from senior_backend.load.engine.slots import Slots
-from senior_backend.load.engine.threads import own_process
-from senior_backend.load.measure.assessment import one_after_the_other
-from senior_backend.load.measure.measurement import Measurement, Snapshot, added_up, plain, restored
-from senior_backend.load.measure.recorders import Progress
-from senior_backend.load.plan.model import Plan, share
+from senior_backend.load.engine.threads import Slots, own_process
+from senior_backend.load.assessment import one_after_the_other
+from senior_backend.load.measure import Measurement, Progress, Snapshot, added_up, plain, restored
+from senior_backend.load.plan import Plan, share
 
 MASTER_PORT = 5557
 ENDING_S = 10.0

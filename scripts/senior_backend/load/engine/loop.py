@@ -8,13 +8,12 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from senior_backend.load.engine.connections import CONNECTING, HANDSHAKE, IDLE, READABLE, SENDING, WAITING, WOULD_BLOCK, WRITABLE
-from senior_backend.load.engine.connections import Address, Connection, Pool, Request, error_kind, new_poller, tls_context
-from senior_backend.load.engine.http1 import HeadCache, Malformed
-from senior_backend.load.measure.measurement import Client, Measurement, Stall
-from senior_backend.load.measure.recorders import Books, Progress
-from senior_backend.load.plan.messages import message
-from senior_backend.load.plan.model import Origin, Plan, request_stream, share
+from senior_backend.load.engine.connections import (
+    CONNECTING, HANDSHAKE, IDLE, READABLE, SENDING, WAITING, WOULD_BLOCK, WRITABLE, Address, Connection, HeadCache, Malformed, Pool, Request, error_kind,
+    new_poller, tls_context,
+)
+from senior_backend.load.measure import Books, Client, Measurement, Progress, Stall
+from senior_backend.load.plan import Origin, Plan, message, request_stream, share
 
 RECEIVE_BYTES = 65536
 ROOM_BEYOND = 64  # after the longest answer expected, so that bytes which do not belong to it are seen

@@ -105,8 +105,11 @@ def measure(report: Report, statistics: Statistics, session: psycopg.Connection[
 def write_page(name: str, report: Report) -> dict[str, Any]:
     from senior_backend.migrate.analyze import page
 
+    place = pathlib.Path(name)
+    new = place.with_name(f"{place.name}.new") if place.is_file() else place
     try:
-        pathlib.Path(name).write_text(page.render(report), encoding="utf-8")
+        new.write_text(page.render(report), encoding="utf-8")
+        new.replace(place)
     except OSError as error:
         raise CommandError(f"--html {name}: {error.strerror}", "give a file in a folder that exists and that you may write to", ExitCode.ENVIRONMENT, "CANNOT_WRITE") from None
     return {"files": [name]}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import string
 from html import escape
 from typing import TYPE_CHECKING, Iterable, Sequence
@@ -19,6 +20,7 @@ TEMPLATE = pathlib.Path(__file__).resolve().parents[4] / "assets" / "migrate" / 
 MOST_FINDINGS, MOST_BARS, MOST_TABLES, MOST_COLUMNS, MOST_STACKED = 500, 25, 60, 10, 9
 LINE, WIDTH, GAP_X, GAP_Y = 18, 210, 90, 22           # SVG units
 LETTERS = 28
+SHORT = {"character varying": "varchar", "timestamp with time zone": "timestamptz", "timestamp without time zone": "timestamp", "double precision": "float8"}
 
 
 def render(report: Report) -> str:
@@ -134,7 +136,7 @@ class Box:
         return self.y + LINE * (self.names.index(column) + 1 if column in self.names else 0) + 14
 
     def draw(self) -> str:
-        lines = [f"{self.marks[name]}{name}: {self.table.columns[name]['type']}" for name in self.names] + ([f"and {self.more} more"] if self.more else [])
+        lines = [f"{self.marks[name]}{name}: {re.sub('|'.join(SHORT), lambda found: SHORT[found[0]], self.table.columns[name]['type'])}" for name in self.names] + ([f"and {self.more} more"] if self.more else [])
         rows = "".join(f"<text class='dim' x='{self.x + 8}' y='{self.y + LINE * number + 15}'>{text(line, LETTERS + 4)}</text>" for number, line in enumerate(lines, 1))
         return (f"<g><title>{text(self.table.name)}</title><rect class='box' x='{self.x}' y='{self.y}' width='{WIDTH}' height='{self.height}' rx='4'/>"
                 f"<text class='head' x='{self.x + 8}' y='{self.y + 15}'>{text(self.table.name, LETTERS)}</text>{rows}</g>")

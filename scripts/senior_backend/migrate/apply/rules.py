@@ -33,6 +33,7 @@ SAFE = {
     "CONSTR_CHECK": NOT_VALID, "CONSTR_FOREIGN": NOT_VALID, "CONSTR_NOTNULL": NOT_VALID, "CONSTR_EXCLUSION": "an exclusion constraint has no form that does not block: " + QUIET.partition(": ")[2],
     "CONSTR_UNIQUE": "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT ... UNIQUE USING INDEX", "CONSTR_PRIMARY": "CREATE UNIQUE INDEX CONCURRENTLY on columns that are NOT NULL, then ADD PRIMARY KEY USING INDEX",
     "IndexStmt": "CREATE INDEX CONCURRENTLY, outside a transaction", "ReindexStmt": "REINDEX (CONCURRENTLY), outside a transaction", "DropStmt": "DROP INDEX CONCURRENTLY, outside a transaction",
+    "DetachPartition": "DETACH PARTITION ... CONCURRENTLY, outside a transaction", "LockStmt": "leave it out: statements take the locks that they need",
     "RefreshMatViewStmt": "REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on it", "ClusterStmt": "pg_repack or pg_squeeze reorder a table online",
     "VacuumStmt": "plain VACUUM reuses the space; pg_repack gives it back online", "AlterDomainStmt": NOT_VALID,
     "": "run it in a transaction of its own, before or after the one that holds the lock",
@@ -303,11 +304,15 @@ def questionable_types(one: Observed, facts: Facts) -> Iterator[Finding]:
                       "a table of values with a foreign key, or text with a CHECK, when values will come and go")
 
 
-def drops_index(one: Observed, facts: Facts) -> Iterator[Finding]:
-    if one.statement.kind == "DropStmt" and symbol(one.statement.node, "remove_type") == "OBJECT_INDEX" and not one.statement.node.concurrent:
-        for table, modes in one.locks.items():
-            if "AccessExclusiveLock" in modes:
-                yield Finding("warning", "drop-index", table, f"waits for ACCESS EXCLUSIVE on {table}, and meanwhile everybody waits behind it", SAFE["DropStmt"], "blocks-reads")
+def queues(one: Observed, facts: Facts) -> Iterator[Finding]:
+    """Short work under a lock that waits for all and that all wait for, where another form does without."""
+    statement, node = one.statement, one.statement.node
+    index = statement.kind == "DropStmt" and symbol(node, "remove_type") == "OBJECT_INDEX" and not node.concurrent
+    detached = any(each.action == "DetachPartition" and not each.definition.concurrent for each in statement.actions)
+    for table, modes in one.locks.items() if index or detached or statement.kind == "LockStmt" else ():
+        if (mode := strongest(modes)) in BLOCKS and (mode == MODES[-1] or not index):
+            yield Finding("warning", "drop-index" if index else "lock", table, f"waits for {mode_words(mode)} on {table}, and meanwhile everybody waits behind it",
+                          SAFE["DetachPartition" if detached else statement.kind], "blocks-reads")
 
 
 def blocks_without_transaction(one: Observed, facts: Facts) -> Iterator[Finding]:
@@ -345,5 +350,5 @@ def hidden_losses(one: Observed, facts: Facts) -> Iterator[Finding]:
 
 
 RULES: tuple[Callable[[Observed, Facts], Iterator[Finding]], ...] = (
-    failed, hidden_losses, works_under_lock, tracked, breaks_callers, questionable_types, drops_index, blocks_without_transaction, touches_all_rows, mixes,
+    failed, hidden_losses, works_under_lock, tracked, breaks_callers, questionable_types, queues, blocks_without_transaction, touches_all_rows, mixes,
 )

@@ -4,9 +4,8 @@ from __future__ import annotations
 import dataclasses
 
 from senior_backend.openapi.model import Schema
-from senior_backend.scaffold.schemas.facts import ANNOTATIONS
+from senior_backend.scaffold.schemas.facts import ANNOTATIONS, UNKNOWN, Role, Shape, call, intersection_type, nested, union
 from senior_backend.scaffold.schemas.scalars import ROOT_MEMBERS
-from senior_backend.scaffold.schemas.shape import UNKNOWN, Role, Shape, call, intersection_type, nested, union
 from senior_backend.scaffold.typescript import flat_literal, key, string
 
 DEEPEST = 16       # levels of allOf to look into

@@ -4,10 +4,9 @@ from __future__ import annotations
 import dataclasses
 
 from senior_backend.openapi.model import MISSING, Parameter, Schema
-from senior_backend.scaffold.schemas.facts import APPLICATORS, KINDS, kind_of, says_nothing
+from senior_backend.scaffold.schemas.facts import APPLICATORS, KINDS, UNKNOWN, Shape, atom, call, checked, kind_of, nested, says_nothing
 from senior_backend.scaffold.schemas.scalars import ROOT_MEMBERS, SAFE_INTEGER
-from senior_backend.scaffold.schemas.shape import UNKNOWN, Shape, atom, call, checked, nested
-from senior_backend.scaffold.schemas.walk import notes
+from senior_backend.scaffold.schemas.scalars import notes
 from senior_backend.scaffold.typescript import comment, flat_literal, key, literal, number
 
 WIDEST_INDEX = 3

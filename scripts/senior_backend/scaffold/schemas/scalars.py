@@ -1,11 +1,13 @@
-"""Strings, numbers and enumerations as types and zod expressions."""
+"""Strings, numbers and enumerations as types and zod expressions, and the checks for keywords that no zod expression says."""
 from __future__ import annotations
 
-from senior_backend.scaffold.schemas.facts import kind_of
+from senior_backend.openapi.model import Schema
+from senior_backend.scaffold.plan import LISTS, MAPS, SINGLES
+from senior_backend.scaffold.schemas.facts import ANNOTATIONS, APPLICATORS, LINE_LENGTH, NEVER, Rank, Shape, call, kind_of, nested
+from senior_backend.scaffold.typescript import flat_literal, key, literal, number, string
 from senior_backend.scaffold.values.patterns import check_pattern
-from senior_backend.scaffold.schemas.shape import NEVER, Rank, Shape, call
-from senior_backend.scaffold.typescript import flat_literal, key, number, string
 
+NOTED = ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "discriminator", "externalDocs", "xml", "contentEncoding", "contentMediaType")
 # what assets/scaffold/formats.ts can tell; other formats are annotations
 FORMATS = frozenset((
     "date-time", "date", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6", "uri", "uri-reference", "iri", "iri-reference", "uuid",
@@ -127,3 +129,114 @@ def within_limits(schema: dict, value) -> bool:
         return True
     return (schema.get("minimum", value) <= value <= schema.get("maximum", value)
             and ("exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"]) and ("exclusiveMaximum" not in schema or value < schema["exclusiveMaximum"]))
+
+
+NOTES = ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly")
+# keywords that are checked by the interpreter on top of a zod expression, with those that they cannot do without
+ON_TOP = {
+    "not": (), "if": ("then", "else"), "dependentRequired": (), "dependentSchemas": (), "propertyNames": (), "patternProperties": (), "contains": ("minContains", "maxContains"),
+}
+# what limits the values of an enum or const further
+BESIDE_VALUES = frozenset((
+    "pattern", "multipleOf", "items", "prefixItems", "minItems", "maxItems", "uniqueItems", "properties", "required", "additionalProperties", "minProperties", "maxProperties"))
+NUMBERS_AND_NAMES = frozenset((
+    "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems",
+    "minContains", "maxContains", "minProperties", "maxProperties", "required", "dependentRequired"))
+
+
+def interpreted_whole(schema: dict) -> bool:
+    """Whether it depends on what its parts evaluated, so that parts cannot be checked one by one."""
+    members = schema.get("unevaluatedProperties", True) is not True and "additionalProperties" not in schema
+    items = schema.get("unevaluatedItems", True) is not True and "items" not in schema
+    return (members or items) and not (APPLICATORS.isdisjoint(schema) and "patternProperties" not in schema and "contains" not in schema)
+
+
+def on_top(schema: dict) -> dict:
+    """The keywords of a schema that are left to the interpreter."""
+    left: dict = {}
+    for keyword, companions in ON_TOP.items():
+        if keyword in schema:
+            left[keyword] = schema[keyword]
+            left.update({name: schema[name] for name in companions if name in schema})
+    return left
+
+
+def data(walk, schema: Schema) -> str:
+    """A schema as a TypeScript value: references by name, patterns as regular expressions."""
+    if isinstance(schema, bool):
+        return "true" if schema else "false"
+    entries = []
+    for keyword, value in schema.items():
+        if keyword in ANNOTATIONS:
+            text = literal(value) if keyword in NOTES else ""
+        else:
+            text = keyword_data(walk, schema, keyword, value)
+        if text:
+            entries.append(f"{key(keyword)}: {text}")
+    return braces(entries)
+
+
+def keyword_data(walk, schema: dict, keyword: str, value) -> str | None:
+    if keyword == "$ref":
+        return string(walk.definition(value))
+    if keyword == "pattern":
+        return usable_pattern(walk, schema)
+    if keyword == "format":
+        return walk.format_data(value) if value in FORMATS else string(value)
+    if keyword == "patternProperties":
+        return pattern_members(walk, value)
+    if keyword in MAPS:
+        return braces([f"{key(name)}: {'true' if walk.hides(member) else data(walk, member)}" for name, member in value.items()])
+    if keyword in LISTS:
+        return brackets([data(walk, part) for part in value])
+    if keyword in SINGLES:
+        return data(walk, value)
+    if keyword == "required":
+        value = [name for name in value if not walk.hides(schema.get("properties", {}).get(name, True))]
+    return literal(value) if keyword in NUMBERS_AND_NAMES else None
+
+
+def pattern_members(walk, patterns: dict) -> str:
+    pairs = []
+    for source, member in patterns.items():
+        expression = usable_pattern(walk, {"pattern": source})
+        if expression:
+            pairs.append(f"[{expression}, {data(walk, member)}]")
+    return brackets(pairs)
+
+
+def braces(entries: list[str]) -> str:
+    return broken("{ ", entries, " }") if entries else "{}"
+
+
+def brackets(entries: list[str]) -> str:
+    return broken("[", entries, "]")
+
+
+def broken(before: str, entries: list[str], after: str) -> str:
+    flat = before + ", ".join(entries) + after
+    if len(flat) <= LINE_LENGTH and "\n" not in flat:
+        return flat
+    return before.strip() + "\n" + "".join(f"  {nested(entry)},\n" for entry in entries) + after.strip()
+
+
+def notes(schema: dict, without: tuple = ()) -> str:
+    """What zod has no words for, as the argument of meta(): annotations, and keywords that nothing checks."""
+    kept = {keyword: schema[keyword] for keyword in NOTED if keyword in schema and keyword not in without}
+    if "format" in schema and not checked_format(schema):
+        kept["format"] = schema["format"]
+    if "pattern" in schema and not stated_pattern(schema["pattern"]):
+        kept["pattern"] = schema["pattern"]
+    return literal(kept) if kept else ""
+
+
+def checked_format(schema: dict) -> bool:
+    kind, name = schema.get("type", "string"), schema["format"]
+    return "enum" not in schema and "const" not in schema and (name in FORMATS and "string" in kind or name in ("int32", "int64") and kind == "integer")
+
+
+def stated_pattern(source: str) -> bool:
+    """Whether the expression that checks a pattern spells it as the document does."""
+    pattern = check_pattern(source)
+    usable = pattern.expression is not None and not pattern.problem and pattern.danger != "exponential"
+    return usable and pattern.expression.rpartition("/")[0][1:].replace("\\/", "/") == source.replace("\\/", "/")

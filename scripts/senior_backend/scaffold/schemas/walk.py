@@ -1,25 +1,23 @@
-"""The one walk over schemas from which types and validators are written."""
+"""The one walk over schemas from which types and validators are written, and by which codec bodies and parameters are read."""
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
 
-from senior_backend.openapi.model import Report, Schema
-from senior_backend.scaffold.schemas import leftovers, objects
+from senior_backend.openapi.model import Api, MediaType, Report, Schema
+from senior_backend.scaffold.plan import HIDDEN_BY, View, references
+from senior_backend.scaffold.schemas import objects, scalars
 from senior_backend.scaffold.schemas.compositions import all_of, alternatives, apart, merged, sources
-from senior_backend.scaffold.schemas.facts import Facts, KEYWORDS_OF
-from senior_backend.scaffold.names import Names
-from senior_backend.scaffold.schemas.shape import NEVER, NULL, UNKNOWN, Rank, Role, Shape, checked, nested, union
-from senior_backend.scaffold.schemas.scalars import FORMATS, admitted_values, number_shape, string_shape, values_shape
-from senior_backend.scaffold.typescript import key, literal, string
-from senior_backend.scaffold.values.patterns import check_pattern
-from senior_backend.scaffold.views import HIDDEN_BY, View, references
+from senior_backend.scaffold.schemas.facts import KEYWORDS_OF, NEVER, NULL, UNKNOWN, Facts, Rank, Role, Shape, checked, nested, union
+from senior_backend.scaffold.schemas.scalars import admitted_values, notes, number_shape, string_shape, values_shape
+from senior_backend.scaffold.typescript import Names, key, literal, string
 
 COMPOSITIONS = frozenset(("$ref", "allOf", "oneOf", "anyOf"))
 PLAIN = frozenset(("type", "description", "title", "example", "examples", "default", "deprecated", "readOnly", "writeOnly", "format"))
 ANY_OBJECT = "z.record(z.string(), z.unknown())"
 PROVEN_DEPTH = 8           # tsc gives up inferring zod objects that are nested some 16 levels deep
 BOOLEAN = Shape("boolean", "z.boolean()")
-NOTED = ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "discriminator", "externalDocs", "xml", "contentEncoding", "contentMediaType")
 GUARDS = {"object": "whenObject", "array": "whenArray", "string": "whenString", "number": "whenNumber"}
 
 
@@ -77,8 +75,8 @@ class Walk:
             shape = self.base(source, kinds, assume)
         else:
             shape = self.joined(source, kinds, assume, given == "object")
-        left = leftovers.on_top(schema)
-        if not shape.exact or leftovers.interpreted_whole(schema):
+        left = scalars.on_top(schema)
+        if not shape.exact or scalars.interpreted_whole(schema):
             shape = self.interpreted(schema, shape, assume)
         elif left:
             shape = checked(shape, [self.keywords(left)])
@@ -109,7 +107,7 @@ class Walk:
         return checked(shape, [f"{self.helper('required')}({string(name)})" for name in elsewhere])
 
     def keywords(self, schema: dict) -> str:
-        return f"{self.helper('keywords')}({leftovers.data(self, schema)}{self.definitions_argument(schema)})"
+        return f"{self.helper('keywords')}({scalars.data(self, schema)}{self.definitions_argument(schema)})"
 
     def interpreted(self, schema: dict, shape: Shape, assume: str) -> Shape:
         """The same type, decided by the interpreter."""
@@ -117,7 +115,7 @@ class Walk:
             schema = {"type": assume, **schema}
         self.shared.casts.append(shape.type)
         generic = "" if shape.type == "unknown" else f"<{shape.type}>"
-        zod = f"{self.helper('jsonSchema')}{generic}({leftovers.data(self, schema)}{self.definitions_argument(schema)})"
+        zod = f"{self.helper('jsonSchema')}{generic}({scalars.data(self, schema)}{self.definitions_argument(schema)})"
         return dataclasses.replace(shape, zod=zod, deferred=False, exact=True)
 
     def base(self, schema: dict, kinds: frozenset[str], assume: str) -> Shape:
@@ -139,7 +137,7 @@ class Walk:
 
     def enumerated(self, schema: dict, kinds: frozenset[str]) -> Shape:
         shape = values_shape(self, admitted_values(schema, kinds))
-        rest = {keyword: value for keyword, value in schema.items() if keyword in leftovers.BESIDE_VALUES}
+        rest = {keyword: value for keyword, value in schema.items() if keyword in scalars.BESIDE_VALUES}
         rest = {keyword: value for keyword, value in rest.items() if any(keyword in KEYWORDS_OF[kind] for kind in kinds if kind in KEYWORDS_OF)}
         return checked(shape, [self.keywords(rest)] if rest else [])
 
@@ -231,28 +229,6 @@ class Walk:
             self.shared.report.warn(message, node, key)
 
 
-def notes(schema: dict, without: tuple = ()) -> str:
-    """What zod has no words for, as the argument of meta(): annotations, and keywords that nothing checks."""
-    kept = {keyword: schema[keyword] for keyword in NOTED if keyword in schema and keyword not in without}
-    if "format" in schema and not checked_format(schema):
-        kept["format"] = schema["format"]
-    if "pattern" in schema and not stated_pattern(schema["pattern"]):
-        kept["pattern"] = schema["pattern"]
-    return literal(kept) if kept else ""
-
-
-def checked_format(schema: dict) -> bool:
-    kind, name = schema.get("type", "string"), schema["format"]
-    return "enum" not in schema and "const" not in schema and (name in FORMATS and "string" in kind or name in ("int32", "int64") and kind == "integer")
-
-
-def stated_pattern(source: str) -> bool:
-    """Whether the expression that checks a pattern spells it as the document does."""
-    pattern = check_pattern(source)
-    usable = pattern.expression is not None and not pattern.problem and pattern.danger != "exponential"
-    return usable and pattern.expression.rpartition("/")[0][1:].replace("\\/", "/") == source.replace("\\/", "/")
-
-
 class Shared:
     """What the walks of all views gather for the two files."""
 
@@ -265,3 +241,182 @@ class Shared:
         self.casts: list[str] = []             # type expressions inside zod expressions
         self.wanted: dict[str, tuple[str, View]] = {}
         self.warned: set[tuple[int, str]] = set()
+
+
+TOKEN = re.compile(r"[a-z0-9!#$&^_.+-]+\Z")
+
+
+def codec_of(content_type: str, schema: Schema | None) -> str:
+    """"json", "form", "multipart", "text", "xml" or "binary"."""
+    kind, _, subtype = content_type.partition("/")
+    if subtype == "json" or subtype.endswith("+json"):
+        return "json"
+    if content_type == "application/x-www-form-urlencoded":
+        return "form"
+    if content_type == "multipart/form-data" or content_type == "multipart/*":
+        return "multipart"
+    if subtype == "xml" or subtype.endswith("+xml"):
+        return "text" if schema is None or says_text(schema) else "xml"
+    if kind == "text":
+        return "text"
+    return "json" if content_type in ("*/*", "application/*") and not says_text(schema) else "binary"
+
+
+def says_text(schema: Schema | None) -> bool:
+    """Whether the schema is about a text or raw bytes, not about a structure."""
+    return not isinstance(schema, dict) or schema.get("type") == "string" or not schema
+
+
+def content_type_expression(content_type: str) -> str:
+    """The type of the header's value: a literal, or a template where it is a range."""
+    kind, _, subtype = content_type.partition("/")
+    if subtype != "*":
+        return string(content_type)
+    return f"`{kind}/${{string}}`" if TOKEN.match(kind) and kind != "*" else "string"
+
+
+@dataclasses.dataclass(slots=True)
+class Declaration:
+    """A type of types.ts and its validator: export `name` and export `name`Schema."""
+    name: str
+    shape: Shape
+    description: str
+    typed: bool = True                 # False: the validator alone is declared; its type is an expression
+    validated: bool = True             # False: the type alone is declared
+
+
+class Understanding:
+    """Walks the components in an order in which validators can be declared; operations are added by planning."""
+
+    def __init__(self, api: Api, names: Names):
+        self.api, self.names = api, names
+        self.facts = Facts(api, names.views)
+        self.shared = Shared(api.report)
+        self.shared.endless = endless_references(api.schemas)
+        self.walks = {view: Walk(names, self.facts, view, self.shared) for view in View}
+        for walk in self.walks.values():
+            walk.whole = self.walks[View.WHOLE]
+        self.binary = binary_components(api, names)
+        self.components = {declaration.name: declaration for key, view in self.order() for declaration in [self.component(key, view)]}
+        self.operations: list[Declaration] = []
+        self.statements: list[str] = []        # types of requests and replies, in the order of the operations
+        self.statuses: set[str] = set()        # status unions that replies refer to
+
+    def order(self) -> list[tuple[str, View]]:
+        """(key, view) of every declaration, referred-to ones first wherever there is no cycle."""
+        used = {View.WHOLE: set(self.api.schemas), View.REQUEST: self.names.views.used_by(request_roots(self.api)), View.RESPONSE: self.names.views.used_by(response_roots(self.api))}
+        return [(key, view) for view in View for key in self.sorted_keys(used[view]) if self.names.views.of(key, view) is view]
+
+    def sorted_keys(self, wanted: set[str]) -> list[str]:
+        graph, done = self.names.views.references, {}
+        for root in self.api.schemas:
+            work = [(root, iter(graph[root]))] if root in wanted and root not in done else []
+            entered = {root}
+            while work:
+                key, targets = work[-1]
+                fresh = next((target for target in targets if target not in done and target not in entered), None)
+                if fresh is None:
+                    done[key] = None
+                    work.pop()
+                else:
+                    entered.add(fresh)
+                    work.append((fresh, iter(graph[fresh])))
+        return list(done)
+
+    def component(self, key: str, view: View) -> Declaration:
+        walk, schema, name = self.walks[view], self.api.schemas[key], self.names.schema(key, view)
+        walk.component, walk.binary = key, self.binary.get(key, "string")
+        shape = walk.shape(schema)
+        walk.component, walk.binary = "", "string"
+        if shape.deferred:
+            shape = dataclasses.replace(shape, zod=f"z.lazy(() => {shape.noted})", meta="")
+        if name != key:
+            own = {"component": key, **({"view": view.value.lower()} if view.value else {})}
+            shape = dataclasses.replace(shape, zod=shape.noted, meta=literal(own))
+        if shape.members is not None and (shape.bases or shape.braced):
+            self.shared.interfaces[name] = shape.members
+        self.shared.declared.add(name)
+        return Declaration(name, shape, text_of(schema))
+
+
+def text_of(schema: Schema) -> str:
+    """The description of a declaration."""
+    if not isinstance(schema, dict):
+        return ""
+    lines = [schema.get("description") or schema.get("title") or ""]
+    return "\n".join([*filter(None, lines), *(["@deprecated"] if schema.get("deprecated") is True else [])])
+
+
+def media_of_requests(api: Api) -> list[MediaType]:
+    return [media for operation in api.operations if operation.body for media in operation.body.media]
+
+
+def media_of_responses(api: Api) -> list[MediaType]:
+    return [media for operation in api.operations for response in operation.responses for media in response.media]
+
+
+def keys_in(media_types: list[MediaType]) -> list[str]:
+    return [key for media in media_types if isinstance(media.schema, dict) for key in references(media.schema, set())]
+
+
+def request_roots(api: Api) -> list[str]:
+    parameters = [key for operation in api.operations for parameter in operation.parameters if isinstance(parameter.schema, dict) for key in references(parameter.schema, set())]
+    return keys_in(media_of_requests(api)) + parameters
+
+
+def response_roots(api: Api) -> list[str]:
+    return keys_in(media_of_responses(api))
+
+
+def binary_components(api: Api, names: Names) -> dict[str, str]:
+    """Components that are read from multipart bodies -> "file", or "both" when they are also read or written otherwise."""
+    requests = media_of_requests(api)
+    multipart = [media for media in requests if codec_of(media.content_type, media.schema) == "multipart"]
+    if not multipart:
+        return {}
+    files = names.views.used_by(keys_in(multipart))
+    others = names.views.used_by(keys_in([media for media in requests if media not in multipart]) + response_roots(api))
+    return {key: "both" if key in others else "file" for key in files}
+
+
+@functools.lru_cache(maxsize=1)
+def understand(names: Names) -> Understanding:
+    """The understanding of an api; the same object for the same names."""
+    return Understanding(names.api, names)
+
+
+def endless_references(schemas: dict[str, Schema]) -> set[tuple[str, str]]:
+    """The pairs (component, what it refers to) that have to be cut: those inside allOf first, since alternatives carry the types."""
+    inward = {key: direct(schema, ("allOf",)) for key, schema in schemas.items()}
+    every = {key: direct(schema, ("allOf", "oneOf", "anyOf")) for key, schema in schemas.items()}
+    if not any(every.values()):
+        return set()
+    cut = {(source, target) for source, target in within_cycles(every) if target in inward[source]}
+    left = {key: [target for target in targets if (key, target) not in cut] for key, targets in every.items()}
+    return cut | within_cycles(left)
+
+
+def direct(schema: Schema, keywords: tuple[str, ...]) -> list[str]:
+    found, pending = [], [schema]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            if "$ref" in node:
+                found.append(node["$ref"])
+            for keyword in keywords:
+                pending.extend(node.get(keyword, ()))
+    return found
+
+
+def within_cycles(graph: dict[str, list[str]]) -> set[tuple[str, str]]:
+    """The edges from whose end a path leads back to their start."""
+    return {(source, target) for source, targets in graph.items() for target in targets if source in reached(graph, target)}
+
+
+def reached(graph: dict[str, list[str]], start: str) -> set[str]:
+    found, pending = {start}, [start]
+    while pending:
+        fresh = [target for target in graph[pending.pop()] if target not in found]
+        found.update(fresh)
+        pending.extend(fresh)
+    return found

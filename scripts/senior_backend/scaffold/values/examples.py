@@ -6,12 +6,10 @@ import math
 from typing import Any, Iterator
 
 from senior_backend.openapi.model import Api, Schema
-from senior_backend.scaffold.values import text_formats
-from senior_backend.scaffold.values.flat_schemas import Contradiction, Flat
-from senior_backend.scaffold.values.patterns import check_pattern
-from senior_backend.scaffold.values.regex.samples import samples
-from senior_backend.scaffold.values.satisfaction import Checker, same
-from senior_backend.scaffold.views import View, Views
+from senior_backend.scaffold.values.patterns import SAMPLES, check_pattern
+from senior_backend.scaffold.values.satisfaction import Checker, Contradiction, Flat, same
+from senior_backend.scaffold.values.regex.ambiguity import samples
+from senior_backend.scaffold.plan import View, Views
 
 VARIANTS = 6                           # of a whole value that are tried before giving up
 COMBINATIONS = 24                      # of branches of anyOf and oneOf
@@ -259,7 +257,7 @@ def texts(flat: Flat, variant: int) -> Iterator[str]:
         raise Unsatisfiable("too long")
     patterns, formats = flat.all_of("pattern"), flat.all_of("format")
     for name in formats:
-        known = text_formats.SAMPLES.get(name, ())
+        known = SAMPLES.get(name, ())
         yield from [*known[variant % len(known):], *known[:variant % len(known)]] if known else ()
         yield from longer_format(name, low, variant)
     if patterns:
