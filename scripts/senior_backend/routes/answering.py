@@ -19,7 +19,7 @@ CHECKED = {"body", "querystring", "query", "params", "headers"}
 
 def answered(it: Any, endpoint: Endpoint) -> Exchange:
     """The exchange after all handlers have run."""
-    exchange, generics = Exchange(endpoint.framework), endpoint.layer.types
+    exchange, generics = Exchange(endpoint.framework, re.findall(r":(\w+)", endpoint.path)), endpoint.layer.types
     kept = it.exchange, it.depth, it.steps, it.calls, it.catchers, it.module
     it.exchange, it.depth, it.steps, it.calls, it.catchers = exchange, 1, STEPS if it.spent < MOST_STEPS else STEPS // 20, [], [exchange.thrown]
     allowed = it.steps

@@ -326,8 +326,9 @@ class Builtins:
     REGEXP = REGEXP
     enter, construct, http_error = staticmethod(statements.enter), staticmethod(statements.construct), staticmethod(http_error)
 
-    def __init__(self) -> None:
+    def __init__(self, decorated: Callable) -> None:
         self.errors: dict[str, Cls] = {}
+        self.decorated = decorated
 
     def error_class(self, name: str) -> Cls:
         return self.errors.setdefault(name, Cls(name, ERROR, None))

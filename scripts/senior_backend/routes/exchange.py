@@ -52,10 +52,10 @@ class Answer(NamedTuple):
 
 
 class Exchange:
-    """framework: express, fastify or koa. credentials: security scheme -> its definition; own, handling: whether the handler at hand is the route's, and its last."""
+    """framework: express, fastify or koa. names: of the parameters in the path; credentials: security scheme -> its definition; own, handling: whether the handler at hand is the route's, and its last."""
 
-    def __init__(self, framework: str):
-        self.framework = framework
+    def __init__(self, framework: str, names: list[str]):
+        self.framework, self.names = framework, names
         self.uses: dict[tuple, Use] = {}
         self.answers: list[Answer] = []
         self.thrown: list = []
@@ -255,12 +255,17 @@ class Input(Value):
         self.exchange.use(made.key)
         return made
 
+    def declares(self, it: Any, name: str) -> bool:
+        """Whether a type says that there is such a part."""
+        whole = self.exchange.uses.get(self.key)
+        return whole is not None and whole.type is not None and name in it.types.members(whole.type)
+
     def item(self, it: Any) -> Any:
         """One of the items of a list."""
         return self.part("[]") if self.path or self.location == "body" else Unknown()
 
     def spread(self, it, made):
-        made.open = True
+        made.open, made.inputs = True, (*made.inputs, self)
         made.props.update({key[1][-1]: Input(self.exchange, *key) for key in list(self.exchange.uses) if key[0] == self.location and key[1] and key[1][:-1] == self.path})
 
     def invoke(self, it, name, arguments, node):

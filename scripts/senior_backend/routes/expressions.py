@@ -7,7 +7,7 @@ import re
 from typing import Any, Callable
 
 from senior_backend.routes.builtins import ArrayTest
-from senior_backend.routes.interpreter import Scope
+from senior_backend.routes.interpreter import Scope, uncertain
 from senior_backend.routes.modules import Import, import_call, resolved
 from senior_backend.routes.statements import assign, make_class, property_name, registering, super_call, typed
 from senior_backend.routes.types import Type
@@ -135,7 +135,7 @@ def object_(it, node, scope):
 def spread(it, made: Obj, value: Any) -> None:
     if type(value) is Obj:
         made.props.update({name: member.getter(it, value) if type(member) is Getter else member for name, member in value.props.items()})
-        made.open |= value.open
+        made.open, made.inputs = made.open or value.open, (*made.inputs, *value.inputs)
     elif hasattr(value, "spread"):
         value.spread(it, made)
     elif type(value) is Alternatives:
@@ -143,7 +143,7 @@ def spread(it, made: Obj, value: Any) -> None:
             inner = Obj()
             spread(it, inner, option)
             made.props.update({name: either(made.props.get(name, UNDEFINED), member) for name, member in inner.props.items()})
-            made.open |= inner.open
+            made.open, made.inputs = made.open or inner.open, (*made.inputs, *inner.inputs)
     elif value is not UNDEFINED and value is not None and value is not False:
         made.open = True
         made.props.update({name: Unknown(type_) for name, type_ in it.types.members(value.type).items()} if type(value) is Unknown and value.type else {})
@@ -268,6 +268,10 @@ def inner(it, node, scope):
 def awaited(it, node, scope):
     """What is waited for comes from elsewhere: while a request is answered there may be nothing."""
     value = it.evaluate(node.named_children[-1], scope)
+    if it.exchange is not None and type(value) is Obj and value.cls is None and value.depth:
+        value.props = {name: uncertain(it, member) for name, member in value.props.items()}
+    if it.exchange is not None and type(value) is Arr and not value.items:
+        value.open = True
     return either(value, UNDEFINED) if it.exchange is not None and type(value) in (Obj, Arr) else value
 
 

@@ -14,6 +14,7 @@ from senior_backend.routes.values import UNDEFINED, Alternatives, Arr, Fn, Nativ
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 EVERY_METHOD = ("get", "put", "post", "delete", "patch")
+MOST_LAYERS = 20_000        # more are made by loops that were not meant to be read
 HOOKS = ("onRequest", "preParsing", "preValidation", "preHandler")
 
 
@@ -94,6 +95,9 @@ class Router(Value):
 
     def add(self, it: Any, kind: str, methods: tuple, paths: list | None, handlers: list, node: Any, **further: Any) -> Router:
         it.registered += 1
+        if it.registered > MOST_LAYERS:
+            it.tell(f"more than {MOST_LAYERS} routes and middlewares: the rest is left out", it.place(node))
+            return self
         self.layers.append(Layer(kind, methods, paths, handlers, it.place(node), node, types=it.generics, **further))
         return self
 

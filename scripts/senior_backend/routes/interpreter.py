@@ -276,8 +276,6 @@ class Interpreter:
 
 def uncertain(it: Interpreter, value: Any) -> Any:
     """What a function gives while a request is answered: null, true or a number may be another the next time; a status stays."""
-    if type(value) is Obj and value.cls is None and value.depth:
-        value.props = {name: uncertain(it, member) if type(member) is not Obj else member for name, member in value.props.items()}
     if value is None:
         return either(None, Unknown())
     return Varying(it.types.of_value(value)) if isinstance(value, (bool, int, float)) and not 100 <= value < 600 else value

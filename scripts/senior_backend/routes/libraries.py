@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from senior_backend.routes.schemas import Schema, as_schema, enumerated, literals, plain, validation
+from senior_backend.routes.types import of_schema
 from senior_backend.routes.values import UNDEFINED, Arr, Cls, Getter, Native, Obj, Unknown, Value
 
 STRING, NUMBER = {"type": "string"}, {"type": "number"}
@@ -26,8 +27,8 @@ def scalars(text: str) -> dict[str, dict]:
     return {name: {key: word for key, word in zip(("type", "format"), value.split(":")) if word} for name, value in named(text).items()}
 
 
-FORMATS = named("""email url=uri httpUrl=uri uri uuid guid=uuid uuidv4=uuid uuidv6=uuid uuidv7=uuid datetime=date-time date time duration ipv4 ipv6 hostname isoDate=date-time isEmail=email isURL=uri
-    isUUID=uuid isISO8601=date-time isIP= isMongoId= isJWT= isAlpha= isAlphanumeric= isPostalCode= isMobilePhone= isStrongPassword= isHexadecimal= isSlug= cuid= cuid2= ulid= nanoid= jwt= base64= base64url= emoji= ip= cidr=
+FORMATS = named("""email url=uri httpUrl=uri uri uuid guid=uuid uuidv4=uuid uuidv6=uuid uuidv7=uuid datetime=date-time date time duration ipv4 ipv6 hostname isoDate=date-time isEmail=email isURL=uri isUrl=uri
+    isDate=date-time isDateString=date-time isUUID=uuid isISO8601=date-time isIP= isMongoId= isJWT= isAlpha= isAlphanumeric= isPostalCode= isMobilePhone= isStrongPassword= isHexadecimal= isSlug= cuid= cuid2= ulid= nanoid= jwt= base64= base64url= emoji= ip= cidr=
     cidrv4= cidrv6= xid= ksuid= e164= hex=""")
 ISO = ("date", "time", "datetime", "duration")
 
@@ -370,6 +371,23 @@ JOI = Library({
     "validateAsync": lambda it, s, a: validation(it, s, a, it.builtins.error("ValidationError"))})
 
 
+# fluent-json-schema
+def with_prop(it, s, a):
+    return s.copy(parts={**s.parts, at(a): as_schema(FLUENT, at(a, 1)) if len(a) > 1 else Schema(FLUENT, "scalar", None, None, True)}) if isinstance(at(a), str) else s
+
+
+def needed(it, s, a):
+    return s.copy(parts={name: part.copy(optional=part.optional and name not in listed(at(a))) for name, part in s.parts.items()}) if type(at(a)) is Arr and s.kind == "object" else s.copy(optional=False)
+
+
+FLUENT = Library({
+    **makers(scalars("string number integer boolean null mixed= raw= ref="), lambda: FLUENT, True), "object": lambda it, a: object_of(it, FLUENT, UNDEFINED).copy(optional=True), "array": lambda it, a: Schema(FLUENT, "array", None, None, True),
+}, {
+    **{name: keyword(name) for name in "minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minItems maxItems minProperties maxProperties".split()}, "default": defaulted, "extend": objects(extended),
+    **{name: keyword(name, lambda given: pattern_of(given) or (given if isinstance(given, str) else None)) for name in ("pattern", "format", "title", "description")}, "enum": joi_values, "required": needed, "prop": objects(with_prop),
+    "items": joi_items, "only": only(True), "without": only(False), "additionalProperties": lambda it, s, a: s.copy(rest=False if at(a) is False else None), "uniqueItems": keyword("uniqueItems", lambda given: given is True)})
+
+
 # celebrate
 SEGMENTS = {name.upper(): name for name in ("body", "query", "params", "headers", "cookies", "signedCookies")}
 CELEBRATE_ERROR = Cls("CelebrateError", None, None)
@@ -415,7 +433,12 @@ def ajv(it: Any) -> Native:
 
 # express-validator
 LOCATIONS = named("params=path query body headers=header cookies=cookie")
-RULES = named("isInt=integer isFloat=number isNumeric=number isDecimal=number isBoolean=boolean isString=string isArray=array isObject=object toInt=integer toFloat=number isLength=string")
+RULES = named("""isInt=integer isFloat=number isNumeric=number isDecimal=number isBoolean=boolean isString=string isArray=array isObject=object toInt=integer toFloat=number isLength=string
+    isBooleanString=boolean isNumberString=number isPositive=number""")
+
+
+# those of class-validator that take numbers
+POSITIONAL = {"minLength": ["minLength"], "maxLength": ["maxLength"], "length": ["minLength", "maxLength"], "min": ["minimum"], "max": ["maximum"], "arrayMinSize": ["minItems"], "arrayMaxSize": ["maxItems"]}
 
 
 class Field(Value):
@@ -430,14 +453,16 @@ class Field(Value):
 
     def invoke(self, it, name, a, node):
         given = plain(at(a)) if type(at(a)) is Obj else {}
-        if name == "optional":
+        if name in ("optional", "isOptional"):
             self.optional = True
-        elif name == "notEmpty":
+        elif name in ("notEmpty", "isNotEmpty"):
             self.keywords.setdefault("minLength", 1)
+        elif name in POSITIONAL:
+            self.keywords.update((key, value) for key, value in zip(POSITIONAL[name], a) if number(value))
         elif name in RULES:
             noun = LIMITS.get(RULES[name], "imum")
             self.keywords.update({"type": RULES[name], **{end + noun: given[end] for end in ("min", "max") if end in given}} if given or "type" not in self.keywords else {})
-        elif name == "isIn":
+        elif name in ("isIn", "isEnum"):
             self.keywords.update(enumerated(None, literals(at(a))).keywords)
         elif name == "matches" and pattern_of(at(a)):
             self.keywords.update(STRING, pattern=pattern_of(at(a)))
@@ -456,6 +481,23 @@ def express_validator(it: Any) -> Native:
     return Native(lambda it, this, a, node: Unknown(), {"checkSchema": Native(check_schema), **{name: rule(location) for name, location in named("body query param=path header cookie check=body").items()}})
 
 
+def decorated(it: Any, node: Any, scope: Any) -> tuple[dict, bool]:
+    """(keywords, whether it is optional) by the decorators of class-validator at a field."""
+    field = Field("", "")
+    for call in (child.named_children[0] for child in node.named_children if child.type == "decorator"):
+        if call.type == "call_expression":
+            name, written = call.child_by_field_name("function").text.decode(), call.child_by_field_name("arguments")
+            field.invoke(it, name[:1].lower() + name[1:], [it.evaluate(child, scope) for child in written.named_children], call)
+    return field.keywords, field.optional
+
+
+def instance_of(it: Any, this: Any, a: list, node: Any) -> Any:
+    """plainToInstance(Dto, req.body)."""
+    if isinstance(at(a), Cls) and hasattr(at(a, 1), "typed"):
+        a[1].typed(it, of_schema(a[0]))
+    return at(a, 1)
+
+
 def check_schema(it: Any, this: Any, a: list, node: Any) -> Arr:
     """Rules as data: {name: {in: ["body"], isInt: {options: {min: 1}}}}."""
     found, usual = [], at(a, 1)
@@ -472,4 +514,4 @@ def check_schema(it: Any, this: Any, a: list, node: Any) -> Arr:
 
 PACKAGES: dict[str, Callable] = {
     **dict.fromkeys(("zod", "zod/v4", "zod/v3", "zod/mini", "zod/v4-mini"), zod), **dict.fromkeys(("@sinclair/typebox", "typebox", "@fastify/type-provider-typebox"), lambda it: TYPEBOX.namespace("Type", Check=Unknown(), Compile=Unknown())),
-    **dict.fromkeys(("joi", "@hapi/joi"), lambda it: JOI.namespace("Joi", ValidationError=it.builtins.error_class("ValidationError"))), "ajv": ajv, "celebrate": celebrate_package, "express-validator": express_validator}
+    **dict.fromkeys(("joi", "@hapi/joi"), lambda it: JOI.namespace("Joi", ValidationError=it.builtins.error_class("ValidationError"))), "ajv": ajv, "celebrate": celebrate_package, "fluent-json-schema": lambda it: FLUENT.namespace("S", FORMATS=Obj({name.upper().replace("-", "_"): name for name in FORMATS.values() if name})), "class-transformer": lambda it: Native(instance_of, dict.fromkeys(("plainToInstance", "plainToClass"), Native(instance_of))), "express-validator": express_validator}

@@ -18,6 +18,7 @@ from senior_backend.routes.document import renamed
 from senior_backend.routes.expressions import EXPRESSIONS
 from senior_backend.routes.frameworks import PACKAGES, Endpoint, Router, endpoints
 from senior_backend.routes.interpreter import Interpreter, Unresolved
+from senior_backend.routes.libraries import decorated
 from senior_backend.routes.notation import Unreadable, documented, templates
 from senior_backend.routes.operations import Writer
 from senior_backend.routes.schemas import Components, Schema
@@ -85,7 +86,7 @@ class Reader:
     def __init__(self, folder: pathlib.Path):
         self.sources, self.components = Sources(folder, PACKAGES), Components()
         self.it = self.sources.it = Interpreter(self.sources, builtins.globals_(), EXPRESSIONS, STATEMENTS, HOISTED)
-        self.it.builtins, self.it.types = builtins.Builtins(), Types(self.it, self.components)
+        self.it.builtins, self.it.types = builtins.Builtins(decorated), Types(self.it, self.components)
 
     def read(self) -> Found:
         it, sources = self.it, self.sources

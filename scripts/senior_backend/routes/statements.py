@@ -162,7 +162,27 @@ def if_(it, node, scope):
     if known is not None:
         chosen = first if known else second
         return it.execute(chosen, scope) if chosen else None
+    if it.exchange is not None and (found := splittable(condition, scope)):
+        return it.fork([lambda option=option: with_option(it, node, scope, *found, option) for option in found[0].vars[found[1]].options])
     return it.fork([lambda: it.execute(first, scope), lambda: it.execute(second, scope) if second else None], absence(test))
+
+
+def splittable(condition: Any, scope: Scope) -> tuple[Scope, str] | None:
+    """The variable of a condition that stands for one of several known objects: where it is held, and its name."""
+    for node in condition.named_children:
+        if node.type == "identifier" and (holder := scope.holder(name := node.text.decode())) and type(value := holder.vars[name]) is Alternatives and all(type(option) is Obj for option in value.options):
+            return holder, name
+        if node.type in ("member_expression", "unary_expression", "binary_expression") and (found := splittable(node, scope)):
+            return found
+    return None
+
+
+def with_option(it, node: Any, scope: Scope, holder: Scope, name: str, option: Any) -> str | None:
+    whole, holder.vars[name] = holder.vars[name], option
+    try:
+        return if_(it, node, scope)
+    finally:
+        holder.vars[name] = whole
 
 
 @statement("else_clause", "labeled_statement", "finally_clause")
@@ -330,7 +350,7 @@ def enter(it, function: Fn, this: Any, arguments: list, scope: Scope) -> Any:
     if signature.body is None:
         return Unknown()
     if signature.statements is None:
-        value = it.result(signature.body, scope)
+        value = it.result(signature.body, scope) if signature.body.type != "undefined" else Unknown()
         if it.exchange:
             it.exchange.leave(it, value)
     else:
@@ -406,7 +426,9 @@ def bind_object(it, target: Any, value: Any, scope: Scope, declares: bool) -> No
 
 def rest_of(value: Any, taken: list) -> Any:
     if type(value) is Obj:
-        return Obj({name: member for name, member in value.props.items() if name not in taken}, open=value.open)
+        made = Obj({name: member for name, member in value.props.items() if name not in taken}, open=value.open)
+        made.inputs = value.inputs
+        return made
     return value if hasattr(value, "key") else Unknown()
 
 

@@ -209,7 +209,8 @@ class Types:
         found = self.of_class(cls.parent) if isinstance(cls.parent, Cls) else {}
         for name, node in cls.fields:
             annotation = node.child_by_field_name("type")
-            found[name] = Member(Type(annotation.named_children[0], cls.scope, {}) if annotation else of_schema({}), is_optional(node), annotations(node))
+            keywords, optional = self.it.builtins.decorated(self.it, node, cls.scope)
+            found[name] = Member(Type(annotation.named_children[0], cls.scope, {}) if annotation else of_schema({}), optional or is_optional(node), {**annotations(node), **keywords})
         return found
 
     def of_properties(self, schema: Any) -> dict[str, Member] | None:
@@ -239,14 +240,15 @@ class Types:
             node = declared[0][0]
             if (node.type == "interface_declaration" or node.child_by_field_name("value").type in ("object_type", "union_type", "intersection_type")) and node.child_by_field_name("type_parameters") is None:
                 return self.components.reference(("type", node.id), name, lambda: {**annotations(node), **self.structure(self.resolve(type_))})
-        if isinstance(declared, Cls) and declared.fields:
-            return self.components.reference(("class", id(declared)), name, lambda: self.object_schema(self.of_class(declared)))
-        return self.structure(self.resolve(type_))
+        return self.instance(declared) if isinstance(declared, Cls) and declared.fields else self.structure(self.resolve(type_))
+
+    def instance(self, cls: Cls) -> dict:
+        return self.components.reference(("class", id(cls)), cls.name, lambda: self.object_schema(self.of_class(cls)))
 
     def structure(self, type_: Type) -> dict:
         node = type_.node
         if node is None:
-            return self.object_schema(self.of_class(type_.fixed)) if isinstance(type_.fixed, Cls) and type_.fixed.fields else type_.fixed if isinstance(type_.fixed, dict) else {}
+            return self.instance(type_.fixed) if isinstance(type_.fixed, Cls) and type_.fixed.fields else type_.fixed if isinstance(type_.fixed, dict) else {}
         kind, children = node.type, node.named_children
         if kind == "predefined_type":
             return dict(SCALARS.get(node.text.decode(), {}))

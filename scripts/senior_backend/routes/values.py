@@ -144,11 +144,12 @@ class Collection(Value):
 
 
 class Obj(Collection):
-    __slots__ = ("props", "cls")
+    """inputs: the parts of the request that were spread into it."""
+    __slots__ = ("props", "cls", "inputs")
 
     def __init__(self, props: dict | None = None, cls: Any = None, open: bool = False, depth: int = 0):
         super().__init__(open, depth)
-        self.props, self.cls = {} if props is None else props, cls
+        self.props, self.cls, self.inputs = {} if props is None else props, cls, ()
 
     def get(self, it, name, node):
         if name in self.props:
@@ -156,6 +157,10 @@ class Obj(Collection):
             return found.getter(it, self) if type(found) is Getter else found
         if self.cls is not None:
             return self.cls.member(it, self, name)
+        if self.inputs and isinstance(name, str):
+            found = [spread for spread in self.inputs if spread.location != "path" or name in spread.exchange.names]
+            if found:
+                return next((spread for spread in found if spread.declares(it, name)), found[-1]).part(name)
         if name == "hasOwnProperty":
             return Native(lambda it, this, arguments, node: Unknown())
         return Unknown(it.types.member(self.type, name) or it.types.item(self.type) if self.type else None) if self.open else UNDEFINED
