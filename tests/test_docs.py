@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from senior_backend import console
 from senior_backend.docs import command, view
-from senior_backend.docs.detect.project import detect
+from senior_backend.docs.command import detect
 from senior_backend.docs.facts import masked
 from conftest import compare_golden
 

@@ -25,7 +25,7 @@ PET = {"type": "object", "properties": {"id": {"type": "integer", "readOnly": Tr
 
 
 def operation(method: str = "get", path: str = "/", operation_id: str | None = None, tag: str = "default") -> Operation:
-    return Operation(method, path, operation_id, tag, "", "", False, [], None, [], [], {})
+    return Operation(method, path, operation_id, tag, "", "", False, [], None, [], [], False, {})
 
 
 def api(schemas=(), operations=(), tags=(), schemes=()) -> Api:

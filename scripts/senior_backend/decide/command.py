@@ -60,11 +60,7 @@ OTHERS: dict[str, list[tuple[str, str, dict[str, Any]]]] = {                    
     ],
 }
 INSTEAD = ("--list-profiles", "--check-profiles", "--composition")
-SAMPLE = {
-    "read_write_ratio": 20, "qps_p99": 50, "tenancy": "shared-multi-tenant", "interaction": "queue", "data_sensitivity": "pii", "compliance_owner": "Ada Lovelace",
-    "pattern": "modular-monolith", "team_size": 8, "platform_team": False, "language_preference": "typescript", "needs_admin_panel": False, "rpo_minutes": 15, "rto_minutes": 60,
-    "slo": 99.5, "slo_window_days": 30, "error_budget_owner": "Grace Hopper",
-}
+SAMPLE = BUNDLE / "examples" / "bookshop-answers.json"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -167,7 +163,8 @@ def one(arguments: argparse.Namespace, engine: Engine, measured: Any, as_of: str
     """Decide once, and write what was asked for."""
     from senior_backend.decide import documents
 
-    answers = Answers({**nothing(), **SAMPLE}, dict.fromkeys(SAMPLE, "--sample")) if arguments.sample else from_flags(arguments)
+    sample = json.loads(SAMPLE.read_text(encoding="utf-8")) if arguments.sample else {}
+    answers = Answers({**nothing(), **sample}, dict.fromkeys(sample, "--sample")) if sample else from_flags(arguments)
     answers.values.update(load_values(measured))
     made = documents.decide(documents.Case(engine, answers, measured, as_of))
     if arguments.what_if:

@@ -1,4 +1,4 @@
-"""The files of a document: found, read within limits, decoded and parsed."""
+"""The files of a document: found, read within limits, decoded and parsed; and the version of OpenAPI that it is written in."""
 from __future__ import annotations
 
 import codecs
@@ -12,7 +12,7 @@ import stat
 from typing import Any, Iterator
 
 from senior_backend.console import CommandError, ExitCode
-from senior_backend.openapi.model import Place
+from senior_backend.openapi.model import Place, kind
 from senior_backend.json_text import SyntaxProblem, parse_json
 
 FILE_LIMIT = 64 << 20       # bytes; five times GitHub's document, the largest that was met
@@ -115,3 +115,29 @@ def collection_paused() -> Iterator[None]:
     finally:
         if running:
             gc.enable()
+
+
+NEWEST = re.compile(r"3\.[0-2](?:\.\d+)?(?:-.+)?")
+KNOWN = "expected swagger: '2.0', or openapi: 3.0.x, 3.1.x or 3.2.x"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Dialect:
+    version: str                       # as written
+    swagger: bool                      # Swagger 2.0
+    old_schemas: bool                  # 2.0 and 3.0: nullable, siblings of $ref are ignored
+    components: tuple[str, ...]        # where schemas with names stand
+
+
+def dialect_of(root: dict) -> Dialect | tuple[str, str | None]:
+    """The dialect of a document, or what is wrong with its version and the key that it is about."""
+    if "swagger" in root:
+        version = str(root["swagger"])
+        return Dialect(version, True, True, ("definitions",)) if version in ("2.0", "2") else (f"the version of Swagger is {kind(root['swagger'])}: {KNOWN}", "swagger")
+    if "openapi" not in root:
+        return f"this is no OpenAPI document: the version is missing ({KNOWN})", None
+    written: Any = root["openapi"]
+    version = str(written)
+    if type(written) in (str, float) and NEWEST.fullmatch(version):
+        return Dialect(version, False, version.startswith("3.0"), ("components", "schemas"))
+    return f"the version of OpenAPI is {kind(written)}: {KNOWN}", "openapi"

@@ -7,6 +7,7 @@ form a graph and are never expanded. `discriminator` is {"propertyName": str, "m
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 Schema = dict | bool
@@ -172,3 +173,24 @@ class Report:
     def located(self, problems: list[Problem]) -> list[Place]:
         """The problems with file, line and pointer. A source overrides this with what it knows."""
         return [Place("", 0, "", problem.message, problem.hint) for problem in problems]
+
+
+# values of a document in the words of people who write documents
+WORDS = {dict: "a mapping", list: "a list", str: "text", int: "a number", float: "a number", bool: "true or false", type(None): "empty"}
+SHOWN = 40          # characters of a value that a message repeats
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def kind(value: Any) -> str:
+    """"a list", "the number 3", "the text 'abc'", ... for messages."""
+    if type(value) is bool:
+        return "true" if value else "false"
+    if type(value) in (int, float):
+        return f"the number {value}"
+    return f"the text {quoted(value)}" if type(value) is str else WORDS.get(type(value), "something else")
+
+
+def quoted(text: str) -> str:
+    """A text of the document within a message: in quotes, short, on one line."""
+    shown = text if len(text) <= SHOWN else text[:SHOWN] + "..."
+    return "'" + UNPRINTABLE.sub(" ", shown) + "'"

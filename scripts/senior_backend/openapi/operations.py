@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 from senior_backend.openapi.document import Document
-from senior_backend.openapi.kinds import kind, quoted
-from senior_backend.openapi.model import METHODS, MISSING, Body, Encoding, Header, MediaType, Operation, Parameter, Response, Schema, SecurityScheme
+from senior_backend.openapi.model import METHODS, MISSING, Body, Encoding, Header, MediaType, Operation, Parameter, Response, Schema, SecurityScheme, kind, quoted
 from senior_backend.openapi.source import Source
 
 STYLES = {"path": ("simple", "label", "matrix"), "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"), "header": ("simple",), "cookie": ("form", "cookie")}

@@ -7,9 +7,8 @@ from typing import Any
 
 from senior_backend.openapi import swagger2
 from senior_backend.openapi.schemas import SchemaReader, complete_discriminators, open_circles
-from senior_backend.openapi.kinds import Dialect, dialect_of, kind, quoted
-from senior_backend.openapi.document import Document, collection_paused, invalid, load, parsed
-from senior_backend.openapi.model import Api, Place
+from senior_backend.openapi.document import Dialect, Document, collection_paused, dialect_of, invalid, load, parsed
+from senior_backend.openapi.model import Api, Place, kind, quoted
 from senior_backend.openapi.operations import OperationReader, read_schemes
 from senior_backend.openapi.references import DocumentReport, References
 from senior_backend.openapi.source import Source

@@ -12,8 +12,7 @@ from urllib.parse import unquote
 from senior_backend.console import CommandError
 from senior_backend.json_text import json_lines
 from senior_backend.openapi.document import Document, load
-from senior_backend.openapi.kinds import quoted
-from senior_backend.openapi.model import Place, Problem, Report
+from senior_backend.openapi.model import Place, Problem, Report, quoted
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 HINT_LIMIT = 20             # nearest names that are looked up: each takes 20 ms where there are 1,000 names

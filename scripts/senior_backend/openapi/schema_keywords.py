@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from senior_backend.openapi.kinds import kind, quoted
+from senior_backend.openapi.model import kind, quoted
 from senior_backend.openapi.references import DocumentReport
 
 TYPES = frozenset(("string", "integer", "number", "boolean", "object", "array", "null"))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
-from senior_backend.openapi.document import Document
-from senior_backend.openapi.kinds import Dialect, kind, quoted
-from senior_backend.openapi.model import Schema
+from senior_backend.openapi.document import Dialect, Document
+from senior_backend.openapi.model import Schema, kind, quoted
 from senior_backend.openapi.references import Dangling, DocumentReport, References, Target, derived_key
 from senior_backend.openapi.schema_keywords import ANNOTATIONS, LISTS, MAPS, NOTES, PROBLEMS, SINGLE, TYPES, allow_null, lift_bound, lift_example, lift_items
 

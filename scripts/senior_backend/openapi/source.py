@@ -4,9 +4,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Iterator
 
-from senior_backend.openapi.kinds import Dialect, kind
-from senior_backend.openapi.document import Document
-from senior_backend.openapi.model import MISSING
+from senior_backend.openapi.document import Dialect, Document
+from senior_backend.openapi.model import MISSING, kind
 from senior_backend.openapi.references import Dangling, DocumentReport, References, Target
 from senior_backend.openapi.schemas import SchemaReader
 

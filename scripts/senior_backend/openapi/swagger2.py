@@ -4,9 +4,8 @@ from __future__ import annotations
 from typing import Any
 
 from senior_backend.openapi.document import Document
-from senior_backend.openapi.kinds import kind, quoted
 from senior_backend.openapi.operations import MediaReader, OperationReader, ParameterReader, content_type_of
-from senior_backend.openapi.model import MISSING, Body, Encoding, MediaType, Schema
+from senior_backend.openapi.model import MISSING, Body, Encoding, MediaType, Schema, kind, quoted
 from senior_backend.openapi.source import Source
 
 SCHEMA_FIELDS = ("type", "format", "items", "default", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems",

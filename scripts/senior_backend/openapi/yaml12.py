@@ -11,7 +11,7 @@ from typing import Any
 
 from senior_backend.dependencies import require
 from senior_backend.json_text import DEPTH_LIMIT, NODE_LIMIT, SyntaxProblem
-from senior_backend.openapi.kinds import quoted
+from senior_backend.openapi.model import quoted
 
 ALIASED_LIMIT = 250_000     # values that aliases may repeat; as many as GitHub's whole document has
 CONTAINER_LIMIT = 750_000   # mappings and lists; eight times GitHub's, about 300 bytes each with its mark

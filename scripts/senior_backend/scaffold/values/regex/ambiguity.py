@@ -11,15 +11,14 @@ import dataclasses
 import string
 from typing import Iterator
 
-from senior_backend.scaffold.values.regex import code_points
-from senior_backend.scaffold.values.regex.code_points import Ranges
-from senior_backend.scaffold.values.regex.syntax import Anchor, Backreference, Chars, Choice, Group, Look, Node, Repeat, Sequence, walk
+from senior_backend.scaffold.values.regex import syntax
+from senior_backend.scaffold.values.regex.syntax import Anchor, Backreference, Chars, Choice, Group, Look, Node, Ranges, Repeat, Sequence, walk
 
 POSITION_LIMIT = 300
 STEP_LIMIT = 60_000                    # about 50 ms
 MANY = 12                              # repetitions of a group that are as bad as no end
 COPIES = 2                             # of what is repeated a bounded number of times
-END: Ranges = ((code_points.LAST + 1, code_points.LAST + 1),)
+END: Ranges = ((syntax.LAST + 1, syntax.LAST + 1),)
 FREE, ASSERTING, STARTING, NEVER = 0, 1, 2, 3      # how the empty text is matched: always, after an assertion, at the start only, not at all
 
 
@@ -75,7 +74,7 @@ class Automaton:
         part = self.part(tree)
         self.search = -1
         if not anchored and part.first and any(how < STARTING for how in part.first.values()):
-            self.search = self.position(code_points.ANY)
+            self.search = self.position(syntax.ANY)
             part = self.join(self.looped(Part(NEVER, {self.search: FREE}, {self.search: FREE}), FREE), part)
         self.accepting = {position for position, how in part.last.items() if how == FREE}
         self.masks = masks(self.sets)
@@ -89,7 +88,7 @@ class Automaton:
 
     def part(self, node: Node) -> Part:
         if isinstance(node, Chars):
-            position = self.position(code_points.ANY if node.ranges is None else node.ranges)
+            position = self.position(syntax.ANY if node.ranges is None else node.ranges)
             return Part(NEVER, {position: FREE}, {position: FREE})
         if isinstance(node, Sequence):
             return self.sequence([self.part(item) for item in node.items])
@@ -284,7 +283,7 @@ def samples(tree: Node, low: int, high: int | None) -> Iterator[str]:
 class Sampler:
     def __init__(self, tree: Node):
         self.known: dict[int, tuple[int, int]] = {}
-        self.wanted = [node.ranges for look in looks_ahead(tree) for node in walk(look.item) if isinstance(node, Chars) and node.ranges and code_points.size(node.ranges) < 1000]
+        self.wanted = [node.ranges for look in looks_ahead(tree) for node in walk(look.item) if isinstance(node, Chars) and node.ranges and syntax.size(node.ranges) < 1000]
         self.captured: dict[int | str, str] = {}
         self.written = self.variant = 0
 
@@ -354,7 +353,7 @@ class Sampler:
             common = common_letter(ranges, self.wanted[(index + self.variant) % len(self.wanted)])
             if common:
                 return common
-        kinds = [kind for kind in ("".join(letter for letter in kind if code_points.contains(ranges, ord(letter))) for kind in KINDS) if kind]
+        kinds = [kind for kind in ("".join(letter for letter in kind if syntax.contains(ranges, ord(letter))) for kind in KINDS) if kind]
         if kinds:
             kind = kinds[self.variant % len(kinds)]
             return kind[(index + self.variant) % len(kind)]
@@ -367,4 +366,4 @@ def looks_ahead(tree: Node) -> list[Look]:
 
 
 def common_letter(one: Ranges, other: Ranges) -> str:
-    return next((letter for kind in KINDS for letter in kind if code_points.contains(one, ord(letter)) and code_points.contains(other, ord(letter))), "")
+    return next((letter for kind in KINDS for letter in kind if syntax.contains(one, ord(letter)) and syntax.contains(other, ord(letter))), "")
