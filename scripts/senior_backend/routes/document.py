@@ -2,11 +2,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator
+from typing import TYPE_CHECKING, Any, Iterator
 from urllib.parse import urlsplit
 
 from senior_backend.openapi.operations import placeholders, shape
 from senior_backend.routes.interpreter import Unresolved
+
+if TYPE_CHECKING:
+    from senior_backend.routes.reader import Found
 
 VERSION = "3.1.0"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")

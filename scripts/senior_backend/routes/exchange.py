@@ -8,7 +8,7 @@ from senior_backend.routes.builtins import HTTP_ERRORS, http_error
 from senior_backend.routes.libraries import inner_of
 from senior_backend.routes.schemas import Schema
 from senior_backend.routes.types import Type
-from senior_backend.routes.values import NONE, UNDEFINED, Arr, Fn, Native, Obj, Test, Unknown, Value, absence, function_at, options
+from senior_backend.routes.values import NONE, UNDEFINED, Arr, Fn, Native, Obj, Test, Unknown, Value, function_at, options
 
 MOST_STATES = 8
 ANY_STATUS = 600            # one that could not be read; it may well be a failure

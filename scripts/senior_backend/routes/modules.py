@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from senior_backend.routes.interpreter import STARTING_STEPS, Exhausted, Interpreter, Scope, Thrown
+from senior_backend.routes.interpreter import STARTING_STEPS, Exhausted, Interpreter, Scope
 from senior_backend.routes.values import UNDEFINED, Native, Obj, Unknown, Value
 
 

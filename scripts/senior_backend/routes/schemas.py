@@ -5,7 +5,7 @@ import re
 from typing import Any, Callable
 
 from senior_backend.routes.types import enumeration, joined, nullable
-from senior_backend.routes.values import UNDEFINED, Arr, Fn, Getter, Native, Obj, Unknown, Value, Varying, function_at, options
+from senior_backend.routes.values import UNDEFINED, Arr, Fn, Getter, Native, Obj, Unknown, Value, Varying, function_at
 
 NAMED_KINDS = frozenset(("object", "union", "intersection", "enum", "lazy"))
 NAME_ENDINGS = re.compile(r"(?:_?[sS]chema|DTO|Dto|_?[vV]alidator)$")

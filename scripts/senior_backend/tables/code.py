@@ -6,7 +6,7 @@ import re
 from senior_backend.openapi.model import Api
 from senior_backend.postgres.quote import qualified
 from senior_backend.scaffold.generate import asset
-from senior_backend.scaffold.typescript import RESERVED, Names, camel, comment, distinct, flat_literal, key, literal, string
+from senior_backend.scaffold.typescript import RESERVED, Names, camel, comment, distinct, flat_literal, key, literal
 from senior_backend.scaffold.plan import Implementation
 from senior_backend.scaffold.writing.writer import import_line
 from senior_backend.tables.document import Document, Operation, Resource

@@ -189,10 +189,10 @@ def definitions_statement(understanding: Understanding) -> str:
     """The schemas that interpreted ones refer to, as data; writing one may add others."""
     shared, written = understanding.shared, {}
     while len(written) < len(shared.wanted):
-        for name, (key, view) in list(shared.wanted.items()):
+        for name, (component, view) in list(shared.wanted.items()):
             if name not in written:
                 written[name] = ""
-                written[name] = scalars.data(understanding.walks[view], understanding.api.schemas[key])
+                written[name] = scalars.data(understanding.walks[view], understanding.api.schemas[component])
     if not written:
         return ""
     shared.helpers.add("type Definitions")
