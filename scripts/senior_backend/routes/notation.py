@@ -1,6 +1,7 @@
 """The small languages within sources: path patterns of Express 4 and 5, Fastify and Koa, and the comments of JSDoc."""
 from __future__ import annotations
 
+import functools
 import re
 import textwrap
 from typing import Any
@@ -92,12 +93,20 @@ def joined(prefix: str, path: str) -> str:
     return whole.rstrip("/") or "/"
 
 
+@functools.lru_cache(maxsize=4096)
+def is_wild(prefix: str) -> bool:
+    return WILD.search(prefix) is not None
+
+
 def covers(prefix: str, path: str, exact: bool = False) -> bool:
     """Whether a middleware at a pattern sees requests for another pattern; exact: only for the path itself (all), not below it."""
     if prefix == "/" and not exact:
         return True
-    if not WILD.search(prefix):
-        return path == prefix or not exact and path.startswith(prefix + "/")
+    if path.startswith(prefix):
+        if len(path) == len(prefix) or path[len(prefix)] == "/" and not exact:
+            return True
+    if not is_wild(prefix):
+        return False
     wanted, given = [[part for part in text.split("/") if part] for text in (prefix, path)]
     for index, part in enumerate(wanted):
         if part.startswith(("*", "(.*", "{*")):

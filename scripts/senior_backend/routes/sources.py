@@ -51,6 +51,7 @@ class Sources:
         self.configs: dict[str, Any] = {}
         self.resolved: dict[tuple[str, str], str | None] = {}
         self.closest: dict[tuple[str, str, str], tuple[str, dict]] = {}
+        self.known_aliases: dict[str, list[tuple[str, str, list]]] = {}
         self.generated: set[str] = set()
         self.it: Any = None
         tree_sitter, grammar = require("tree_sitter"), require("tree_sitter_typescript")
@@ -162,8 +163,13 @@ class Sources:
         index = f"{path}/index" if path else "index"
         return next((wish for wish in wishes if wish in self.files), None) or next((index + ending for ending in ENDINGS if index + ending in self.files), None)
 
-    def aliases(self, folder: str) -> Iterator[tuple[str, str, list]]:
+    def aliases(self, folder: str) -> list[tuple[str, str, list]]:
         """(folder, pattern, targets) of paths and baseUrl in tsconfig.json, of imports and _moduleAliases in package.json."""
+        if folder not in self.known_aliases:
+            self.known_aliases[folder] = list(self.configured(folder))
+        return self.known_aliases[folder]
+
+    def configured(self, folder: str) -> Iterator[tuple[str, str, list]]:
         for name in CONFIGS if self.configs else ():
             base, options = self.nearest(folder, name, "compilerOptions")
             root = posixpath.join(base, options["baseUrl"] if isinstance(options.get("baseUrl"), str) else ".")
