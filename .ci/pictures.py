@@ -14,7 +14,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DEMO, PICTURES = ROOT / "generated" / "demo", ROOT / "assets" / "pictures"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome-headless-shell")
-COLOURS = 24                                        # of the picture's palette: text stays sharp, the file a quarter
+COLOURS = 96                                        # of the picture's palette: text stays sharp, the file a third
 SHOWN = {"--suggest-indexes": 22, "--status": 3}    # commands of the demo that are shown, and how many lines of each
 COLUMNS, LINE, CHARACTER = 132, 17, 7.22            # characters; pixels
 
