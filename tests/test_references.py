@@ -397,7 +397,7 @@ def test_evals_are_in_the_open_format():
     triggers, tasks = (json.loads((ROOT / "evals" / name).read_text(encoding="utf-8")) for name in ("triggers.json", "tasks.json"))
     assert all(one.keys() == {"query", "should_trigger"} and one["query"].strip() for one in triggers)
     assert all(sum(one["should_trigger"] is wanted for one in triggers) >= 7 for wanted in (True, False))
-    assert tasks["skill_name"] == "senior-backend" and [one["id"] for one in tasks["evals"]] == [1, 2, 3, 4, 5, 6]
+    assert tasks["skill_name"] == "senior-backend" and [one["id"] for one in tasks["evals"]] == list(range(1, len(tasks["evals"]) + 1))
     known = set().union(*map(flags, PARSERS.values())) | ELSEWHERE
     used = set()
     for one in tasks["evals"]:
