@@ -259,6 +259,12 @@ def test_generating_again_keeps_handlers_and_follows_the_tables(new_database, do
     assert door(tmp_path / "openapi.yaml", "-o", tmp_path).code == 0 and (tmp_path / "tables.ts").exists() and (tmp_path / "database.ts").exists()
 
 
+def test_the_document_is_what_the_code_says(door, tmp_path):
+    assert door("--from-db", SOURCE, "-o", tmp_path, "--framework", "koa").code == 0
+    done = door(tmp_path, "--generate-spec", "--check", "-o", tmp_path / "openapi.yaml", "--json")
+    assert (done.code, done.report["drift"], done.report["unresolved"]) == (0, [], [])
+
+
 def test_a_role_gets_what_it_may_do(new_database, postgres, door, tmp_path):
     role = new_role()
     url = new_database(f"""CREATE TABLE seen (id integer PRIMARY KEY, a text, b text); CREATE TABLE unseen (id integer PRIMARY KEY); CREATE TABLE added (id serial PRIMARY KEY, a text); CREATE TABLE rows (a integer, b integer);

@@ -266,6 +266,12 @@ def plain(schema: dict) -> dict:
         made["enum"] = [made.pop("const")]
     if "enum" in made:
         made.pop("type", None)
+    kind, composed = made.get("type"), [keyword for keyword in COMPOSED if isinstance(made.get(keyword), list)]
+    if isinstance(kind, str) and composed:          # the type of the whole is that of each part, whether they say it or not
+        for keyword in composed:
+            made[keyword] = [{"type": kind, **part} if isinstance(part, dict) and not {"$ref", "enum", "const", *COMPOSED} & part.keys() else part for part in made[keyword]]
+        if all(isinstance(part, dict) and part.get("type") == kind for keyword in composed for part in made[keyword]):
+            del made["type"]
     return {keyword: value for keyword, value in made.items() if value not in ([], {}) or keyword == "enum"}
 
 
