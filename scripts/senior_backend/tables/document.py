@@ -197,8 +197,8 @@ class Document:
         relation, parameters = resource.relation, [self.parameter(name, *PARAMETERS[name]) for name in ("Limit", "Cursor")]
         if relation.key:
             text = f"The order, - for the other way round; ties by {', '.join(relation.key)}. By {relation.key[0]} when it is not given."
-            orders = [order for name in relation.sort for order in (name, f"-{name}")]
-            parameters.append(self.parameter(f"{resource.base}Sort", "sort", "query", text, {**TEXT, "enum": orders}))
+            orders = dict.fromkeys(order for name in relation.sort for order in (name, f"-{name}"))      # `--` may be a column, or `-` the other way round
+            parameters.append(self.parameter(f"{resource.base}Sort", "sort", "query", text, {**TEXT, "enum": list(orders)}))
         return parameters + [one for name in relation.equal * filtered for one in filters(relation.columns[name], name in relation.sort)]
 
     # --- schemas
@@ -255,7 +255,9 @@ def given(column: Column) -> Schema:
 
 def in_path(column: Column, schema: Schema) -> Schema:
     """An empty text has no place in a path."""
-    return {"minLength": 1, **schema} if column.kind.group == "text" else schema
+    if column.kind.group != "text":
+        return schema
+    return {"allOf": [schema, {**TEXT, "minLength": 1}]} if "$ref" in schema else {"minLength": 1, **schema}
 
 
 def name_resources(relations: list[Relation], main_schema: str, taken: set[str]) -> list[Resource]:
