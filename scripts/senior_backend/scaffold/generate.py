@@ -54,7 +54,7 @@ def asset(name: str) -> str:
 
 
 def variant(name: str) -> str:
-    """A file of which only one of several is written; variants.txt holds them one after the other."""
+    """A short file of which only one of several is written; variants.txt holds them one after the other."""
     return dict(re.findall(r"(?ms)^//// (\S+)\n(.*?)(?=^////|\Z)", asset("variants.txt")))[name]
 
 
@@ -63,7 +63,7 @@ def runtime_files(framework: Framework, errors: str, helpers: set[str]) -> dict[
     files = {name: asset(name) for name in (*SHARED, *sorted(helpers))}
     if "json-schema.ts" in helpers:
         files["runtime.ts"] += "\nexport * from './json-schema.ts';\n"
-    return {**files, "error-body.ts": variant(f"error-{errors}.ts"), "mount.ts": variant(f"mount-{framework.name}.ts")}
+    return {**files, "error-body.ts": variant(f"error-{errors}.ts"), "mount.ts": asset(f"mount-{framework.name}.ts")}
 
 
 def write_index(api: Api, names: Names, plans: list[OperationPlan], framework: Framework) -> str:

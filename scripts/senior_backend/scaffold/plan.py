@@ -8,7 +8,7 @@ from senior_backend.openapi.model import Api, MediaType, Operation, Response, Sc
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Framework:
-    """One framework. Of assets/scaffold/variants.txt mount-NAME.ts becomes mount.ts, app-NAME.ts app.ts."""
+    """One framework. Of assets/scaffold mount-NAME.ts becomes mount.ts, of variants.txt there app-NAME.ts becomes app.ts."""
     name: str                          # as given to --framework
     server: str                        # the file that becomes server.ts
     app: tuple[str, str, str]          # the type that registerRoutes takes, how it is imported, from where
