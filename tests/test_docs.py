@@ -339,3 +339,20 @@ def test_tables_that_typescript_declares(library, tmp_path):
         for table in facts.of("table")
     }
     assert told == wanted and {table["source"] for table in facts.of("table")} == {library}
+
+
+GO = {
+    "go.mod": "module example.com/shop\ngo 1.23\nrequire github.com/gin-gonic/gin v1.10.0\n",
+    "main.go": 'package main\nimport "github.com/gin-gonic/gin"\nfunc main() {\n\tr := gin.Default()\n\tv1 := r.Group("/v1", AuthRequired())\n\tapi.Orders(v1)\n\th.Mount(v1.Group("/users"))\n\tx.Twice(v1)\n}\n',
+    "api/orders.go": 'package api\nimport "github.com/gin-gonic/gin"\nfunc Orders(rg *gin.RouterGroup) {\n\torders := rg.Group("/orders")\n\torders.GET("", list)\n\titems(orders)\n}\n'
+                     'func items(rg *gin.RouterGroup) {\n\trg.GET("/:id/items", listItems)\n}\nfunc Twice(rg *gin.RouterGroup) {\n\trg.GET("/one", one)\n}\n',
+    "users/users.go": 'package users\nimport "github.com/gin-gonic/gin"\nfunc (h *Handler) Mount(g *gin.RouterGroup) {\n\tg.GET("/:id", h.get)\n}\nfunc Twice(rg *gin.RouterGroup) {\n\trg.GET("/two", two)\n}\n',
+}
+
+
+def test_go_functions_stand_below_the_routers_that_they_are_given(tmp_path):
+    for name, text in GO.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    told = {f"{one['method']} {one['path']} {','.join(one['guards'])}".rstrip() for one in detect(tmp_path, None).of("route")}
+    assert told == {"GET /v1/orders AuthRequired", "GET /v1/orders/{id}/items AuthRequired", "GET /v1/users/{id} AuthRequired", "GET /one", "GET /two"}     # two functions of a name: nobody knows which

@@ -99,9 +99,7 @@ def detect(root: pathlib.Path, without: pathlib.Path | None) -> Facts:
     project = python.Project(facts, sources)
     python.Routes(project).tell()
     routes.DjangoRoutes(project).tell()
-    for one in sources.values():
-        if one.service.language == "go":
-            routes.go_routes(one)
+    routes.go_routes([one for one in sources.values() if one.service.language == "go"])
     routes.node_routes(tree, facts, found)
     infrastructure.read(tree, facts, found)
     schema.read(tree, facts, project, sources, migrations.Reader(tree, facts).read())

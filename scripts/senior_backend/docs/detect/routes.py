@@ -247,6 +247,10 @@ MADE = re.compile(
 ROUTER = re.compile(
     r"(\w+)\s+\*?(?:chi\.(?:Router|Mux)|gin\.(Engine|RouterGroup|IRouter)|echo\.(?:Echo|Group)|fiber\.(?:App|Router)|mux\.Router|http\.ServeMux)\b"
 )
+HEAD = re.compile(r"^func (?:\([^)]*\)\s*)?(\w+)([^{]*)\{", re.M)
+USED = re.compile(r"(?<![\w.])(\w+)\.Use\s*\(")
+DEEPEST, MOST_CALLERS = 5, 50       # functions that hand a router on to one another; callers of one
+Handed = dict[str, list[tuple[str, list[str]]]]       # function -> (prefix, guards) of the routers that it is given
 PARAMETER = re.compile(r"\{(\w+)(?:\.\.\.|:[^{}]*)?\}|(?<=/):(\w+)\??|(?<=/)\*(\w*)")
 
 
@@ -257,28 +261,64 @@ class Scope:
         self.begin, self.end, self.name, self.prefix, self.guards = begin, end, name, prefix, guards
 
 
-def go_routes(one: Source) -> None:
-    """Adds the routes of one file."""
+def go_routes(files: list[Source]) -> None:
+    """Adds the routes of Go files. A function that is given a router stands below the prefixes of its callers, where its name is that of one function alone."""
+    heads = [head for one in files for head in HEAD.findall(one.code)]
+    names = [name for name, rest in heads if ROUTER.search(rest)]
+    takers = {name for name in names if [other for other, _ in heads].count(name) == 1}
+    handed: Handed = {}
+    for _ in range(DEEPEST if takers else 0):
+        found: Handed = {}
+        for one in files:
+            walk(one, takers, handed, found, False)
+        if found == handed:
+            break
+        handed = found
+    for one in files:
+        walk(one, takers, handed, {}, True)
+
+
+def walk(one: Source, takers: set[str], handed: Handed, found: Handed, telling: bool) -> None:
+    """The calls of one file in their order: adds its routes when telling, else what it hands to takers to found."""
     code, end = one.code, len(one.code)
-    scopes = [Scope(found.end(), end, found[1], "", []) for found in MADE.finditer(code)] + [Scope(0, end, "http", "", [])]
-    for head in re.finditer(r"^func [^{]*\{", code, re.M):
+    scopes = [Scope(made.end(), end, made[1], "", []) for made in MADE.finditer(code)] + [Scope(0, end, "http", "", [])]
+    for head in HEAD.finditer(code):
         close = code.find("\n}", head.end())
-        scopes += [Scope(head.end(), close if close > 0 else end, found[1], "", []) for found in ROUTER.finditer(head[0])]
-    events = [(found.start(), found, True) for found in CALL.finditer(code)] + [
-        (found.start(), found, False) for found in re.finditer(r"(?<![\w.])(\w+)\.Use\s*\(", code)
-    ]
-    for start, found, route in sorted(events, key=lambda event: event[0]):
-        inner = [scope for scope in scopes if scope.begin <= start < scope.end and scope.name == (found[2] if route else found[1])]
-        scope = max(inner, key=lambda scope: scope.begin, default=None)
-        given, close = arguments(code, found.end() - 1)
-        if scope is None:
+        for router in ROUTER.finditer(head[0]):
+            scopes += [Scope(head.end(), close if close > 0 else end, router[1], *given) for given in handed.get(head[1]) or [("", [])]]
+    kinds = [(CALL, 2), (USED, 1)] + ([(re.compile(rf"(?<!func )(?<![\w)] )\b({'|'.join(sorted(takers))})\s*\("), 0)] if takers and not telling else [])
+    for start, call, named in sorted(((call.start(), call, named) for pattern, named in kinds for call in pattern.finditer(code)), key=lambda event: event[0]):
+        given, close = arguments(code, call.end() - 1)
+        if not named:
+            hand_over(one, call[1], given, scopes, found)
             continue
-        if not route:
-            scope.guards = scope.guards + guards(code, given)
-        elif found[4] in ("Route", "Group", "Mount"):
-            nested(one, found, scope, given, scopes)
-        elif scope.name != "http" or found[4].startswith("Handle"):
-            tell(one, found, scope, given, close)
+        for scope in closest(scopes, call[named], start):
+            if named == 1:
+                scope.guards = scope.guards + guards(code, given)
+            elif call[4] in ("Route", "Group", "Mount"):
+                nested(one, call, scope, given, scopes)
+            elif telling and (scope.name != "http" or call[4].startswith("Handle")):
+                tell(one, call, scope, given, close)
+
+
+def closest(scopes: list[Scope], name: str, place: int) -> list[Scope]:
+    """What a name is at a place: several when its function is called with several routers."""
+    inner = [scope for scope in scopes if scope.begin <= place < scope.end and scope.name == name]
+    begin = max((scope.begin for scope in inner), default=0)
+    return [scope for scope in inner if scope.begin == begin]
+
+
+def hand_over(one: Source, taker: str, given: list[tuple[int, int]], scopes: list[Scope], found: Handed) -> None:
+    """Notes the routers among the arguments of a call: a name, or name.Group("/prefix")."""
+    for begin, end in given:
+        router = re.match(r"\s*(\w+)\s*(?:\.\s*Group\s*(\())?", one.code[begin:end])
+        below = arguments(one.code, begin + router.start(2))[0] if router and router[2] else []
+        prefix = one.literal(below[0]) if below else ""
+        if router and prefix is not None and (router[2] or router.end() == len(one.code[begin:end].rstrip())):
+            for scope in closest(scopes, router[1], begin):
+                context = (joined(scope.prefix, prefix).rstrip("/"), scope.guards + guards(one.code, below))
+                if context not in found.setdefault(taker, []) and len(found[taker]) < MOST_CALLERS:
+                    found[taker].append(context)
 
 
 def guards(code: str, given: list[tuple[int, int]]) -> list[str]:
