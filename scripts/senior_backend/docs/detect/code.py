@@ -85,7 +85,7 @@ PATTERNS = {
         r"(?:\bcron\.schedule|scheduleJob|agenda\.every|new\s+CronJob|new\s+Cron|@Cron|\.AddFunc"
         r"|\.AddJob)\s*\(\s*(?:\{[^{}]*?cronTime\s*:\s*)?(?P<q>['\"`])(?P<schedule>[^'\"`\n]+)(?P=q)"
         r"|@\w+\.scheduled_job\((?P<schedule2>[^)\n]*)\)|\.add_job\((?P<schedule3>[^)\n]*)\)"
-        r"|^\s*['\"](?P<name>[\w.-]+)['\"]\s*:\s*\{\s*['\"]task['\"]:[^{}]*['\"]schedule['\"]\s*:\s*(?P<schedule4>[^\n}]*[)\d])",
+        r"|(?:^|[{,])\s*['\"](?P<name>[\w.-]+)['\"]\s*:\s*\{\s*['\"]task['\"]:[^{}]*['\"]schedule['\"]\s*:\s*(?P<schedule4>[^\n}]*[)\d])",
         re.M,
     ),
     "queue": re.compile(r"(?<![\w$.])new\s+(?:Queue|Bull)(?:<[^<>()]*>)?\s*\(\s*['\"`](?P<name>[\w:.{}-]+)"),
