@@ -11,9 +11,9 @@ from test_openapi import ESCAPES, NAMES, document as hostile
 
 from senior_backend.openapi.reader import read_api
 from senior_backend.openapi.yaml12 import document_text
-from senior_backend.routes.document import document, unmarked
+from senior_backend.routes.document import Found, document, unmarked
 from senior_backend.routes.notation import templates
-from senior_backend.routes.reader import Found, read
+from senior_backend.routes.reader import read
 from senior_backend.scaffold.generate import Options, generate
 from senior_backend.scaffold.writing.writer import Manifest
 

@@ -9,7 +9,7 @@ from typing import Any, Callable
 from senior_backend.routes import statements
 from senior_backend.routes.interpreter import LONGEST_LOOP
 from senior_backend.routes.types import Type
-from senior_backend.routes.values import NONE, UNDEFINED, Arr, Cls, Fn, Native, Obj, Test, Unknown, Value, absence, either, options, truth
+from senior_backend.routes.values import NONE, UNDEFINED, Arr, Cls, Fn, Native, Obj, Test, Unknown, Value, absence, either, options, spread, truth
 
 FLAGS = {"i": re.IGNORECASE, "s": re.DOTALL, "m": re.MULTILINE}
 STATUS_NAMES = {**{status.name: status.value for status in http.HTTPStatus}, "UNPROCESSABLE_CONTENT": 422, "CONTENT_TOO_LARGE": 413, "PAYLOAD_TOO_LARGE": 413, "INTERNAL": 500}
@@ -183,7 +183,6 @@ def entries(pick: Callable) -> Native:
 
 
 def assigned(it: Any, target: Any = UNDEFINED, *sources: Any) -> Any:
-    from senior_backend.routes.expressions import spread
     for source in sources if type(target) is Obj else ():
         spread(it, target, source)
     return target

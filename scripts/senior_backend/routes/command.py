@@ -10,9 +10,9 @@ import tempfile
 from senior_backend.console import CommandError, Console, ExitCode, Outcome
 from senior_backend.openapi.document import Document, load
 from senior_backend.openapi.yaml12 import document_text, patched_json, patched_yaml
-from senior_backend.routes.document import document, unmarked
+from senior_backend.routes.document import Found, document, unmarked
 from senior_backend.routes.merging import merged
-from senior_backend.routes.reader import Found, read, uncollected
+from senior_backend.routes.reader import read, uncollected
 
 LISTED = 10                 # places that are told without --verbose
 NAMES, ENDINGS = ("openapi.yaml", "openapi.yml", "openapi.json"), (".yaml", ".yml", ".json")

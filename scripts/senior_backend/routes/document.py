@@ -1,20 +1,44 @@
-"""The OpenAPI document of what was read."""
+"""What is read out of sources, and the OpenAPI document of it."""
 from __future__ import annotations
 
+import dataclasses
 import re
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import Any, Iterator
 from urllib.parse import urlsplit
 
 from senior_backend.openapi.operations import placeholders, shape
 from senior_backend.routes.interpreter import Unresolved
 
-if TYPE_CHECKING:
-    from senior_backend.routes.reader import Found
-
 VERSION = "3.1.0"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 INFERRED = "x-inferred"
 ORDER = ("tags", "summary", "description", "externalDocs", "operationId", "deprecated", "security", "parameters", "requestBody", "responses")
+
+
+@dataclasses.dataclass(slots=True)
+class Route:
+    """One operation that the sources serve: method in lower case, path as OpenAPI template, the place where it is registered (file relative to the folder), OpenAPI operation object."""
+    method: str
+    path: str
+    file: str
+    line: int
+    operation: dict
+
+
+@dataclasses.dataclass(slots=True)
+class Found:
+    """What is read. files: relative to the folder, sorted; schemas, security: components of the document; package: package.json; name: of the folder; about: what the sources say of the
+    document itself (info, servers, tags); kept: schemas that belong to it whether an operation refers to them or not; annotations: (what an @openapi block says, (file, line))."""
+    operations: list[Route]
+    unresolved: list[Unresolved]
+    files: list[str]
+    schemas: dict
+    security: dict
+    package: dict
+    name: str
+    about: dict
+    kept: list
+    annotations: list
 
 
 def document(found: Found) -> dict:

@@ -11,7 +11,7 @@ from senior_backend.routes.interpreter import Scope, uncertain
 from senior_backend.routes.modules import Import, import_call, resolved
 from senior_backend.routes.statements import assign, make_class, property_name, registering, super_call, typed
 from senior_backend.routes.types import Type
-from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Getter, Native, Obj, Test, Unknown, Value, absence, either, options, truth
+from senior_backend.routes.values import NONE, UNDEFINED, Alternatives, Arr, Cls, Fn, Getter, Native, Obj, Test, Unknown, Value, absence, either, options, spread, truth
 
 EXPRESSIONS: dict[str, Callable] = {}
 ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(\r\n|[\s\S]))")
@@ -130,23 +130,6 @@ def object_(it, node, scope):
         elif kind == "spread_element":
             spread(it, made, it.evaluate(child.named_children[0], scope))
     return made
-
-
-def spread(it, made: Obj, value: Any) -> None:
-    if type(value) is Obj:
-        made.props.update({name: member.getter(it, value) if type(member) is Getter else member for name, member in value.props.items()})
-        made.open, made.inputs = made.open or value.open, (*made.inputs, *value.inputs)
-    elif hasattr(value, "spread"):
-        value.spread(it, made)
-    elif type(value) is Alternatives:
-        for option in value.present():
-            inner = Obj()
-            spread(it, inner, option)
-            made.props.update({name: either(made.props.get(name, UNDEFINED), member) for name, member in inner.props.items()})
-            made.open, made.inputs = made.open or inner.open, (*made.inputs, *inner.inputs)
-    elif value is not UNDEFINED and value is not None and value is not False:
-        made.open = True
-        made.props.update({name: Unknown(type_) for name, type_ in it.types.members(value.type).items()} if type(value) is Unknown and value.type else {})
 
 
 # names

@@ -12,7 +12,6 @@ from senior_backend.routes.schemas import Components, Schema, as_schema, plain
 from senior_backend.routes.values import UNDEFINED, Arr, Fn, Native, Obj, Value
 
 MANIFEST = ".senior-backend.json"
-OPERATIONS_BELOW = b"// What follows belongs to one operation each."
 LOCATIONS = {"path": "path", "query": "query", "headers": "header", "cookies": "cookie"}
 EXPORTED = re.compile(r"^export (?:interface|type) (\w+)", re.MULTILINE)
 ENCODING = re.compile(r'(?m)^@encoding ("(?:[^"\\]|\\.)*") (.*)$')
@@ -37,19 +36,6 @@ class Formats(Value):
 
 
 # validators
-def named(it: Any, schema: Schema, name: str, declarator: Any) -> Schema:
-    """An export of validators.ts: a component, or what belongs to one operation."""
-    base, below = name.removesuffix("Schema"), it.module.file.source.find(OPERATIONS_BELOW)
-    if not 0 <= below < declarator.start_byte:
-        component, view = schema.keywords.pop("component", base), schema.keywords.pop("view", "")
-        schema = Schema(ZOD, "lazy", {}, lambda alias=schema: alias) if schema.id else schema
-        schema.id = component
-        if not view:
-            it.types.components.wholes[component] = schema
-    it.generated[base] = schema
-    return schema
-
-
 def keyword(name: str) -> Native:
     return native(lambda it, value=True, *rest: Made(apply=lambda schema: schema.inherit(**{name: value})))
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import gc
 import pathlib
 import re
@@ -14,10 +13,10 @@ from senior_backend.openapi.operations import shape
 from senior_backend.openapi.yaml12 import parse_yaml
 from senior_backend.routes import builtins, generated
 from senior_backend.routes.answering import answered
-from senior_backend.routes.document import renamed
+from senior_backend.routes.document import Found, Route, renamed
 from senior_backend.routes.expressions import EXPRESSIONS
 from senior_backend.routes.frameworks import PACKAGES, Endpoint, Router, endpoints
-from senior_backend.routes.interpreter import Interpreter, Unresolved
+from senior_backend.routes.interpreter import Interpreter
 from senior_backend.routes.libraries import decorated
 from senior_backend.routes.notation import Unreadable, documented, templates
 from senior_backend.routes.operations import Writer
@@ -31,32 +30,6 @@ DEEPEST = 12_000            # frames of Python: routers are written as one long 
 APP_NAMES = {"fastify": "fastify", "instance": "fastify", "app": "", "server": "", "router": "", "api": "", "express": "express", "koa": "koa"}
 APP_TYPES = {"FastifyInstance": "fastify", "Express": "express", "Application": "express", "Router": "", "IRouter": "express", "Koa": "koa"}
 MAKES_ROUTES = re.compile(rb"\b(?:Router|express|fastify|Fastify|Koa)\s*\(|\.(?:route|register)\(")
-
-
-@dataclasses.dataclass(slots=True)
-class Route:
-    """One operation that the sources serve: method in lower case, path as OpenAPI template, the place where it is registered (file relative to the folder), OpenAPI operation object."""
-    method: str
-    path: str
-    file: str
-    line: int
-    operation: dict
-
-
-@dataclasses.dataclass(slots=True)
-class Found:
-    """What is read. files: relative to the folder, sorted; schemas, security: components of the document; package: package.json; name: of the folder; about: what the sources say of the
-    document itself (info, servers, tags); kept: schemas that belong to it whether an operation refers to them or not; annotations: (what an @openapi block says, (file, line))."""
-    operations: list[Route]
-    unresolved: list[Unresolved]
-    files: list[str]
-    schemas: dict
-    security: dict
-    package: dict
-    name: str
-    about: dict
-    kept: list
-    annotations: list
 
 
 @contextlib.contextmanager

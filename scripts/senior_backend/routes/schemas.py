@@ -7,6 +7,7 @@ from typing import Any, Callable
 from senior_backend.routes.types import enumeration, joined, nullable
 from senior_backend.routes.values import UNDEFINED, Arr, Fn, Getter, Native, Obj, Unknown, Value, Varying, function_at
 
+OPERATIONS_BELOW = b"// What follows belongs to one operation each."
 NAMED_KINDS = frozenset(("object", "union", "intersection", "enum", "lazy"))
 NAME_ENDINGS = re.compile(r"(?:_?[sS]chema|DTO|Dto|_?[vV]alidator)$")
 
@@ -85,10 +86,21 @@ class Schema(Value):
     def named(self, it: Any, name: str, declarator: Any) -> Schema:
         if it.depth == 0 and not it.calls:
             if it.sources.holds_validators(it.module.name):
-                from senior_backend.routes.generated import named
-                return named(it, self, name, declarator)
+                return self.exported(it, name, declarator)
             self.name = self.name or name
         return self
+
+    def exported(self, it: Any, name: str, declarator: Any) -> Schema:
+        """An export of a generated validators.ts: a component, or what belongs to one operation."""
+        made, base, below = self, name.removesuffix("Schema"), it.module.file.source.find(OPERATIONS_BELOW)
+        if not 0 <= below < declarator.start_byte:
+            component, view = self.keywords.pop("component", base), self.keywords.pop("view", "")
+            made = Schema(self.library, "lazy", {}, lambda: self) if self.id else self
+            made.id = component
+            if not view:
+                it.types.components.wholes[component] = made
+        it.generated[base] = made
+        return made
 
     def get(self, it, name, node):
         found = self.library.member(self, name)

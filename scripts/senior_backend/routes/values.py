@@ -310,3 +310,21 @@ class Cls(Value):
         while isinstance(cls, Cls) and cls is not other:
             cls = cls.parent
         return True if cls is other and cls is not None else False if isinstance(other, (Cls, Native)) and (cls is None or isinstance(cls, Native)) else None
+
+
+def spread(it: Any, made: Obj, value: Any) -> None:
+    """{...value}: what an object gets of another value."""
+    if type(value) is Obj:
+        made.props.update({name: member.getter(it, value) if type(member) is Getter else member for name, member in value.props.items()})
+        made.open, made.inputs = made.open or value.open, (*made.inputs, *value.inputs)
+    elif hasattr(value, "spread"):
+        value.spread(it, made)
+    elif type(value) is Alternatives:
+        for option in value.present():
+            inner = Obj()
+            spread(it, inner, option)
+            made.props.update({name: either(made.props.get(name, UNDEFINED), member) for name, member in inner.props.items()})
+            made.open, made.inputs = made.open or inner.open, (*made.inputs, *inner.inputs)
+    elif value is not UNDEFINED and value is not None and value is not False:
+        made.open = True
+        made.props.update({name: Unknown(type_) for name, type_ in it.types.members(value.type).items()} if type(value) is Unknown and value.type else {})
