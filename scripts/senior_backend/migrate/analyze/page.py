@@ -5,16 +5,14 @@ import pathlib
 import re
 import string
 from html import escape
-from typing import TYPE_CHECKING, Iterable, Sequence
+from typing import Iterable, Sequence
 
 from senior_backend.console import VERSION
 from senior_backend.migrate.analyze.measured import size
+from senior_backend.migrate.analyze.report import Report
 from senior_backend.migrate.analyze.rules import SEVERITIES, Finding
 from senior_backend.migrate.analyze.schema import ForeignKey, Schema, Table
 from senior_backend.postgres.model import Id
-
-if TYPE_CHECKING:
-    from senior_backend.migrate.analyze.command import Report
 
 TEMPLATE = pathlib.Path(__file__).resolve().parents[4] / "assets" / "migrate" / "analysis.html"
 MOST_FINDINGS, MOST_BARS, MOST_TABLES, MOST_COLUMNS, MOST_STACKED = 500, 25, 60, 10, 9
