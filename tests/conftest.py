@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "examples"), str(ROOT / "tests
 import load_server  # noqa: E402
 from node_server import Server, SetupError, node_program, npm_packages  # noqa: E402
 from senior_backend import console  # noqa: E402
-from senior_backend.migrate import command, options  # noqa: E402
+from senior_backend.migrate import command  # noqa: E402
 from senior_backend.openapi.model import Api  # noqa: E402
 from senior_backend.openapi.reader import read_api  # noqa: E402
 from senior_backend.postgres import binaries, cluster, connection, keeper, scratch  # noqa: E402
@@ -96,7 +96,7 @@ def in_process(tool: str, parser, answer, *arguments: object) -> Result:
 
 
 def migration_tool(*arguments: object) -> Result:
-    return in_process(options.TOOL, options.parser(), command.answer, *arguments)
+    return in_process(command.TOOL, command.parser(), command.answer, *arguments)
 
 
 def project_files() -> list[pathlib.Path]:

@@ -15,7 +15,7 @@ from senior_backend.console import CommandError
 from senior_backend.migrate.analyze import command, rules
 from senior_backend.migrate.analyze.schema import Schema
 from senior_backend.migrate.command import answer
-from senior_backend.migrate.options import TOOL, parser
+from senior_backend.migrate.command import TOOL, parser
 from senior_backend.postgres import connection, live, loading, sql_files
 
 SCHEMAS = ROOT.parent / "shared" / "corpora" / "postgres" / "schemas"

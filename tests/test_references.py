@@ -22,7 +22,7 @@ from senior_backend.console import CommandError
 from senior_backend.decide import command as decide_options
 from senior_backend.docs import command as docs_command
 from senior_backend.load import options
-from senior_backend.migrate import options as migrate_options
+from senior_backend.migrate import command as migrate_options
 from senior_backend.postgres import cluster, connection, scratch
 from senior_backend.scaffold import command
 

@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace, out: Console) -> Outcome:
 
 def detect(root: pathlib.Path, without: pathlib.Path | None) -> Facts:
     """All facts of the project below root. without: the folder of the documents themselves. CommandError exit 2 when there is no backend."""
-    from senior_backend.docs.detect import code, infrastructure, migrations, python, routes, schema, services
+    from senior_backend.docs.detect import code, contract, django, go_routes, infrastructure, migrations, python, schema, services
 
     facts = Facts()
     tree = Tree(root, facts, without)
@@ -98,12 +98,12 @@ def detect(root: pathlib.Path, without: pathlib.Path | None) -> Facts:
     imports, sources = code.read(tree, facts, found, variables)
     project = python.Project(facts, sources)
     python.Routes(project).tell()
-    routes.DjangoRoutes(project).tell()
-    routes.go_routes([one for one in sources.values() if one.service.language == "go"])
-    routes.node_routes(tree, facts, found)
+    django.Routes(project).tell()
+    go_routes.read([one for one in sources.values() if one.service.language == "go"])
+    contract.node_routes(tree, facts, found)
     infrastructure.read(tree, facts, found)
     schema.read(tree, facts, project, sources, migrations.Reader(tree, facts).read())
-    routes.compare(facts, routes.documents(tree, facts))
+    contract.compare(facts, contract.documents(tree, facts))
     serving = {route["service"] for route in facts.of("route")}
     for service in found:
         service.kind = "backend" if service.name in serving else service.kind

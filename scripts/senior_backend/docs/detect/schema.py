@@ -9,8 +9,8 @@ from typing import Any, Iterator
 
 from senior_backend.docs.detect import entities, migrations
 from senior_backend.docs.detect.code import Source
+from senior_backend.docs.detect.django import Routes as DjangoRoutes
 from senior_backend.docs.detect.migrations import Kept
-from senior_backend.docs.detect.routes import DjangoRoutes
 from senior_backend.docs.detect.python import Module, Project, assigned, words
 from senior_backend.docs.facts import Facts
 from senior_backend.docs.tree import Tree
